@@ -1,0 +1,240 @@
+#ifndef RINGC_COMPILER_DIALECT_TILE
+#define RINGC_COMPILER_DIALECT_TILE
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Tile_Dialect : Dialect {
+  let name = "tile";
+  let cppNamespace = "::ringc::tile";
+  let summary = "One program of a grid over static tiles of tensor views";
+  let description = [{
+    A kernel is a `func.func` with the attribute `tile.kernel`. Values are tiles, rank-2 ranked tensors of static shape, on which
+    `arith` and `math` work element by element; scalars are i32, f32 and i1. Masks and scores are scalar `func.func`s that
+    `tile.apply` and `tile.masked_for` name. Memory is reached through views alone; there are no pointers and no thread index.
+  }];
+  let useDefaultTypePrinterParser = 1;
+  let extraClassDeclaration = [{
+    /// Attribute names on a kernel function and its arguments.
+    static constexpr llvm::StringLiteral kernelAttr = "tile.kernel";      ///< unit: this function is a kernel
+    static constexpr llvm::StringLiteral gridAttr = "tile.grid";          ///< [["Nq", 64], ...]: extent and step of each grid axis
+    static constexpr llvm::StringLiteral perHeadAttr = "tile.per_head";   ///< unit: the grid has KV head and batch axes too
+    static constexpr llvm::StringLiteral groupAttr = "tile.group";        ///< i64: query heads per KV head
+    static constexpr llvm::StringLiteral headMapAttr = "tile.head_map";   ///< "blocked" or "tiled"
+    static constexpr llvm::StringLiteral nameAttr = "tile.name";          ///< on an argument: its name in the source
+    static constexpr llvm::StringLiteral layoutAttr = "tile.layout";      ///< on a positions argument: contiguous, striped, zigzag or any
+  }];
+}
+
+class Tile_Type<string name, string typeMnemonic> : TypeDef<Tile_Dialect, name> { let mnemonic = typeMnemonic; }
+
+def Tile_ViewType : Tile_Type<"View", "view"> {
+  let summary = "a tensor in memory, one named extent an axis";
+  let description = [{
+    `!tile.view<bf16, ["Nq", "64"]>`: extents are known names (B, H, Hkv, Nq, Nk), free names bound at launch, or numbers.
+    A kernel's view with a first extent Nq or Nk is the part that belongs to the program's batch and KV head; rows of Nq are packed,
+    (query head within the group) fastest.
+  }];
+  let parameters = (ins "::mlir::Type":$elementType, "::mlir::ArrayAttr":$extents);
+  let assemblyFormat = "`<` $elementType `,` $extents `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getRank() const { return getExtents().size(); }
+    llvm::StringRef getExtentName(int64_t axis) const;
+    /// The extent where it is a number, -1 where it is a name.
+    int64_t getStaticExtent(int64_t axis) const;
+  }];
+}
+
+def Tile_PositionsType : Tile_Type<"Positions", "positions"> {
+  let summary = "the global positions of the rows of a shard";
+  let description = [{`!tile.positions<"Nq">`: position(l) = first + (l / block) * jump + l % block.}];
+  let parameters = (ins "::mlir::StringAttr":$extent);
+  let assemblyFormat = "`<` $extent `>`";
+}
+
+def Tile_CarryType : Tile_Type<"Carry", "carry"> {
+  let summary = "tiles that a program keeps from one launch to the next, in a format of its own";
+}
+
+class Tile_Op<string mnemonic, list<Trait> traits = []> : Op<Tile_Dialect, mnemonic, traits>;
+
+def Tile_Tile : Type<CPred<"::ringc::tile::isTile($_self)">, "rank-2 tile of static shape", "::mlir::RankedTensorType">;
+def Tile_Scalar : AnyTypeOf<[I1, I32, F32, F16, BF16]>;
+
+def Tile_ProgramIdOp : Tile_Op<"program_id", [Pure]> {
+  let summary = "index of this program along a grid axis";
+  let arguments = (ins ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<1>]>:$axis);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$axis attr-dict";
+}
+
+def Tile_ExtentOp : Tile_Op<"extent", [Pure]> {
+  let summary = "value of a named extent; Nq counts packed rows";
+  let arguments = (ins StrAttr:$name);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$name attr-dict";
+}
+
+def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
+  let summary = "a window of a view as a tile";
+  let description = [{
+    result[r, c] = view[row + r, col + c] where that is inside the view, `fill` (default 0) elsewhere. A rank-1 view gives a column.
+
+        %t = tile.load %q[%rows, %c0] : !tile.view<bf16, ["Nq", "64"]> -> tensor<64x64xbf16>
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Scalar>:$fill);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$view `[` $offsets `]` (`else` $fill^ `:` type($fill))? attr-dict `:` type($view) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_StoreOp : Tile_Op<"store"> {
+  let summary = "store (or add) a tile to a window of a view";
+  let description = [{
+    view[row + r, col + c] = tile[r, c] for the elements inside the view; with `add` it is added to what is there.
+
+        tile.store %t, %out[%rows, %c0] : tensor<64x64xbf16>, !tile.view<bf16, ["Nq", "64"]>
+  }];
+  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets, UnitAttr:$add);
+  let assemblyFormat = "(`add` $add^)? $tile `,` $view `[` $offsets `]` attr-dict `:` type($tile) `,` type($view)";
+  let hasVerifier = 1;
+}
+
+def Tile_ElementOp : Tile_Op<"element", [Pure]> {
+  let summary = "one element of a view, inside a mask or a score";
+  let description = [{
+    An axis of extent Nq or Nk is indexed by the row of the shard (an axis Nk beside an axis Nq: by the global position).
+
+        %w = tile.element %slope[%h] : !tile.view<f32, ["H"]> -> f32
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices);
+  let results = (outs Tile_Scalar:$result);
+  let assemblyFormat = "$view `[` $indices `]` attr-dict `:` type($view) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
+  let summary = "a tile of one value";
+  let arguments = (ins Tile_Scalar:$value);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$value attr-dict `:` type($value) `->` type($result)";
+}
+
+def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
+  let summary = "a row or a column repeated to a larger tile";
+  let description = [{`tile.broadcast %m : tensor<64x1xf32> -> tensor<64x128xf32>`}];
+  let arguments = (ins Tile_Tile:$operand);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_TransposeOp : Tile_Op<"transpose", [Pure]> {
+  let summary = "rows and columns exchanged";
+  let arguments = (ins Tile_Tile:$operand);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_DotOp : Tile_Op<"dot", [Pure]> {
+  let summary = "matrix product, accumulated in f32";
+  let description = [{
+    result = a * b (+ acc).
+
+        %s = tile.dot %q, %kt : tensor<64x32xbf16>, tensor<32x128xbf16> -> tensor<64x128xf32>
+  }];
+  let arguments = (ins Tile_Tile:$a, Tile_Tile:$b, Optional<Tile_Tile>:$acc);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$a `,` $b (`acc` `(` $acc^ `:` type($acc) `)`)? attr-dict `:` type($a) `,` type($b) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ReduceMax : I32EnumAttrCase<"Max", 0, "max">;
+def Tile_ReduceSum : I32EnumAttrCase<"Sum", 1, "sum">;
+def Tile_ReduceKind : I32EnumAttr<"ReduceKind", "what a reduction combines with", [Tile_ReduceMax, Tile_ReduceSum]> {
+  let cppNamespace = "::ringc::tile";
+}
+
+def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
+  let summary = "maximum or sum along an axis, which becomes 1";
+  let description = [{`tile.reduce max %s axis 1 : tensor<64x128xf32> -> tensor<64x1xf32>`}];
+  let arguments = (ins Tile_ReduceKind:$kind, Tile_Tile:$operand, ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<1>]>:$axis);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$kind $operand `axis` $axis attr-dict `:` type($operand) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_ApplyOp : Tile_Op<"apply", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a mask or a score, element by element, at positions";
+  let description = [{
+    result[r, c] = function(s[r, c], b, h(r), i(r), j(c), queryRow(r), keyRow(c), parameters...), without s for a mask. Queries are the rows
+    of the tile, keys the columns. `derivative` is removed by derive-score-gradient, which names the derived function instead.
+
+        %t = tile.apply @score(%s) at %qpos[%rows], %kpos[%cols](%c : f32) : !tile.positions<"Nq">, !tile.positions<"Nk">, tensor<64x128xf32> -> tensor<64x128xf32>
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$function, Optional<Tile_Tile>:$operand, Tile_PositionsType:$queryPositions, I32:$queryRow,
+                       Tile_PositionsType:$keyPositions, I32:$keyRow, Variadic<AnyType>:$parameters, UnitAttr:$derivative);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = [{
+    (`derivative` $derivative^)? $function (`(` $operand^ `:` type($operand) `)`)? `at` $queryPositions `[` $queryRow `]` `,` $keyPositions `[` $keyRow `]`
+    (`with` `(` $parameters^ `:` type($parameters) `)`)? attr-dict `:` type($queryPositions) `,` type($keyPositions) `->` type($result)
+  }];
+}
+
+def Tile_MaskedForOp : Tile_Op<"masked_for", [AttrSizedOperandSegments, AutomaticAllocationScope, SingleBlockImplicitTerminator<"YieldOp">,
+                                               DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a loop over the tiles in which something is visible";
+  let description = [{
+    for (iv = lower; iv < upper; iv += step): the predicate `function` over the window is evaluated; iterations in which no element is visible are
+    not executed (iteration arguments pass through). The body's arguments are iv, the predicate tile (query axis first; false outside the
+    views) and the iteration arguments. One of queryRow and keyRow is the induction variable: `loopAxis` says which (0 queries, 1 keys), the
+    other is `fixedRow`.
+
+        %r = tile.masked_for %cols = %c0 to %nk step 128 keys of @mask at %qpos[%rows], %kpos iter_args(%acc) ...
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$function, I32:$lower, I32:$upper, I32Attr:$step, ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<1>]>:$loopAxis,
+                       Tile_PositionsType:$queryPositions, Tile_PositionsType:$keyPositions, I32:$fixedRow, Variadic<AnyType>:$parameters,
+                       Variadic<Tile_Tile>:$inits);
+  let results = (outs Variadic<Tile_Tile>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $function `over` $loopAxis `from` $lower `to` $upper `step` $step `at` $queryPositions `,` $keyPositions `fixed` $fixedRow
+    (`with` `(` $parameters^ `:` type($parameters) `)`)? (`init` `(` $inits^ `:` type($inits) `)`)? `:` type($queryPositions) `,` type($keyPositions) (`->` type($results)^)?
+    $body attr-dict
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Value getInductionVar() { return getBody().getArgument(0); }
+    ::mlir::Value getSeen() { return getBody().getArgument(1); }
+    ::mlir::Block::BlockArgListType getIterArgs() { return getBody().getArguments().drop_front(2); }
+  }];
+}
+
+def Tile_ResumeOp : Tile_Op<"resume", [AllTypesMatch<["inits", "results"]>]> {
+  let summary = "the tiles kept in a carry, or the initial ones on the first launch";
+  let arguments = (ins Tile_CarryType:$carry, Variadic<Tile_Tile>:$inits);
+  let results = (outs Variadic<Tile_Tile>:$results);
+  let assemblyFormat = "$carry `else` `(` $inits `)` attr-dict `:` type($inits)";
+}
+
+def Tile_FinishOp : Tile_Op<"finish", [SingleBlockImplicitTerminator<"YieldOp">]> {
+  let summary = "runs its region on the last launch of a carry; keeps the tiles otherwise";
+  let arguments = (ins Tile_CarryType:$carry, Variadic<Tile_Tile>:$tiles);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$carry `(` $tiles `:` type($tiles) `)` $body attr-dict";
+}
+
+def Tile_YieldOp : Tile_Op<"yield", [Pure, Terminator, ReturnLike, ParentOneOf<["MaskedForOp", "FinishOp"]>]> {
+  let summary = "ends the region of a tile operation";
+  let arguments = (ins Variadic<AnyType>:$operands);
+  let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
+  let builders = [OpBuilder<(ins), [{}]>];
+}
+
+#endif
