@@ -69,6 +69,9 @@ static LogicalResult verifyWindow(Operation *op, ViewType view, size_t offsets,
 LogicalResult LoadOp::verify() {
   if (getFill() && getFill().getType() != getView().getType().getElementType())
     return emitOpError("fill has type ") << getFill().getType();
+  if (getWhere() && (tileType(getWhere()).getDimSize(1) != 1 ||
+                     tileType(getWhere()).getDimSize(0) != tileType(getResult()).getDimSize(0)))
+    return emitOpError("row predicate has type ") << getWhere().getType();
   return verifyWindow(*this, getView().getType(), getOffsets().size(), tileType(getResult()));
 }
 
@@ -124,14 +127,13 @@ LogicalResult ReduceOp::verify() {
   return success();
 }
 
-/// `function` takes (s,) b, h, i, j, queryRow, keyRow and the parameters.
+/// `function` takes `leading` scalars and then the parameters.
 static LogicalResult verifyFunction(Operation *op, SymbolTableCollection &symbols,
-                                    FlatSymbolRefAttr name, bool takesValue,
+                                    FlatSymbolRefAttr name, size_t leading,
                                     ValueRange parameters) {
   auto function = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, name);
   if (!function)
     return op->emitOpError("unknown function ") << name;
-  size_t leading = takesValue ? 7 : 6;
   ArrayRef<Type> inputs = function.getFunctionType().getInputs();
   if (inputs.size() != leading + parameters.size())
     return op->emitOpError() << name << " takes " << inputs.size() << " arguments, got "
@@ -144,11 +146,15 @@ static LogicalResult verifyFunction(Operation *op, SymbolTableCollection &symbol
 }
 
 LogicalResult ApplyOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyFunction(*this, symbols, getFunctionAttr(), bool(getOperand()), getParameters());
+  return verifyFunction(*this, symbols, getFunctionAttr(), getOperand() ? 7 : 6, getParameters());
+}
+
+LogicalResult VisibilityOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  return verifyFunction(*this, symbols, getFunctionAttr(), 11, getParameters());
 }
 
 LogicalResult MaskedForOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  return verifyFunction(*this, symbols, getFunctionAttr(), false, getParameters());
+  return verifyFunction(*this, symbols, getFunctionAttr(), 6, getParameters());
 }
 
 LogicalResult MaskedForOp::verify() {

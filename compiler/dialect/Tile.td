@@ -84,12 +84,13 @@ def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
   let summary = "a window of a view as a tile";
   let description = [{
     result[r, c] = view[row + r, col + c] where that is inside the view, `fill` (default 0) elsewhere. A rank-1 view gives a column.
+    Rows where the column `where` is false are not read either: keys that no query may see can hold anything.
 
         %t = tile.load %q[%rows, %c0] : !tile.view<bf16, ["Nq", "64"]> -> tensor<64x64xbf16>
   }];
-  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Scalar>:$fill);
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Scalar>:$fill, Optional<Tile_Tile>:$where);
   let results = (outs Tile_Tile:$result);
-  let assemblyFormat = "$view `[` $offsets `]` (`else` $fill^ `:` type($fill))? attr-dict `:` type($view) `->` type($result)";
+  let assemblyFormat = "$view `[` $offsets `]` (`else` $fill^ `:` type($fill))? (`where` $where^ `:` type($where))? attr-dict `:` type($view) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -174,7 +175,8 @@ def Tile_ApplyOp : Tile_Op<"apply", [Pure, AttrSizedOperandSegments, DeclareOpIn
   let summary = "a mask or a score, element by element, at positions";
   let description = [{
     result[r, c] = function(s[r, c], b, h(r), i(r), j(c), queryRow(r), keyRow(c), parameters...), without s for a mask. Queries are the rows
-    of the tile, keys the columns. `derivative` is removed by derive-score-gradient, which names the derived function instead.
+    of the tile, keys the columns; a result with one row or column is evaluated for the first query or key of the window. A mask is false
+    outside the views. `derivative` is removed by derive-score-gradient, which names the derived function instead.
 
         %t = tile.apply @score(%s) at %qpos[%rows], %kpos[%cols](%c : f32) : !tile.positions<"Nq">, !tile.positions<"Nk">, tensor<64x128xf32> -> tensor<64x128xf32>
   }];
@@ -184,6 +186,22 @@ def Tile_ApplyOp : Tile_Op<"apply", [Pure, AttrSizedOperandSegments, DeclareOpIn
   let assemblyFormat = [{
     (`derivative` $derivative^)? $function (`(` $operand^ `:` type($operand) `)`)? `at` $queryPositions `[` $queryRow `]` `,` $keyPositions `[` $keyRow `]`
     (`with` `(` $parameters^ `:` type($parameters) `)`)? attr-dict `:` type($queryPositions) `,` type($keyPositions) `->` type($result)
+  }];
+}
+
+def Tile_VisibilityOp : Tile_Op<"visibility", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "what a mask shows of a window: 0 nothing, 1 a part, 2 everything";
+  let description = [{
+    Calls function(b, firstHead, lastHead, firstI, lastI, firstJ, lastJ, firstQueryRow, lastQueryRow, firstKeyRow, lastKeyRow, parameters...) -> i32
+    with the inclusive ranges of the window clipped to the views. A window that reaches outside along `loopAxis` is never 2.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$function, Tile_PositionsType:$queryPositions, I32:$queryRow, I64Attr:$queries,
+                       Tile_PositionsType:$keyPositions, I32:$keyRow, I64Attr:$keys,
+                       ConfinedAttr<I32Attr, [IntNonNegative, IntMaxValue<1>]>:$loopAxis, Variadic<AnyType>:$parameters);
+  let results = (outs I32:$result);
+  let assemblyFormat = [{
+    $function `over` $loopAxis `at` $queryPositions `[` $queryRow `:` $queries `]` `,` $keyPositions `[` $keyRow `:` $keys `]`
+    (`with` `(` $parameters^ `:` type($parameters) `)`)? attr-dict `:` type($queryPositions) `,` type($keyPositions)
   }];
 }
 
