@@ -19,6 +19,27 @@ if(RINGC_WERROR)
   add_compile_options(-Werror)
 endif()
 
+# vptr needs LLVM itself instrumented. Coverage is for the fuzz targets.
+option(RINGC_SANITIZE "Address and undefined behaviour sanitizers, and fuzz targets; needs clang" OFF)
+if(RINGC_SANITIZE)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    message(FATAL_ERROR "RINGC_SANITIZE needs clang 22: use the asan preset")
+  endif()
+  add_compile_options(-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=vptr
+                      -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined -fno-sanitize=vptr)
+endif()
+
+# One archive for other distributions: nothing of g++ is needed at run time, nothing unused is kept.
+option(RINGC_PORTABLE "Link libstdc++, libgcc and libgomp statically and drop unused sections" OFF)
+if(RINGC_PORTABLE)
+  add_compile_options(-ffunction-sections -fdata-sections)
+  add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,--as-needed)
+  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libgomp.a
+                  OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(OpenMP_gomp_LIBRARY ${gomp} CACHE FILEPATH "The static OpenMP runtime")
+endif()
+
 # lld links against LLVM several times faster than GNU ld. Debian keeps the versioned one off PATH.
 find_program(RINGC_LLD ld.lld HINTS /usr/lib/llvm-22/bin NO_DEFAULT_PATH)
 find_program(RINGC_LLD ld.lld)
@@ -36,5 +57,5 @@ if(RINGC_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(OpenMP REQUIRED)
+find_package(OpenMP)
 find_package(nlohmann_json REQUIRED)
