@@ -1,0 +1,111 @@
+#pragma once
+
+#include "runtime/ring/SequenceLayout.h"
+#include "runtime/ring/SubRings.h"
+#include "runtime/ring/Visibility.h"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace ringc {
+
+/// Which kernels run on a hop, and so what travels with K and V.
+enum class Pass : uint8_t { Forward, Backward };
+
+inline constexpr std::array<Pass, 2> allPasses = {Pass::Forward, Pass::Backward};
+
+/// "forward", "backward"
+std::string_view nameOf(Pass pass);
+
+/// All that a plan depends on besides the mask.
+struct RingProblem {
+  SubRings rings;
+  SequenceLayout layout;
+  int64_t queryLength = 0; ///< of the unsharded sequence
+  int64_t keyLength = 0;
+
+  /// What travels for one key row: K, V and key-indexed arguments; dK and dV, in f32.
+  int64_t bytesPerKey = 0;
+  int64_t gradientBytesPerKey = 0;
+};
+
+/// What the queries of the rank at `queryPlace` see of the keys of the rank at `ownerPlace`; places
+/// in the ring. Must be the same function on every rank of a ring.
+using PlaceVisibility = std::function<Visibility(int queryPlace, int ownerPlace)>;
+
+/// One hop of one rank. Peers and owners are world ranks. A step's exchange of keys runs beside its
+/// kernel; its exchange of gradients follows it and is over before the next step's kernel.
+struct Step {
+  int step = 0;
+  int owner = 0;                            ///< whose keys are due at this rank
+  int64_t rows = 0;                         ///< key rows of the owner
+  Visibility visibility = Visibility::None; ///< None also where the keys did not come
+
+  std::optional<int> keysTo;        ///< the keys of this step go on to
+  std::optional<int> keysFrom;      ///< the keys of the next step come from
+  std::optional<int> gradientsTo;   ///< this step's dK, dV go to: next rank or owner
+  std::optional<int> gradientsFrom; ///< the next step's dK, dV come from
+  std::optional<int> homeFrom;      ///< dK, dV of this rank's own keys come from
+
+  int64_t sendBytes = 0;
+  int64_t receiveBytes = 0;
+
+  bool computes() const { return visibility != Visibility::None; }
+  bool operator==(const Step &) const = default;
+};
+
+/// What one rank does in one pass.
+///
+/// Keys travel to the right: at step t the rank at place p holds the block of place p - t, and the
+/// block goes on while a rank further on needs it: at most N - 1 hops.
+///
+/// dK and dV: an owner's own part never travels. The others' parts are summed along each run of
+/// consecutive ranks that compute on the block, one hop behind the keys, and the last of a run
+/// sends the sum home. So every rank that computed on a foreign block sends once, which is the
+/// least there can be: with all visible, 4 (N - 1) messages of the size of K in all.
+///
+/// Both exchanges of a step are posted whole, in the order of the steps, on every rank, and a send
+/// is always posted in the same exchange as its receive: so there is no order in which they block
+/// each other, whatever the transport buffers.
+struct Plan {
+  Pass pass = Pass::Forward;
+  int rank = 0;
+  RingProblem problem;
+  int64_t queryRows = 0;   ///< of this rank
+  std::vector<Step> steps; ///< one for each rank of the ring
+
+  int64_t sentBytes() const;
+  int64_t receivedBytes() const;
+  int64_t sentMessages() const;
+
+  /// First and last computing step: where the running state begins and ends. None when no row of
+  /// this rank sees a key.
+  std::optional<int> firstComputed() const;
+  std::optional<int> lastComputed() const;
+
+  /// Most bytes that hop buffers hold: two for keys, in the backward two for gradients and one for
+  /// what comes home. Step t's keys are in buffer t % 2, as are its gradients. `ownKeys` says
+  /// whether this rank's own keys must be gathered into buffer 0 before they can be sent.
+  enum class OwnKeys : uint8_t { Contiguous, Strided };
+  std::array<int64_t, 2> keyBufferBytes(OwnKeys ownKeys) const;
+  std::array<int64_t, 2> gradientBufferBytes() const;
+  int64_t homeBufferBytes() const;
+  int64_t hopBufferBytes(OwnKeys ownKeys) const;
+};
+
+/// The plan of one world rank. Pure; every rank of a ring that asks with the same arguments gets
+/// plans that fit together. Throws InputError on a rank, ring size or length that cannot be.
+Plan planRank(Pass pass, int rank, const RingProblem &problem, const PlaceVisibility &visibility);
+
+/// The plans of all ranks of one ring, by place.
+std::vector<Plan> planRing(Pass pass, int ring, const RingProblem &problem,
+                           const PlaceVisibility &visibility);
+
+/// A function of places for the shards of `problem`, from one of position boxes.
+PlaceVisibility visibilityOfShards(const RingProblem &problem, BoxVisibility box);
+
+} // namespace ringc
