@@ -49,12 +49,9 @@ if(RINGC_LLD)
   add_link_options(-B${lld_dir} -fuse-ld=lld)
 endif()
 
-# A precompiled header is a cache hit only when ccache may ignore times and macros defined in it.
 find_program(RINGC_CCACHE ccache)
 if(RINGC_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER
-      env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
-      ${RINGC_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${RINGC_CCACHE})
 endif()
 
 find_package(Threads REQUIRED)
