@@ -165,34 +165,34 @@ std::optional<int> Plan::lastComputed() const {
   return last;
 }
 
-std::array<int64_t, 2> Plan::keyBufferBytes(OwnKeys ownKeys) const {
-  std::array<int64_t, 2> bytes{};
-  if (ownKeys == OwnKeys::Strided && !steps.empty() && steps[0].keysTo)
-    bytes[0] = steps[0].rows * problem.bytesPerKey;
+std::array<int64_t, 2> Plan::keyBufferRows(OwnKeys ownKeys) const {
+  std::array<int64_t, 2> rows{};
+  if (ownKeys == OwnKeys::Strided && steps[0].keysTo)
+    rows[0] = steps[0].rows;
   for (size_t next = 1; next < steps.size(); ++next)
     if (steps[next - 1].keysFrom)
-      bytes[next % 2] = std::max(bytes[next % 2], steps[next].rows * problem.bytesPerKey);
-  return bytes;
+      rows[next % 2] = std::max(rows[next % 2], steps[next].rows);
+  return rows;
 }
 
-std::array<int64_t, 2> Plan::gradientBufferBytes() const {
-  std::array<int64_t, 2> bytes{};
+std::array<int64_t, 2> Plan::gradientBufferRows() const {
+  std::array<int64_t, 2> rows{};
   for (const Step &step : steps)
     if (step.gradientsTo)
-      bytes[step.step % 2] =
-          std::max(bytes[step.step % 2], step.rows * problem.gradientBytesPerKey);
-  return bytes;
+      rows[step.step % 2] = std::max(rows[step.step % 2], step.rows);
+  return rows;
 }
 
-int64_t Plan::homeBufferBytes() const {
+int64_t Plan::homeBufferRows() const {
   bool comesHome =
       std::ranges::any_of(steps, [](const Step &step) { return step.homeFrom.has_value(); });
-  return comesHome ? steps[0].rows * problem.gradientBytesPerKey : 0;
+  return comesHome ? steps[0].rows : 0;
 }
 
 int64_t Plan::hopBufferBytes(OwnKeys ownKeys) const {
-  std::array<int64_t, 2> keys = keyBufferBytes(ownKeys), gradients = gradientBufferBytes();
-  return keys[0] + keys[1] + gradients[0] + gradients[1] + homeBufferBytes();
+  std::array<int64_t, 2> keys = keyBufferRows(ownKeys), gradients = gradientBufferRows();
+  return (keys[0] + keys[1]) * problem.bytesPerKey +
+         (gradients[0] + gradients[1] + homeBufferRows()) * problem.gradientBytesPerKey;
 }
 
 Plan planRank(Pass pass, int rank, const RingProblem &problem, const PlaceVisibility &visibility) {

@@ -87,13 +87,17 @@ struct Plan {
   std::optional<int> firstComputed() const;
   std::optional<int> lastComputed() const;
 
-  /// Most bytes that hop buffers hold: two for keys, in the backward two for gradients and one for
-  /// what comes home. Step t's keys are in buffer t % 2, as are its gradients. `ownKeys` says
-  /// whether this rank's own keys must be gathered into buffer 0 before they can be sent.
+  /// Whether this rank's own keys can be sent from where they lie, or are gathered first.
   enum class OwnKeys : uint8_t { Contiguous, Strided };
-  std::array<int64_t, 2> keyBufferBytes(OwnKeys ownKeys) const;
-  std::array<int64_t, 2> gradientBufferBytes() const;
-  int64_t homeBufferBytes() const;
+
+  /// Key rows that hop buffers hold: two for keys, which take turns (step t's keys are in buffer
+  /// t % 2, where also own keys are gathered at step 0), and in the backward two for gradients
+  /// alike, and one for what comes home.
+  std::array<int64_t, 2> keyBufferRows(OwnKeys ownKeys) const;
+  std::array<int64_t, 2> gradientBufferRows() const;
+  int64_t homeBufferRows() const;
+
+  /// Bytes of all of them.
   int64_t hopBufferBytes(OwnKeys ownKeys) const;
 };
 

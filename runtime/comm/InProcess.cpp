@@ -1,0 +1,274 @@
+#include "runtime/comm/InProcess.h"
+
+#include "runtime/Error.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+struct Message {
+  enum class Kind { Send, Receive };
+  enum class State { Posted, Copying, Done };
+
+  Kind kind;
+  int hop;
+  Channel channel;
+  int peer;
+  const std::byte *source = nullptr;
+  std::byte *target = nullptr;
+  size_t bytes = 0;
+  State state = State::Posted;
+};
+
+/// Messages from one rank to another that wait for their other end; only one side can be non-empty.
+struct Lane {
+  std::deque<Message *> sends, receives;
+};
+
+/// What the ranks share.
+struct Mailroom {
+  Mailroom(int ranks, InProcessOptions given)
+      : world(ranks), options(std::move(given)), lanes(size_t(ranks) * ranks),
+        arrived(std::make_unique<std::condition_variable[]>(ranks)) {}
+
+  Lane &lane(int from, int to) { return lanes[size_t(from) * world + to]; }
+
+  void fail(int rank, std::string_view reason) noexcept {
+    std::lock_guard lock(mutex);
+    if (failedRank < 0) {
+      failedRank = rank;
+      try {
+        failure = reason;
+      } catch (...) {
+        failure.clear();
+      }
+    }
+    for (int each = 0; each < world; ++each)
+      arrived[each].notify_all();
+  }
+
+  std::string failureText() const {
+    return "rank " + std::to_string(failedRank) + " failed" +
+           (failure.empty() ? "" : ": " + failure);
+  }
+
+  const int world;
+  const InProcessOptions options;
+  std::mutex mutex;
+  std::vector<Lane> lanes;
+  std::unique_ptr<std::condition_variable[]> arrived; ///< one for each rank: less waking
+  int failedRank = -1;
+  std::string failure;
+};
+
+struct Counters {
+  int64_t sent = 0, received = 0;
+};
+
+class InProcessTransfer final : public Transfer {
+public:
+  InProcessTransfer(std::shared_ptr<Mailroom> mailroom, std::shared_ptr<Counters> counters,
+                    int rank, const Exchange &exchange)
+      : room(std::move(mailroom)), counts(std::move(counters)), self(rank) {
+    for (const ReceivePart &part : exchange.receives)
+      parts.push_back({.kind = Message::Kind::Receive,
+                       .hop = exchange.hop,
+                       .channel = exchange.channel,
+                       .peer = part.peer,
+                       .target = part.bytes.data(),
+                       .bytes = part.bytes.size()});
+    for (const SendPart &part : exchange.sends)
+      parts.push_back({.kind = Message::Kind::Send,
+                       .hop = exchange.hop,
+                       .channel = exchange.channel,
+                       .peer = part.peer,
+                       .source = part.bytes.data(),
+                       .bytes = part.bytes.size()});
+  }
+
+  /// Addresses of parts are shared from here on.
+  void post() {
+    for (Message &part : parts)
+      meet(part);
+  }
+
+  ~InProcessTransfer() override {
+    std::unique_lock lock(room->mutex);
+    for (Message &part : parts) {
+      if (part.state == Message::State::Posted) {
+        std::erase(queueOf(part), &part);
+        part.state = Message::State::Done;
+      }
+    }
+    room->arrived[self].wait(lock, [&] { return allDone(); });
+  }
+
+  void wait() override {
+    std::unique_lock lock(room->mutex);
+    auto over = [&] { return allDone() || room->failedRank >= 0; };
+    bool inTime = room->arrived[self].wait_for(lock, room->options.deadline, over);
+    if (allDone()) {
+      for (const Message &part : parts)
+        (part.kind == Message::Kind::Send ? counts->sent : counts->received) += int64_t(part.bytes);
+      parts.clear();
+      return;
+    }
+    const Message &late = *std::ranges::find_if(
+        parts, [](const Message &part) { return part.state != Message::State::Done; });
+    std::string what =
+        inTime ? room->failureText()
+               : "nothing came within " + std::to_string(room->options.deadline.count()) + " ms";
+    PeerError error(self, late.peer, late.hop, late.channel, what);
+    lock.unlock();
+    if (!inTime)
+      room->fail(self, error.what());
+    throw error;
+  }
+
+private:
+  bool allDone() const {
+    return std::ranges::all_of(
+        parts, [](const Message &part) { return part.state == Message::State::Done; });
+  }
+
+  std::deque<Message *> &queueOf(const Message &part) {
+    return part.kind == Message::Kind::Send ? room->lane(self, part.peer).sends
+                                            : room->lane(part.peer, self).receives;
+  }
+
+  /// Joins the queue, or, where the other end waits already, copies.
+  void meet(Message &mine) {
+    std::unique_lock lock(room->mutex);
+    bool sending = mine.kind == Message::Kind::Send;
+    Lane &lane = sending ? room->lane(self, mine.peer) : room->lane(mine.peer, self);
+    std::deque<Message *> &others = sending ? lane.receives : lane.sends;
+    if (others.empty() || room->failedRank >= 0) {
+      queueOf(mine).push_back(&mine);
+      return;
+    }
+    Message &other = *others.front();
+    if (other.hop != mine.hop || other.channel != mine.channel || other.bytes != mine.bytes) {
+      PeerError error(self, mine.peer, mine.hop, mine.channel,
+                      "the plans differ: " + describe(mine) + " here, " + describe(other) +
+                          " there");
+      lock.unlock();
+      room->fail(self, error.what());
+      // The parts posted so far are withdrawn as the transfer is destroyed; this one never joined.
+      mine.state = Message::State::Done;
+      throw error;
+    }
+    others.pop_front();
+    mine.state = other.state = Message::State::Copying;
+    lock.unlock();
+    if (mine.bytes)
+      std::memcpy(sending ? other.target : mine.target, sending ? mine.source : other.source,
+                  mine.bytes);
+    lock.lock();
+    mine.state = other.state = Message::State::Done;
+    room->arrived[mine.peer].notify_all();
+  }
+
+  static std::string describe(const Message &message) {
+    return std::to_string(message.bytes) + " bytes of " + std::string(nameOf(message.channel)) +
+           " at hop " + std::to_string(message.hop);
+  }
+
+  std::shared_ptr<Mailroom> room;
+  std::shared_ptr<Counters> counts;
+  int self;
+  std::vector<Message> parts;
+};
+
+class InProcessTransport final : public Transport {
+public:
+  InProcessTransport(std::shared_ptr<Mailroom> mailroom, int self)
+      : room(std::move(mailroom)), counts(std::make_shared<Counters>()), ownRank(self) {}
+
+  int rank() const override { return ownRank; }
+  int world() const override { return room->world; }
+
+  std::unique_ptr<Transfer> post(const Exchange &exchange) override {
+    if (room->options.beforePost)
+      room->options.beforePost(ownRank, exchange);
+    auto transfer = std::make_unique<InProcessTransfer>(room, counts, ownRank, exchange);
+    transfer->post();
+    return transfer;
+  }
+
+  void abort(std::string_view reason) noexcept override { room->fail(ownRank, reason); }
+
+  int64_t sentBytes() const override { return counts->sent; }
+  int64_t receivedBytes() const override { return counts->received; }
+
+private:
+  std::shared_ptr<Mailroom> room;
+  std::shared_ptr<Counters> counts;
+  int ownRank;
+};
+
+} // namespace
+
+InProcessWorld::InProcessWorld(int world, InProcessOptions options) {
+  if (world < 1)
+    throw InputError("world", std::to_string(world), "1 or more ranks");
+  if (options.deadline.count() <= 0)
+    throw InputError("deadline", std::to_string(options.deadline.count()) + " ms", "above 0");
+  auto room = std::make_shared<Mailroom>(world, std::move(options));
+  for (int rank = 0; rank < world; ++rank)
+    ranks.push_back(std::make_unique<InProcessTransport>(room, rank));
+}
+
+InProcessWorld::~InProcessWorld() = default;
+InProcessWorld::InProcessWorld(InProcessWorld &&) noexcept = default;
+InProcessWorld &InProcessWorld::operator=(InProcessWorld &&) noexcept = default;
+
+void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body) {
+  std::mutex mutex;
+  std::exception_ptr first;
+  auto run = [&](int rank) {
+    try {
+      body(rank);
+    } catch (...) {
+      std::exception_ptr error = std::current_exception();
+      {
+        std::lock_guard lock(mutex);
+        if (!first)
+          first = error;
+      }
+      std::string reason;
+      try {
+        std::rethrow_exception(error);
+      } catch (const std::exception &known) {
+        reason = known.what();
+      } catch (...) {
+        reason = "unknown error";
+      }
+      world.at(rank).abort(reason);
+    }
+  };
+  std::vector<std::jthread> threads;
+  try {
+    for (int rank = 1; rank < world.size(); ++rank)
+      threads.emplace_back(run, rank);
+  } catch (...) { // the system has no more threads: the ranks that run must not wait for the rest
+    world.at(0).abort("a rank's thread could not be started");
+    threads.clear();
+    throw;
+  }
+  run(0);
+  threads.clear(); // joins
+  if (first)
+    std::rethrow_exception(first);
+}
+
+} // namespace ringc

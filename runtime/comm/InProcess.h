@@ -1,0 +1,43 @@
+#pragma once
+
+#include "runtime/comm/Transport.h"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace ringc {
+
+struct InProcessOptions {
+  /// The longest that one wait may last. Ranks of one process cannot vanish, so this only bounds
+  /// how uneven their work may be.
+  std::chrono::milliseconds deadline = std::chrono::hours(1);
+
+  /// Called before each exchange is posted, on its rank's thread. Tests delay and poison here.
+  std::function<void(int rank, const Exchange &exchange)> beforePost;
+};
+
+/// The ranks of a world as threads of this process: a message is copied from the sender's memory to
+/// the receiver's by whichever of the two posts last. Nothing is buffered in between, so a send
+/// ends only when its receive is posted: order mistakes that would block elsewhere block here too.
+class InProcessWorld {
+public:
+  /// Throws InputError unless world >= 1 and the deadline is positive.
+  explicit InProcessWorld(int world, InProcessOptions options = {});
+  ~InProcessWorld();
+  InProcessWorld(InProcessWorld &&) noexcept;
+  InProcessWorld &operator=(InProcessWorld &&) noexcept;
+
+  int size() const { return int(ranks.size()); }
+  Transport &at(int rank) { return *ranks[size_t(rank)]; }
+
+private:
+  std::vector<std::unique_ptr<Transport>> ranks;
+};
+
+/// Runs body(rank) on one thread for each rank and joins them. When some throw, aborts the world so
+/// that the others end, and rethrows the error that came first.
+void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body);
+
+} // namespace ringc

@@ -1,0 +1,165 @@
+#include "runtime/driver/HostPool.h"
+
+#include "runtime/Error.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+
+namespace ringc {
+
+namespace {
+
+/// A launch under way; lives on the launching thread's stack.
+struct Job {
+  const HostLaunch &launch;
+  int64_t programs;
+  std::atomic<int64_t> next = 0;
+  std::atomic<bool> outOfMemory = false;
+  // Under the queue's mutex:
+  int workers = 0; ///< that may still touch this job
+  bool queued = true;
+  std::condition_variable over = {};
+};
+
+/// 64-byte aligned, one for each thread, grown as kernels ask for more.
+class Scratch {
+public:
+  ~Scratch() { std::free(memory); }
+
+  /// Null when there is no memory.
+  void *reserve(size_t bytes) {
+    constexpr size_t alignment = 64;
+    if (bytes <= capacity)
+      return memory ? memory : &none;
+    std::free(memory);
+    capacity = 0;
+    memory = bytes > SIZE_MAX - alignment
+                 ? nullptr
+                 : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (memory)
+      capacity = bytes;
+    return memory;
+  }
+
+private:
+  void *memory = nullptr;
+  size_t capacity = 0;
+  alignas(64) std::byte none{};
+};
+
+void runProgram(const HostLaunch &launch, int64_t index, void *scratch) {
+  auto [p0s, p1s, heads, batches] = launch.grid;
+  int64_t p0 = index % p0s;
+  int64_t p1 = index / p0s % p1s;
+  int64_t head = index / p0s / p1s % heads;
+  int64_t batch = index / p0s / p1s / heads;
+  if (launch.order == HostLaunch::Order::Falling)
+    p0 = p0s - 1 - p0;
+  launch.kernel(launch.slots.data(), p0, p1, head, batch, scratch);
+}
+
+int64_t programsOf(const HostLaunch &launch) {
+  int64_t programs = 1;
+  for (int64_t extent : launch.grid) {
+    assert(extent >= 0);
+    [[maybe_unused]] bool overflow = __builtin_mul_overflow(programs, extent, &programs);
+    assert(!overflow);
+  }
+  return programs;
+}
+
+} // namespace
+
+struct HostPool::Queue {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Job *> jobs; ///< that have programs left to start
+  bool closed = false;
+  int threads = 1;
+  std::thread dispatcher;
+
+  /// Takes programs of the oldest job until none is left to start.
+  void work() {
+    Scratch scratch;
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [&] { return closed || !jobs.empty(); });
+      if (jobs.empty())
+        return;
+      Job &job = *jobs.front();
+      ++job.workers;
+      lock.unlock();
+      void *memory = scratch.reserve(job.launch.scratchBytes);
+      if (!memory)
+        job.outOfMemory = true;
+      while (!job.outOfMemory) {
+        int64_t index = job.next.fetch_add(1, std::memory_order_relaxed);
+        if (index >= job.programs)
+          break;
+        runProgram(job.launch, index, memory);
+      }
+      lock.lock();
+      if (job.queued) {
+        std::erase(jobs, &job);
+        job.queued = false;
+      }
+      if (--job.workers == 0)
+        job.over.notify_one();
+    }
+  }
+};
+
+HostPool::HostPool(int threads) {
+  if (threads < 0)
+    throw InputError("threads", std::to_string(threads),
+                     "1 or more, or 0 for as many as there are");
+  queue = std::make_unique<Queue>();
+  queue->threads = threads > 0 ? threads : std::max(1, omp_get_max_threads());
+  // One parallel region for the pool's life, entered by a thread of its own: a region in each
+  // rank's thread would make N teams of T.
+  queue->dispatcher = std::thread([shared = queue.get()] {
+#pragma omp parallel num_threads(shared->threads)
+    shared->work();
+  });
+}
+
+HostPool::~HostPool() {
+  {
+    std::lock_guard lock(queue->mutex);
+    queue->closed = true;
+  }
+  queue->changed.notify_all();
+  queue->dispatcher.join();
+}
+
+int HostPool::threads() const { return queue->threads; }
+
+void HostPool::run(const HostLaunch &launch) {
+  assert(launch.kernel);
+  Job job{.launch = launch, .programs = programsOf(launch)};
+  if (job.programs == 0)
+    return;
+  {
+    std::unique_lock lock(queue->mutex);
+    queue->jobs.push_back(&job);
+    if (job.programs == 1)
+      queue->changed.notify_one();
+    else
+      queue->changed.notify_all();
+    job.over.wait(lock, [&] { return !job.queued && job.workers == 0; });
+  }
+  if (job.outOfMemory)
+    throw std::bad_alloc();
+}
+
+} // namespace ringc

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace ringc {
+
+/// One program of a compiled kernel's grid. `slots` are the kernel's arguments, `scratch` is
+/// 64-byte aligned memory of the calling thread, undefined on entry. Must not throw.
+using HostKernel = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t head,
+                            int64_t batch, void *scratch);
+
+/// A kernel over a grid.
+struct HostLaunch {
+  /// In which order programs start along p0. The last programs to start should be short ones, so
+  /// that no thread ends long after the others.
+  enum class Order : uint8_t { Rising, Falling };
+
+  HostKernel kernel = nullptr;
+  std::span<const uint64_t> slots;
+  std::array<int64_t, 4> grid = {1, 1, 1, 1}; ///< p0, p1, heads, batch; p0 runs fastest
+  size_t scratchBytes = 0;
+  Order order = Order::Rising;
+};
+
+/// The threads that all logical ranks of a process share: N ranks launch from N threads, and T
+/// threads run whatever is pending, in the order of the launches, one program at a time.
+class HostPool {
+public:
+  /// `threads` OpenMP threads; zero asks OpenMP, which knows OMP_NUM_THREADS and the affinity mask.
+  /// Throws InputError when negative.
+  explicit HostPool(int threads = 0);
+  ~HostPool();
+  HostPool(const HostPool &) = delete;
+  HostPool &operator=(const HostPool &) = delete;
+
+  int threads() const;
+
+  /// Returns when all programs have run. Called from any thread but the pool's own. Throws
+  /// std::bad_alloc when scratch memory is not to be had, after running part of the grid.
+  void run(const HostLaunch &launch);
+
+private:
+  struct Queue;
+  std::unique_ptr<Queue> queue;
+};
+
+} // namespace ringc

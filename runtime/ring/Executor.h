@@ -1,0 +1,69 @@
+#pragma once
+
+#include "runtime/Tensor.h"
+#include "runtime/comm/Transport.h"
+#include "runtime/ring/HopMemory.h"
+#include "runtime/ring/Plan.h"
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace ringc {
+
+/// The keys that are resident at one step, for the kernels of one rank.
+struct HopBlock {
+  int step = 0;
+  int owner = 0; ///< world rank
+  int64_t rows = 0;
+  Visibility visibility = Visibility::Partial;
+
+  /// Whether this is the first, the last computed step of the rank: the running state begins, ends.
+  bool begins = false, ends = false;
+
+  /// As `RankShard::keys` has them, with the owner's rows; not to be written.
+  std::span<const Tensor> keys;
+
+  /// Backward: as `RankShard::gradients`, with the owner's rows. The kernel adds to them.
+  std::span<const Tensor> gradients;
+};
+
+/// What runs on a block: queries, results and running state are its own business.
+class HopKernels {
+public:
+  virtual ~HopKernels() = default;
+
+  /// Returns when the block has been used; then its memory may change.
+  virtual void run(const HopBlock &block) = 0;
+
+  /// Called instead, once, on a rank none of whose rows sees a key: out is 0, lse -inf, dq 0.
+  virtual void runNothing() = 0;
+};
+
+/// All that an executor sees besides its hop buffers: what it holds, never the whole sequence.
+struct RankShard {
+  /// K, V and key-indexed arguments of the rank's own rows, any strides.
+  std::vector<KeyIndexed> keys;
+
+  /// Backward: dK, dV of the rank's own rows, f32, row-major. Written, whatever they held.
+  std::vector<KeyIndexed> gradients;
+};
+
+struct ExecutionReport {
+  int64_t sentBytes = 0;
+  int64_t receivedBytes = 0;
+  int64_t hopBufferBytes = 0;
+  int computedSteps = 0;
+  std::chrono::nanoseconds computing{0}; ///< in kernels
+  std::chrono::nanoseconds waiting{0};   ///< for transfers, kernels being over
+};
+
+/// Runs one rank's plan: sends and receives while the kernels run, in the order that the plan says,
+/// and decides nothing. All ranks of a ring must run, each with its own transport and memory.
+/// Throws InputError when the shard does not have the rows and bytes of the plan; PeerError when a
+/// peer fails; whatever the kernels throw. On any of these the other ranks fail too.
+ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
+                        Transport &transport, HopMemory &memory);
+
+} // namespace ringc
