@@ -1,0 +1,24 @@
+#pragma once
+
+#include "runtime/Tensor.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringc {
+
+struct NpyHeader {
+  DType dtype = DType::F32;
+  bool fortranOrder = false;
+  std::vector<int64_t> shape; ///< none negative, at most Tensor::maxRank
+};
+
+/// Parses the Python dictionary of a .npy header. Throws InputError without a file name.
+NpyHeader parseNpyHeader(std::string_view text);
+
+/// The dictionary, without padding. No bf16.
+std::string npyHeaderText(DType dtype, std::span<const int64_t> shape);
+
+} // namespace ringc
