@@ -1,0 +1,185 @@
+#include "runtime/comm/InProcess.h"
+
+#include "runtime/Error.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+using namespace ringc;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::span<const std::byte> bytesOf(const std::vector<int> &values) {
+  return std::as_bytes(std::span(values));
+}
+std::span<std::byte> writable(std::vector<int> &values) {
+  return std::as_writable_bytes(std::span(values));
+}
+
+/// Sends to the right, receives from the left.
+std::unique_ptr<Transfer> shift(Transport &self, int hop, const std::vector<int> &from,
+                                std::vector<int> &to) {
+  int world = self.world(), rank = self.rank();
+  return self.post({.hop = hop,
+                    .channel = Channel::Keys,
+                    .sends = {{(rank + 1) % world, bytesOf(from)}},
+                    .receives = {{(rank + world - 1) % world, writable(to)}}});
+}
+
+} // namespace
+
+TEST_CASE("blocks go round any ring, also of one and two ranks, over many hops") {
+  for (int size : {1, 2, 3, 5, 8}) {
+    InProcessWorld world(size);
+    const int hops = size * (1000 / size);
+    std::vector<int> ends(size, -1);
+    runRanks(world, [&](int rank) {
+      std::vector<int> current(17, rank), next(17);
+      for (int hop = 0; hop < hops; ++hop) {
+        shift(world.at(rank), hop, current, next)->wait();
+        current.swap(next);
+      }
+      ends[rank] = current[16];
+    });
+    for (int rank = 0; rank < size; ++rank) {
+      CHECK(ends[rank] == rank);
+      CHECK(world.at(rank).sentBytes() == int64_t(hops) * 17 * int64_t(sizeof(int)));
+      CHECK(world.at(rank).receivedBytes() == world.at(rank).sentBytes());
+    }
+  }
+}
+
+TEST_CASE("messages of one exchange and of several are matched in order") {
+  InProcessWorld world(2);
+  runRanks(world, [&](int rank) {
+    Transport &self = world.at(rank);
+    std::vector<int> a = {1}, b = {2, 3}, c = {4}, none;
+    if (rank == 0) {
+      auto first = self.post({.hop = 0,
+                              .channel = Channel::Keys,
+                              .sends = {{1, bytesOf(a)}, {1, bytesOf(b)}, {1, bytesOf(none)}},
+                              .receives = {}});
+      auto second = self.post(
+          {.hop = 0, .channel = Channel::Gradients, .sends = {{1, bytesOf(c)}}, .receives = {}});
+      second->wait();
+      first->wait();
+    } else {
+      std::vector<int> x(1), y(2), z(1), w;
+      auto first = self.post({.hop = 0,
+                              .channel = Channel::Keys,
+                              .sends = {},
+                              .receives = {{0, writable(x)}, {0, writable(y)}, {0, writable(w)}}});
+      auto second = self.post(
+          {.hop = 0, .channel = Channel::Gradients, .sends = {}, .receives = {{0, writable(z)}}});
+      first->wait();
+      second->wait();
+      CHECK(x == a);
+      CHECK(y == b);
+      CHECK(z == c);
+    }
+  });
+}
+
+TEST_CASE("a rank two seconds late is waited for, within the deadline") {
+  InProcessWorld world(3, {.deadline = 60s, .beforePost = [](int rank, const Exchange &exchange) {
+                             if (rank == 1 && exchange.hop == 1)
+                               std::this_thread::sleep_for(2s);
+                           }});
+  runRanks(world, [&](int rank) {
+    std::vector<int> current(1, rank), next(1);
+    for (int hop = 0; hop < 3; ++hop) {
+      shift(world.at(rank), hop, current, next)->wait();
+      current.swap(next);
+    }
+    CHECK(current[0] == rank);
+  });
+}
+
+TEST_CASE("a rank beyond the deadline: every other one fails in time, naming hop and peer") {
+  for (int size : {2, 3, 4}) {
+    InProcessWorld world(size, {.deadline = 100ms, .beforePost = {}});
+    std::vector<std::string> errors(size);
+    auto start = std::chrono::steady_clock::now();
+    std::vector<std::thread> threads;
+    for (int rank = 1; rank < size; ++rank) // rank 0 never comes
+      threads.emplace_back([&, rank] {
+        std::vector<int> from(1), to(1);
+        try {
+          for (int hop = 0; hop < size; ++hop) // the nearer to rank 0, the earlier it shows
+            shift(world.at(rank), hop, from, to)->wait();
+        } catch (const PeerError &error) {
+          errors[rank] = error.what();
+          CHECK(errors[rank].starts_with("rank " + std::to_string(rank) + ": hop " +
+                                         std::to_string(error.hop()) + ", keys, peer " +
+                                         std::to_string(error.peer())));
+          CHECK((error.peer() == (rank + 1) % size || error.peer() == rank - 1));
+        }
+      });
+    for (std::thread &thread : threads)
+      thread.join();
+    CHECK(std::chrono::steady_clock::now() - start < 10s);
+    for (int rank = 1; rank < size; ++rank)
+      CHECK_FALSE(errors[rank].empty());
+    // And stays failed, at once.
+    std::vector<int> from(1), to(1);
+    auto late = shift(world.at(0), 7, from, to);
+    CHECK_THROWS_AS(late->wait(), PeerError);
+  }
+}
+
+TEST_CASE("a rank that throws wakes the others, and its own error comes out") {
+  InProcessWorld world(4);
+  CHECK_THROWS_WITH_AS(runRanks(world,
+                                [&](int rank) {
+                                  std::vector<int> from(1), to(1);
+                                  shift(world.at(rank), 0, from, to)->wait();
+                                  if (rank == 2)
+                                    throw std::runtime_error("no memory left");
+                                  shift(world.at(rank), 1, from, to)->wait();
+                                }),
+                       "no memory left", std::runtime_error);
+  std::vector<int> from(1), to(1);
+  auto transfer = shift(world.at(1), 2, from, to);
+  CHECK_THROWS_WITH_AS(transfer->wait(),
+                       "rank 1: hop 2, keys, peer 0: rank 2 failed: no memory left", PeerError);
+}
+
+TEST_CASE("plans that do not fit are an error on both sides") {
+  InProcessWorld world(2);
+  std::vector<std::string> errors(2);
+  CHECK_THROWS_AS(runRanks(world,
+                           [&](int rank) {
+                             std::vector<int> from(rank + 1), to(2);
+                             try {
+                               shift(world.at(rank), 0, from, to)->wait();
+                             } catch (const PeerError &error) {
+                               errors[rank] = error.what();
+                               throw;
+                             }
+                           }),
+                  PeerError);
+  for (const std::string &error : errors)
+    CHECK(error.find("the plans differ") != std::string::npos);
+}
+
+TEST_CASE("a transfer that is given up touches nothing afterwards") {
+  InProcessWorld world(2);
+  std::vector<int> stays(1, 5), comes(1, 9);
+  world.at(0).post(
+      {.hop = 0, .channel = Channel::Keys, .sends = {}, .receives = {{1, writable(stays)}}});
+  auto send = world.at(1).post(
+      {.hop = 0, .channel = Channel::Keys, .sends = {{0, bytesOf(comes)}}, .receives = {}});
+  CHECK(stays[0] == 5);
+}
+
+TEST_CASE("worlds that cannot be") {
+  CHECK_THROWS_AS(InProcessWorld(0), InputError);
+  CHECK_THROWS_AS(InProcessWorld(2, {.deadline = 0ms, .beforePost = {}}), InputError);
+}
