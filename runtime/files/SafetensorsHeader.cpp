@@ -7,6 +7,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 
 namespace ringc {
 
@@ -152,8 +153,9 @@ std::vector<SafetensorsEntry> parseSafetensorsHeader(std::string_view text, int6
   for (const auto &[name, value] : object.items())
     if (name != metadataKey)
       entries.push_back(entryOf(name, value, dataBytes));
-  std::ranges::stable_sort(
-      entries, {}, [](const SafetensorsEntry &entry) { return std::pair(entry.begin, entry.end); });
+  std::ranges::sort(entries, {}, [](const SafetensorsEntry &entry) {
+    return std::tuple(entry.begin, entry.end, std::string_view(entry.name));
+  });
   requireNoGapAndNoOverlap(entries, dataBytes);
   return entries;
 }

@@ -46,6 +46,7 @@ inline std::string bytesOf(const std::string &path) {
 }
 
 inline void writeBytes(const std::string &path, const std::string &bytes) {
+  std::filesystem::remove(path); // ext4 flushes a file that is truncated and written again
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
