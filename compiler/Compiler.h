@@ -1,0 +1,64 @@
+#pragma once
+
+#include "compiler/spec/CompiledKernel.h"
+#include "compiler/spec/KernelRequest.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringc {
+
+/// The processor that this runs on, as LLVM knows it.
+Target hostTarget();
+
+/// Of this build: changes whenever the compiler's own code may have.
+std::string compilerBuildId();
+std::string llvmVersion();
+
+/// The library's sources and the user's, for a request. `user` are the .tile files that the spec names (sourceFiles(spec)), read by the
+/// caller under those names.
+std::shared_ptr<const SourceSet> makeSources(std::vector<SourceText> user);
+
+/// A complete request: tile sizes from the cost model unless `config` gives them.
+KernelRequest makeRequest(const Spec &spec, std::shared_ptr<const SourceSet> sources, const Target &target,
+                          std::optional<TileConfig> config = std::nullopt);
+
+/// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code.
+std::vector<std::string> stageNames();
+
+struct CompileOptions {
+  std::string stopAfter; ///< a stage; empty: all
+  std::string startFrom; ///< path of a stage's output as --dump or --stop-after writes it: "02.tile.mlir"; the stage is in its name
+  std::string dump;      ///< folder for the output of every stage; empty: none
+};
+
+struct CompileOutput {
+  std::optional<CompiledKernel> kernel; ///< unless there are diagnostics or `stopAfter` came first
+  std::string text;                     ///< output of the stage `stopAfter`
+  std::string diagnostics;              ///< rendered errors of the .tile sources or of an edited stage; empty when all is well
+};
+
+/// Compiles. Errors in sources come back as diagnostics; InputError for a spec that cannot be (unknown kernel, missing constant).
+CompileOutput compile(const KernelRequest &request, const CompileOptions &options = {});
+
+/// Host code made ready to run.
+class HostModule {
+public:
+  using Entry = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t kvHead, int64_t batch, void *scratch);
+
+  /// Throws std::runtime_error where the object cannot be linked.
+  explicit HostModule(const CompiledKernel &kernel);
+  ~HostModule();
+  HostModule(HostModule &&) noexcept;
+  HostModule &operator=(HostModule &&) noexcept;
+
+  Entry entry() const;
+
+private:
+  struct Linked;
+  std::unique_ptr<Linked> linked;
+};
+
+} // namespace ringc

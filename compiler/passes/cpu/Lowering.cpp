@@ -1,0 +1,298 @@
+#include "compiler/passes/cpu/Lowering.h"
+
+#include "compiler/passes/cpu/BlockSchedule.h"
+#include "compiler/passes/cpu/NestEmitter.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::cpu;
+
+Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const CpuTarget &t)
+    : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()), lanes(k),
+      frame(builder, k, interface) {}
+
+FailureOr<func::FuncOp> Lowering::run() {
+  for (BlockArgument argument : kernel.getArguments())
+    if (Value scalar = frame.scalar(argument))
+      scalars[argument] = scalar;
+  if (failed(makeFillRows()) || failed(lowerBlock(kernel.front(), {}, {})))
+    return failure();
+  func::ReturnOp::create(builder, loc);
+  frame.finish();
+  return frame.entry();
+}
+
+LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRef<Buffer> destinations) {
+  BlockSchedule schedule(*this, block, owners, destinations);
+  for (Operation &op : block.without_terminator())
+    if (!llvm::is_contained(schedule.operations(), &op) && !(op.getNumResults() == 1 && isSplat(op.getResult(0)) && tile::isTile(op.getResult(0).getType())))
+      if (failed(lowerScalar(&op)))
+        return failure();
+
+  auto place = [&](Value tile, Format format, int phase) {
+    const Buffer *destination = schedule.destinationOf(tile);
+    if (destination && destination->format == format)
+      return *destination;
+    return makeBuffer(tile, format, phase, schedule.lastUse(tile));
+  };
+  for (int phase = 0; phase < schedule.phases(); ++phase) {
+    SmallVector<Operation *> now;
+    for (Operation *op : schedule.operations())
+      if (schedule.phaseOf(op) == phase)
+        now.push_back(op);
+    for (Operation *op : now) {
+      loc = op->getLoc();
+      if (auto load = dyn_cast<tile::LoadOp>(op)) {
+        for (Format format : schedule.formatsOf(load.getResult())) {
+          Buffer to = place(load.getResult(), format, phase);
+          emitLoad(load, to);
+          buffers[load.getResult()].push_back(to);
+        }
+      } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
+        DotOperands operands = operandsOf(dot);
+        Buffer along = bufferIn(operands.lanes, operands.lanesFormat, phase);
+        Buffer scalarwise = bufferIn(operands.rows, operands.rowsFormat, phase);
+        std::optional<Buffer> acc;
+        if (dot.getAcc() && !isZero(dot.getAcc()))
+          acc = bufferIn(dot.getAcc(), plainFormat(dot.getAcc()), phase);
+        Buffer result = place(dot.getResult(), plainFormat(dot.getResult()), phase);
+        emitDot(dot, along, scalarwise, acc ? &*acc : nullptr, result);
+        buffers[dot.getResult()].push_back(result);
+      }
+    }
+    // Copies for elementwise readers of transposed tiles; products read through a transpose instead.
+    for (Operation *op : now)
+      if (auto transpose = dyn_cast<tile::TransposeOp>(op); transpose && llvm::any_of(transpose->getUsers(), [&](Operation *user) { return !isa<tile::DotOp, tile::TransposeOp, tile::LoadOp>(user); })) {
+        Value from = transpose.getOperand();
+        if (Operation *maker = from.getDefiningOp(); maker && schedule.isElementwise(maker) && schedule.phaseOf(maker) == phase && maker->getBlock() == &block)
+          return transpose.emitOpError("of a tile that is being computed is read element by element; products alone take such a transpose");
+        Buffer to = makeBuffer(transpose.getResult(), plainFormat(transpose.getResult()), phase, ScratchAllocator::forever);
+        copyBuffer(bufferIn(from, plainFormat(from), phase), to);
+        buffers[transpose.getResult()].push_back(to);
+      }
+
+    // One nest for each shape.
+    SmallVector<std::pair<ArrayRef<int64_t>, int>> shapes;
+    SmallVector<Value> representatives;
+    auto shapeOf = [](Value tile) { return cast<RankedTensorType>(tile.getType()).getShape(); };
+    SmallVector<SmallVector<NestEmitter::Output>> outputs;
+    SmallVector<SmallVector<NestEmitter::Reduction>> reductions;
+    auto nestOf = [&](Value tile) -> size_t {
+      std::pair<ArrayRef<int64_t>, int> key{shapeOf(tile), lanes.laneAxis(tile)};
+      auto it = llvm::find(shapes, key);
+      if (it != shapes.end())
+        return it - shapes.begin();
+      shapes.push_back(key);
+      representatives.push_back(tile);
+      outputs.emplace_back();
+      reductions.emplace_back();
+      return shapes.size() - 1;
+    };
+    for (Operation *op : now) {
+      if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
+        Buffer to = place(reduce.getResult(), plainFormat(reduce.getResult()), phase);
+        reductions[nestOf(reduce.getOperand())].push_back({reduce, to});
+      } else if (schedule.isElementwise(op)) {
+        Value tile = op->getResult(0);
+        NestEmitter::Output output{tile, {}};
+        for (Format format : schedule.formatsOf(tile))
+          output.to.push_back(place(tile, format, phase));
+        if (!output.to.empty())
+          outputs[nestOf(tile)].push_back(output);
+      }
+    }
+    for (size_t nest = 0; nest < shapes.size(); ++nest) {
+      loc = representatives[nest].getLoc();
+      NestEmitter(*this, representatives[nest]).emit(outputs[nest], reductions[nest]);
+    }
+    for (size_t nest = 0; nest < shapes.size(); ++nest) {
+      for (const NestEmitter::Output &output : outputs[nest])
+        buffers[output.tile].append(output.to.begin(), output.to.end());
+      for (const NestEmitter::Reduction &reduction : reductions[nest])
+        buffers[tile::ReduceOp(reduction.op).getResult()].push_back(reduction.to);
+    }
+
+    for (Operation *op : now) {
+      loc = op->getLoc();
+      if (auto store = dyn_cast<tile::StoreOp>(op)) {
+        auto [tile, swapped] = throughTransposes(store.getTile());
+        const Buffer *from = swapped ? findBuffer(store.getTile()) : findBuffer(tile);
+        Value stored = swapped ? store.getTile() : tile;
+        emitStore(store, from && !from->format.paired ? *from : bufferIn(stored, plainFormat(stored), phase));
+      } else if (op->getNumRegions() || isa<tile::ResumeOp>(op)) {
+        if (failed(lowerRegionOp(op, phase, schedule, owners, destinations)))
+          return failure();
+      }
+    }
+  }
+
+  // What could not be made in its destination is moved there; through a copy where it lies in another's destination.
+  Operation *terminator = block.getTerminator();
+  SmallVector<std::optional<Buffer>> sources(destinations.size());
+  for (auto [i, to] : llvm::enumerate(destinations)) {
+    Value result = terminator->getOperand(static_cast<unsigned>(i));
+    if (isSplat(result))
+      continue;
+    Buffer from = bufferIn(result, to.format, schedule.phases());
+    if (from.offset == to.offset)
+      continue;
+    bool shared = llvm::any_of(destinations, [&](const Buffer &other) { return other.offset == from.offset; });
+    if (shared) {
+      Buffer copy = makeBuffer(result, to.format, schedule.phases(), ScratchAllocator::forever);
+      copyBuffer(from, copy);
+      from = copy;
+    }
+    sources[i] = from;
+  }
+  for (auto [i, to] : llvm::enumerate(destinations)) {
+    Value result = terminator->getOperand(static_cast<unsigned>(i));
+    if (sources[i])
+      copyBuffer(*sources[i], to);
+    else if (isSplat(result))
+      fillFromSplat(to, result);
+  }
+  return success();
+}
+
+LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &schedule, ArrayRef<Value>, ArrayRef<Buffer>) {
+  SmallVector<Value> owners;
+  SmallVector<Buffer> results;
+  for (OpResult result : op->getResults()) {
+    auto [owner, destination] = schedule.handedDown(op, result.getResultNumber());
+    bool loopOrResume = isa<scf::ForOp, tile::ResumeOp>(op);
+    // A loop or a resume fills its buffers before it reads what it is given.
+    if (destination && !(loopOrResume && owner)) {
+      owners.push_back(owner);
+      results.push_back(*destination);
+    } else {
+      owners.push_back({});
+      results.push_back(makeBuffer(result, plainFormat(result), phase, std::max(schedule.lastUse(result), phase)));
+    }
+    buffers[result].push_back(results.back());
+  }
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return lowerFor(loop, results);
+  if (auto choice = dyn_cast<scf::IndexSwitchOp>(op))
+    return lowerSwitch(choice, owners, results);
+  if (auto finish = dyn_cast<tile::FinishOp>(op))
+    return lowerFinish(finish);
+  if (auto resume = dyn_cast<tile::ResumeOp>(op)) {
+    lowerResume(resume, results);
+    return success();
+  }
+  return op->emitOpError("has no lowering to host code");
+}
+
+void Lowering::moveInto(const Buffer &to, Value tile) {
+  if (isSplat(tile))
+    return fillFromSplat(to, tile);
+  Buffer from = bufferIn(tile, to.format, 0);
+  if (from.offset != to.offset)
+    copyBuffer(from, to);
+}
+
+LogicalResult Lowering::lowerFor(scf::ForOp loop, ArrayRef<Buffer> results) {
+  for (auto [init, argument, buffer] : llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(), results)) {
+    moveInto(buffer, init);
+    buffers[argument].push_back(buffer);
+  }
+  auto made = scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
+                                 scalars.lookup(loop.getUpperBound()), scalars.lookup(loop.getStep()));
+  scalars[loop.getInductionVar()] = made.getInductionVar();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(made.getBody()->getTerminator());
+  ScratchAllocator::Nested nested(scratch);
+  SmallVector<Value> owners(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
+  return lowerBlock(*loop.getBody(), owners, results);
+}
+
+LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp op, ArrayRef<Value> owners, ArrayRef<Buffer> results) {
+  auto made = scf::IndexSwitchOp::create(builder, loc, TypeRange(), scalars.lookup(op.getArg()),
+                                         op.getCases(), static_cast<unsigned>(op.getCases().size()));
+  for (auto [from, to] : llvm::zip(op->getRegions(), made->getRegions())) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.createBlock(&to);
+    {
+      ScratchAllocator::Nested nested(scratch);
+      if (failed(lowerBlock(from.front(), owners, results)))
+        return failure();
+    }
+    scf::YieldOp::create(builder, loc);
+  }
+  return success();
+}
+
+void Lowering::copyCarry(tile::ResumeOp resume, Value pointer, ArrayRef<Buffer> tiles, bool save) {
+  for (auto [offset, buffer] : llvm::zip(carryOffsets[resume.getCarry()], tiles)) {
+    int64_t bytes = buffer.bytes(), step = target.vectorBytes;
+    Value base = frame.pointerAt(pointer, frame.constant(offset));
+    loop(frame.constant(0), frame.constant(bytes), step, {}, [&](Value at, ValueRange) {
+      Value inCarry = frame.pointerAt(base, at), inScratch = bufferPointer(buffer, at);
+      Value bits = loadVector(save ? inScratch : inCarry, builder.getI8Type(), step, save ? 64 : 1);
+      storeVector(bits, save ? inCarry : inScratch, save ? 1 : 64);
+      return SmallVector<Value>();
+    });
+  }
+}
+
+void Lowering::lowerResume(tile::ResumeOp op, ArrayRef<Buffer> results) {
+  SmallVector<int64_t> offsets;
+  for (const Buffer &buffer : results)
+    offsets.push_back(frame.reserveCarry(buffer.bytes()));
+  carryOffsets[op.getCarry()] = offsets;
+  resumes[op.getCarry()] = op;
+  KernelFrame::Carry carry = frame.carry(op.getCarry());
+  auto branch = scf::IfOp::create(builder, loc, carry.begins, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  for (auto [buffer, init] : llvm::zip(results, op.getInits()))
+    moveInto(buffer, init);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  copyCarry(op, carry.pointer, results, /*save=*/false);
+}
+
+LogicalResult Lowering::lowerFinish(tile::FinishOp op) {
+  auto resume = resumes.lookup(op.getCarry());
+  if (!resume)
+    return op.emitOpError("finishes a carry that is not resumed before");
+  KernelFrame::Carry carry = frame.carry(op.getCarry());
+  SmallVector<Buffer> tiles;
+  for (Value tile : op.getTiles())
+    tiles.push_back(bufferIn(tile, plainFormat(tile), ScratchAllocator::forever));
+  auto branch = scf::IfOp::create(builder, loc, carry.ends, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  copyCarry(resume, carry.pointer, tiles, /*save=*/true);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  ScratchAllocator::Nested nested(scratch);
+  return lowerBlock(op.getBody().front(), {}, {});
+}
+
+LogicalResult Lowering::lowerScalar(Operation *op) {
+  loc = op->getLoc();
+  if (auto id = dyn_cast<tile::ProgramIdOp>(op)) {
+    scalars[id.getResult()] = frame.narrow(frame.programId(static_cast<int>(id.getAxis())));
+    return success();
+  }
+  if (auto extent = dyn_cast<tile::ExtentOp>(op)) {
+    scalars[extent.getResult()] = frame.narrow(frame.extent(extent.getName()));
+    return success();
+  }
+  if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
+    lowerVisibility(visibility);
+    return success();
+  }
+  if (isa<tile::TileDialect>(op->getDialect()))
+    return op->emitOpError("has no lowering to host code");
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, scalars.lookup(operand));
+  Operation *made = builder.clone(*op, mapping);
+  for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
+    scalars[from] = to;
+  return success();
+}

@@ -1,0 +1,67 @@
+#pragma once
+
+#include "compiler/passes/cpu/Lowering.h"
+
+namespace ringc::cpu {
+
+/// One loop nest over all elements of a shape: rows outside, lanes inside, a few vectors of a row at a time.
+///
+/// `outputs` are elementwise tiles and where to put them; `reductions` reduce an elementwise tile of the shape to a line. What they depend
+/// on is computed in registers down to the tiles that have buffers. Values that do not depend on the row are computed once for all rows.
+class NestEmitter {
+public:
+  struct Output {
+    mlir::Value tile;
+    llvm::SmallVector<Buffer, 2> to;
+  };
+  struct Reduction {
+    tile::ReduceOp op;
+    Buffer to;
+  };
+
+  /// `shape` is any tile of the nest's shape; a column or a row tile makes a nest of one row.
+  NestEmitter(Lowering &lowering, mlir::Value shape);
+  void emit(llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions);
+
+private:
+  using Value = mlir::Value;
+  /// A value inside the nest: for one row and one vector of lanes; `perRow` when it changes from row to row; a scalar holds for all lanes.
+  struct Term {
+    Value value;
+    bool perRow = false;
+    bool isVector() const { return mlir::isa<mlir::VectorType>(value.getType()); }
+  };
+  struct Place { ///< where code goes: before the loop over rows, or in it
+    mlir::Block *block;
+    mlir::Block::iterator point;
+  };
+
+  void emitLanes(Value laneStart, llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions);
+  Term evaluate(Value tile, int vector);
+  Term compute(Value tile, int vector);
+  Term fromBuffer(const Buffer &buffer, Value tile, int vector);
+  Term apply(tile::ApplyOp op, int vector);
+  /// The operation on terms: scalar where all are, else on vectors; hoisted where no term is per row.
+  Term elementwise(mlir::Operation *op, llvm::ArrayRef<Term> operands);
+  Term element(const KernelFrame::View &view, llvm::ArrayRef<Term> indices);
+  Value asVector(Term term);
+  Term hoistable(bool perRow, llvm::function_ref<Value()> make);
+  Value laneOffset(int vector);
+  void store(Value vector, Value next, const Buffer &to, int vectorIndex);
+  /// i32 vector `first, first + 1, ...` of the lanes of `vector`, clamped to `last`.
+  Value rowsOfLanes(Value first, int vector, Value last);
+
+  Lowering &lowering;
+  mlir::OpBuilder &builder;
+  KernelFrame &frame;
+  mlir::Location loc;
+  mlir::RankedTensorType shape;
+  int laneAxis;
+  bool line; ///< one row
+  int64_t rows, laneCount, stride, width, vectors;
+  Value laneStart, row; ///< i64
+  mlir::Operation *hoistBefore = nullptr; ///< the loop over rows
+  llvm::DenseMap<std::pair<Value, int>, Term> hoisted, perRow;
+};
+
+} // namespace ringc::cpu

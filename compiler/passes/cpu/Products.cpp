@@ -1,0 +1,122 @@
+#include "compiler/passes/cpu/Lowering.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::cpu;
+
+Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
+  DotOperands operands;
+  operands.lanesAxis = lanes.laneAxis(dot.getResult());
+  bool lanesAreColumns = operands.lanesAxis == 1;
+  Value along = lanesAreColumns ? dot.getB() : dot.getA();
+  Value scalarwise = lanesAreColumns ? dot.getA() : dot.getB();
+  int contracted = lanesAreColumns ? 1 : 0;
+  Type element = cast<RankedTensorType>(dot.getA().getType()).getElementType();
+  operands.paired = storageType(element).isBF16();
+
+  bool swapped;
+  std::tie(operands.lanes, swapped) = throughTransposes(along);
+  operands.lanesFormat = {swapped ? 1 - operands.lanesAxis : operands.lanesAxis, operands.paired};
+  std::tie(operands.rows, swapped) = throughTransposes(scalarwise);
+  operands.rowsContracted = swapped ? 1 - contracted : contracted;
+  operands.rowsFormat = plainFormat(operands.rows);
+  if (operands.paired && operands.rowsFormat.lane != operands.rowsContracted)
+    operands.rowsFormat.paired = true;
+  return operands;
+}
+
+namespace {
+/// How many vectors and rows of the result one register block holds.
+struct RegisterBlock {
+  int64_t vectors, rows;
+  RegisterBlock(int64_t vectorsOfRow, const CpuTarget &target) {
+    int64_t widest = target.microVectors ? target.microVectors : target.registers >= 32 ? 4 : 2;
+    vectors = std::min(widest, vectorsOfRow);
+    while (vectorsOfRow % vectors)
+      --vectors;
+    // One register for each vector of the lane operand and one for the broadcast scalar.
+    rows = std::min<int64_t>(12, (target.registers - vectors - 1) / vectors);
+    if (target.microRows)
+      rows = std::min(rows, target.microRows);
+  }
+};
+} // namespace
+
+void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scalarwise,
+                       const Buffer *acc, const Buffer &result) {
+  DotOperands operands = operandsOf(dot);
+  int64_t width = target.lanes();
+  int64_t contracted = cast<RankedTensorType>(dot.getA().getType()).getDimSize(1);
+  int64_t steps = operands.paired ? (contracted + 1) / 2 : contracted;
+  bool alongLanes = scalarwise.format.lane == operands.rowsContracted;
+  int64_t scalarBytes = 4; // an f32 or a pair of bf16
+  int64_t rowStep = alongLanes ? scalarwise.stride * scalarwise.elementBytes() : scalarBytes;
+  int64_t stepStep = alongLanes ? scalarBytes : scalarwise.stride * scalarBytes;
+  RegisterBlock block(result.stride / width, target);
+  Type f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
+  auto accType = VectorType::get({width}, f32);
+
+  auto multiply = [&](Value accumulator, Value vector, Value scalar) -> Value {
+    if (!operands.paired)
+      return LLVM::FMAOp::create(builder, loc, accType, ValueRange{vector, scalar, accumulator});
+    StringRef name = width == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
+                     : width == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
+                                  : "llvm.x86.avx512bf16.dpbf16ps.128";
+    return LLVM::CallIntrinsicOp::create(builder, loc, accType, builder.getStringAttr(name),
+                                         ValueRange{accumulator, vector, scalar})
+        .getResult(0);
+  };
+
+  auto emitRows = [&](Value lane, Value row, int64_t rows) {
+    SmallVector<Value> accumulators;
+    auto resultPointer = [&](const Buffer &buffer, int64_t r, int64_t v) {
+      Value at = frame.add(elementOffset(buffer, row, lane),
+                           frame.constant((r * buffer.stride + v * width) * 4));
+      return bufferPointer(buffer, at);
+    };
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < block.vectors; ++v)
+        accumulators.push_back(acc ? loadVector(resultPointer(*acc, r, v), f32, width, 4 * width)
+                                   : zero(accType));
+    Value alongBase = bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
+    Value rowBase = bufferPointer(scalarwise, frame.mul(row, rowStep));
+    auto products = loop(
+        frame.constant(0), frame.constant(steps), 1, accumulators, [&](Value step, ValueRange sums) {
+          Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
+          SmallVector<Value> vectors, next;
+          for (int64_t v = 0; v < block.vectors; ++v)
+            vectors.push_back(
+                loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
+                           operands.paired ? bf16 : f32, operands.paired ? 2 * width : width, 4 * width));
+          Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
+          for (int64_t r = 0; r < rows; ++r) {
+            Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
+            Value scalar = LLVM::LoadOp::create(builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
+            scalar = broadcast(scalar, width);
+            if (operands.paired)
+              scalar = LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
+            for (int64_t v = 0; v < block.vectors; ++v)
+              next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
+          }
+          return next;
+        });
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < block.vectors; ++v)
+        storeVector(products.getResult(static_cast<unsigned>(r * block.vectors + v)), resultPointer(result, r, v), 4 * width);
+  };
+
+  loop(frame.constant(0), frame.constant(result.stride), block.vectors * width, {}, [&](Value lane, ValueRange) {
+    int64_t blocked = result.outer / block.rows * block.rows;
+    if (blocked)
+      loop(frame.constant(0), frame.constant(blocked), block.rows, {}, [&](Value row, ValueRange) {
+        emitRows(lane, row, block.rows);
+        return SmallVector<Value>();
+      });
+    if (blocked != result.outer)
+      emitRows(lane, frame.constant(blocked), result.outer - blocked);
+    return SmallVector<Value>();
+  });
+}

@@ -1,0 +1,88 @@
+#include "compiler/passes/cpu/VectorMath.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::cpu;
+
+Value ringc::cpu::greaterOf(OpBuilder &b, Location loc, Value x, Value y) {
+  Value greater = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, x, y);
+  return arith::SelectOp::create(b, loc, greater, x, y);
+}
+
+Value ringc::cpu::exp2(OpBuilder &b, Location loc, Value x, const CpuTarget &target) {
+  auto type = cast<VectorType>(x.getType());
+  auto splat = [&](float value) -> Value {
+    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, value));
+  };
+  bool scalef = target.hasAvx512 && type.getNumElements() == 16;
+  // The comparison keeps a NaN of x.
+  float least = scalef ? -200.0f : -127.0f;
+  Value clamped = greaterOf(b, loc, splat(least), x);
+  if (!scalef) {
+    Value most = splat(128.0f);
+    Value less = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, most, clamped);
+    clamped = arith::SelectOp::create(b, loc, less, most, clamped);
+  }
+  Value whole = LLVM::RoundEvenOp::create(b, loc, type, clamped);
+  Value f = arith::SubFOp::create(b, loc, clamped, whole);
+  // Minimax polynomial of 2^f on [-1/2, 1/2] with 2^0 exact; relative error 1.6e-7.
+  constexpr float coefficients[] = {1.32764725e-3f, 9.67554096e-3f, 5.55071309e-2f,
+                                    2.40221202e-1f, 6.93146944e-1f, 1.0f};
+  Value p = splat(coefficients[0]);
+  for (int i = 1; i < 6; ++i)
+    p = LLVM::FMAOp::create(b, loc, type, ValueRange{p, f, splat(coefficients[i])});
+  if (scalef) {
+    Value all = arith::ConstantIntOp::create(b, loc, -1, 16);
+    Value nearest = arith::ConstantIntOp::create(b, loc, 4, 32);
+    return LLVM::CallIntrinsicOp::create(b, loc, type,
+                                         b.getStringAttr("llvm.x86.avx512.mask.scalef.ps.512"),
+                                         ValueRange{p, whole, p, all, nearest})
+        .getResult(0);
+  }
+  // Two exponents are added, so that 2^128 is reached by way of inf and 2^-127 by way of zero.
+  auto integers = type.clone(b.getI32Type());
+  Value n = arith::FPToSIOp::create(b, loc, integers, whole);
+  Value shift = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(integers, 23));
+  Value bias = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(integers, 127));
+  Value exponent = arith::ShLIOp::create(b, loc, arith::AddIOp::create(b, loc, n, bias), shift);
+  Value power = arith::BitcastOp::create(b, loc, type, exponent); // 0 for n = -127, inf for n = 128
+  return arith::MulFOp::create(b, loc, p, power);
+}
+
+Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRange operands,
+                              const CpuTarget &target) {
+  if (isa<math::Exp2Op>(op))
+    return exp2(b, loc, operands[0], target);
+  // A NaN on either side shows, as the language promises for what is visible.
+  auto select = [&](arith::CmpFPredicate predicate) -> Value {
+    Value chosen = arith::SelectOp::create(
+        b, loc, arith::CmpFOp::create(b, loc, predicate, operands[0], operands[1]), operands[0], operands[1]);
+    return chosen;
+  };
+  if (isa<arith::MaxNumFOp>(op))
+    return select(arith::CmpFPredicate::UGT);
+  if (isa<arith::MinNumFOp>(op))
+    return select(arith::CmpFPredicate::ULT);
+  if (isa<math::AbsIOp>(op)) {
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(operands[0].getType()));
+    return arith::MaxSIOp::create(b, loc, operands[0], arith::SubIOp::create(b, loc, zero, operands[0]));
+  }
+  if (isa<arith::FloorDivSIOp>(op)) {
+    Value quotient = arith::DivSIOp::create(b, loc, operands[0], operands[1]);
+    Value product = arith::MulIOp::create(b, loc, quotient, operands[1]);
+    Value rest = arith::SubIOp::create(b, loc, operands[0], product);
+    Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(rest.getType()));
+    Value one = arith::ConstantOp::create(b, loc, b.getOneAttr(rest.getType()));
+    Value inexact = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
+    Value signs = arith::XOrIOp::create(b, loc, rest, operands[1]);
+    Value opposite = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
+    Value lower = arith::SubIOp::create(b, loc, quotient, one);
+    return arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, inexact, opposite), lower, quotient);
+  }
+  return {};
+}
