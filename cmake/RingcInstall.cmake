@@ -1,0 +1,69 @@
+# What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `devel`: the
+# libraries as ringc::<name>, their public headers, and what find_package(ringc) reads.
+
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+if(TARGET ringc)
+  install(TARGETS ringc RUNTIME COMPONENT tool)
+endif()
+foreach(paper README.md LICENSE)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/${paper})
+    install(FILES ${paper} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT tool)
+  endif()
+endforeach()
+install(DIRECTORY kernels.tiles/ DESTINATION ${CMAKE_INSTALL_DATADIR}/ringc/kernels.tiles
+        COMPONENT tool FILES_MATCHING PATTERN "*.tile" PATTERN "*.md")
+
+# Static libraries below `dir`, added to the list `out`.
+function(ringc_libraries_below dir out)
+  get_property(targets DIRECTORY ${dir} PROPERTY BUILDSYSTEM_TARGETS)
+  get_property(subdirs DIRECTORY ${dir} PROPERTY SUBDIRECTORIES)
+  set(libraries ${${out}})
+  foreach(target IN LISTS targets)
+    get_target_property(type ${target} TYPE)
+    if(type MATCHES "^(STATIC|INTERFACE)_LIBRARY$")
+      list(APPEND libraries ${target})
+    endif()
+  endforeach()
+  foreach(subdir IN LISTS subdirs)
+    ringc_libraries_below(${subdir} libraries)
+  endforeach()
+  set(${out} ${libraries} PARENT_SCOPE)
+endfunction()
+
+set(ringc_libraries)
+foreach(dir IN LISTS ringc_dirs)
+  if(dir MATCHES "^(compiler|runtime|kernels.tiles)" AND EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
+    ringc_libraries_below(${PROJECT_SOURCE_DIR}/${dir} ringc_libraries)
+  endif()
+endforeach()
+list(REMOVE_DUPLICATES ringc_libraries)
+
+foreach(library IN LISTS ringc_libraries)
+  string(REGEX REPLACE "^ringc_" "" name ${library})
+  set_target_properties(${library} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(${library} INTERFACE
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ringc>)
+  if(NOT TARGET ringc::${name})
+    add_library(ringc::${name} ALIAS ${library})
+  endif()
+endforeach()
+
+install(TARGETS ${ringc_libraries} EXPORT ringcTargets ARCHIVE COMPONENT devel)
+install(EXPORT ringcTargets NAMESPACE ringc:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc
+        COMPONENT devel)
+install(DIRECTORY runtime compiler/spec compiler/predicate
+        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringc COMPONENT devel FILES_MATCHING PATTERN "*.h")
+if(EXISTS ${PROJECT_SOURCE_DIR}/compiler/Compiler.h)
+  install(FILES compiler/Compiler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringc/compiler
+          COMPONENT devel)
+endif()
+
+configure_package_config_file(cmake/ringcConfig.cmake.in ${PROJECT_BINARY_DIR}/ringcConfig.cmake
+                              INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/ringcConfigVersion.cmake
+                                 COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/ringcConfig.cmake ${PROJECT_BINARY_DIR}/ringcConfigVersion.cmake
+              cmake/RingcLLVM.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc COMPONENT devel)
