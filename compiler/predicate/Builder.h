@@ -29,9 +29,12 @@ private:
   std::vector<Node> nodes;
 };
 
-/// A node with operators, for expressions written by hand: `(j <= i && (i - j) % step ==
-/// 0).build()`. Literals take the type of the other side. All terms of an expression come from one
-/// builder, which must outlive them.
+/// A node with operators, for expressions written by hand:
+///
+///     (j <= i && (i - j) % step == 0).build()
+///
+/// Literals take the type of the other side. All terms of an expression come from one builder,
+/// which must outlive them.
 class Term {
 public:
   Term(Builder &owner, NodeId node) : builder(&owner), id(node) {}

@@ -74,13 +74,12 @@ using NodeId = int;
 struct Node {
   Op op = Op::Constant;
   ScalarType type = ScalarType::Int;
-  std::vector<NodeId> operands = {};
+  std::vector<NodeId> operands;
   int64_t integer = 0; ///< Constant: the int (within i32), or the bool as 0 or 1
   double real = 0;     ///< Constant: the float; its value is `float(real)`
   Variable variable = Variable::Batch;
-  std::string name =
-      {}; ///< Parameter, Element: as the kernel argument is called, `function.parameter`
-  std::vector<std::string> axes = {}; ///< Element: extents, "H", "Nk", "4", ...
+  std::string name;              ///< Parameter, Element: as the kernel argument is called
+  std::vector<std::string> axes; ///< Element: extents, "H", "Nk", "4", ...
 
   /// Of floats the bits are compared, all NaN as one.
   bool operator==(const Node &other) const;
@@ -103,8 +102,8 @@ public:
 
   bool operator==(const Expression &) const = default;
 
-  /// In the language's own syntax; a shared inner node is printed once: `let t0 = i - j; t0 >= 0
-  /// and t0 % step == 0`.
+  /// In the language's own syntax; a shared inner node is printed once:
+  /// `let t0 = i - j; t0 >= 0 and t0 % step == 0`.
   std::string toString() const;
 
 private:

@@ -16,19 +16,21 @@ namespace ringc::predicate {
 /// positions.
 ///
 /// One evaluator serves the host (ring plans, tests: a scalar is a number) and the loop-split pass
-/// (a scalar is an SSA value, and evaluating emits IR). Example: over i in [64, 127], j in [0, 63]
+/// (a scalar is an SSA value, and evaluating emits IR). Over i in [64, 127] and j in [0, 63]:
 ///
-///     i - j   in [1, 127]        i - j >= 0 in [1, 1]: always       (i - j) % 4 in [0, 3]       i
-///     - j <= 32 in [0, 1]: maybe
+///     i - j          [1, 127]
+///     (i - j) % 4    [0, 3]
+///     i - j >= 0     [1, 1], always
+///     i - j <= 32    [0, 1], maybe
 ///
-/// The law: sound always. Nothing is assumed of how operands depend on one another: i - i is [-63,
-/// 63]. Comparisons of sums and differences in which each variable occurs once are exact, and so
-/// causal, window and prefix masks are.
+/// The law: sound always. Nothing is assumed of how operands depend on one another: i - i is
+/// [-63, 63]. Comparisons of sums and differences in which each variable occurs once are exact, and
+/// so causal, window and prefix masks are.
 ///
-///   Int    within i32. Arithmetic is done in 64 bits; where a result may leave i32, and the
-///   kernel's wraps, it is all of i32. Float  finite, or both ends NaN: unknown, NaN and infinity
-///   included. Every step of the arithmetic carries that on. Bool   [0,0] never, [1,1] always,
-///   [0,1] maybe.
+/// * Int: within i32. Arithmetic is done in 64 bits; where a result may leave i32, and the kernel's
+///   wraps, it is all of i32.
+/// * Float: finite, or both ends NaN: unknown, with NaN and infinity. Arithmetic carries that on.
+/// * Bool: [0,0] never, [1,1] always, [0,1] maybe.
 ///
 /// `known` is false where it is clear without evaluating that there is nothing to be said (and for
 /// SSA values no IR is wasted); the ends are then not set. A Bool is always known.
@@ -46,23 +48,24 @@ template <class Domain> struct Environment {
 
 /// The interval of the root of `expression`.
 ///
-/// A Domain is copied nowhere, and gives
+/// A Domain is not copied, and gives
 ///
-///   Scalar                                             one type for i64, f32 and bool
-///   Scalar constantInt(int64_t), constantFloat(float), constantBool(bool)
-///   add sub mul min max (Scalar, Scalar)               on i64; nothing overflows
-///   floorDiv(a, b)                                     on i64; b is never 0
-///   lessInt lessEqualInt (Scalar, Scalar)              signed
-///   select(Bool, a, b)                                 on all types
-///   conjunction disjunction (Bool, Bool), negation(Bool)
-///   addFloat subFloat mulFloat divFloat (a, b)         f32, IEEE, NaN included, not reassociated
-///   or contracted minFloat maxFloat (a, b)                           NaN where either is absFloat
-///   exp2 log2 tanh sqrt (a) lessFloat lessEqualFloat (a, b)                    false where either
-///   is NaN intToFloat(a)                                      rounds to nearest floatToInt(a)
-///   rounds towards zero; a is within i32 Interval<Domain> elementRange(const Node &,
-///   std::span<const Interval<Domain>> indices)
-///                                                      bounds of the elements in that box of
-///                                                      indices, or unknown
+///   Scalar                           one type for i64, f32 and bool
+///   constantInt(int64_t), constantFloat(float), constantBool(bool)
+///   add sub mul min max (a, b)       i64; nothing overflows
+///   floorDiv(a, b)                   i64; b is never 0
+///   lessInt lessEqualInt (a, b)      i64, signed
+///   select(condition, a, b)          all types
+///   conjunction disjunction (a, b), negation(a)
+///   addFloat subFloat mulFloat divFloat (a, b)
+///                                    f32, IEEE: not reassociated, not contracted, NaN kept
+///   minFloat maxFloat (a, b)         NaN where either is
+///   absFloat exp2 log2 tanh sqrt (a)
+///   lessFloat lessEqualFloat (a, b)  false where either is NaN
+///   intToFloat(a)                    rounds to nearest
+///   floatToInt(a)                    rounds towards zero; a is within i32
+///   Interval<Domain> elementRange(const Node &, std::span<const Interval<Domain>> indices)
+///                                    bounds of the elements in that box of indices, or unknown
 template <class Domain>
 Interval<Domain> evaluate(const Expression &expression, Domain &domain,
                           const Environment<Domain> &environment);

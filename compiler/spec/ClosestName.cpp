@@ -44,7 +44,7 @@ std::string_view closestName(std::string_view wrong, std::span<const std::string
 
 std::string didYouMean(std::string_view wrong, std::span<const std::string_view> names) {
   std::string_view closest = closestName(wrong, names);
-  return closest.empty() ? "" : ", did you mean " + std::string(closest) + "?";
+  return closest.empty() ? "" : "; did you mean " + std::string(closest) + "?";
 }
 
 } // namespace ringc

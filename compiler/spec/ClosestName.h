@@ -10,7 +10,7 @@ namespace ringc {
 /// meant.
 std::string_view closestName(std::string_view wrong, std::span<const std::string_view> names);
 
-/// ", did you mean NAME?" or "".
+/// "; did you mean NAME?" or "".
 std::string didYouMean(std::string_view wrong, std::span<const std::string_view> names);
 
 } // namespace ringc

@@ -1,0 +1,66 @@
+#include "compiler/spec/TileConfig.h"
+
+#include "compiler/spec/FieldsJson.h"
+
+#include <cctype>
+
+namespace ringc {
+
+namespace {
+
+/// Kernels whose tile sizes are chosen here; others keep their source's.
+std::map<std::string, int64_t> tilesOf(std::string_view kernel) {
+  if (kernel == "attention_forward" || kernel == "attention_backward_dkdv" ||
+      kernel == "attention_backward_dq")
+    return {{"q", 64}, {"kv", 128}};
+  if (kernel == "attention_delta")
+    return {{"q", 64}};
+  return {};
+}
+
+/// The register block of a product [.., depth] x [depth, ..] keeps rows * vectors accumulators, the
+/// vectors of one row of the right side and one broadcast element of the left. Each step over the
+/// depth loads rows + vectors registers for rows * vectors multiply-adds: the most of these for
+/// each load wins, and the taller block among equals, since a broadcast may fold into the
+/// multiply-add where a vector load is shared by all rows.
+void chooseRegisterBlock(const Target &target, TileConfig &config) {
+  double best = 0;
+  for (int64_t rows : {1, 2, 4, 8, 16})
+    for (int64_t vectors : {1, 2, 4}) {
+      if (rows * vectors + vectors + 1 > target.vectorRegisters)
+        continue;
+      double perLoad = double(rows * vectors) / double(rows + vectors);
+      if (perLoad >= best) {
+        best = perLoad;
+        config.microRows = rows;
+        config.microVectors = vectors;
+      }
+    }
+}
+
+} // namespace
+
+nlohmann::json toJson(const TileConfig &config) { return fields_json::write(config); }
+
+TileConfig tileConfigFromJson(const nlohmann::json &json) {
+  TileConfig config;
+  fields_json::readFields(json, "", config);
+  return config;
+}
+
+std::string tileConstant(std::string_view dimension) {
+  std::string constant = "B";
+  for (char c : dimension)
+    constant += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return constant;
+}
+
+TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
+  TileConfig config = {.tile = tilesOf(spec.kernel)};
+  for (const auto &[dimension, size] : spec.tile)
+    config.tile[dimension] = size;
+  chooseRegisterBlock(target, config);
+  return config;
+}
+
+} // namespace ringc

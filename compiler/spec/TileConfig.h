@@ -1,0 +1,40 @@
+#pragma once
+
+#include "compiler/spec/Spec.h"
+#include "compiler/spec/Target.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace ringc {
+
+/// What was decided: sizes that change speed, never results.
+struct TileConfig {
+  std::map<std::string, int64_t> tile; ///< "q" is the constant BQ; absent: the source's default
+  int64_t microRows = 4;               ///< rows of a product's register block
+  int64_t microVectors = 2;            ///< vectors in a row of it
+
+  bool operator==(const TileConfig &) const = default;
+};
+
+template <FieldsOf<TileConfig> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[tile, microRows, microVectors] = self;
+  visit(Field{"tile", "tile sizes by dimension", 1, 4096}, tile);
+  visit(Field{"micro_rows", "rows of a product's register block", 1, 64}, microRows);
+  visit(Field{"micro_vectors", "vectors in a row of a product's register block", 1, 64},
+        microVectors);
+}
+
+nlohmann::json toJson(const TileConfig &config);
+TileConfig tileConfigFromJson(const nlohmann::json &json);
+
+/// The kernel's constant that holds the tile's size in a dimension: "kv" -> "BKV".
+std::string tileConstant(std::string_view dimension);
+
+/// A pure model of cost. What the spec's `tile` gives is taken as it is.
+TileConfig chooseTileConfig(const Spec &spec, const Target &target);
+
+} // namespace ringc
