@@ -177,3 +177,5 @@ LogicalResult MaskedForOp::verify() {
     return emitOpError("iteration arguments, yield and results differ in type");
   return success();
 }
+
+void YieldOp::build(OpBuilder &, OperationState &) {}

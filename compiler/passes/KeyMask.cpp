@@ -1,0 +1,121 @@
+#include "compiler/passes/KeyMask.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/DenseMap.h"
+
+using namespace mlir;
+
+namespace ringc {
+
+namespace {
+
+enum Argument : unsigned { Batch, Head, QueryPosition, KeyPosition, QueryRow, KeyRow };
+
+struct Dependence {
+  bool query = false;
+  bool key = false;
+};
+
+/// What each value of a straight-line body depends on.
+class Dependences {
+public:
+  explicit Dependences(func::FuncOp mask) {
+    for (unsigned number : {Head, QueryPosition, QueryRow})
+      of[mask.getArgument(number)].query = true;
+    for (unsigned number : {KeyPosition, KeyRow})
+      of[mask.getArgument(number)].key = true;
+    for (Operation &op : mask.getBody().front()) {
+      Dependence sum;
+      for (Value operand : op.getOperands()) {
+        Dependence one = of.lookup(operand);
+        sum.query |= one.query;
+        sum.key |= one.key;
+      }
+      for (Value result : op.getResults())
+        of[result] = sum;
+    }
+  }
+  Dependence operator[](Value value) const { return of.lookup(value); }
+
+private:
+  llvm::DenseMap<Value, Dependence> of;
+};
+
+void appendTerms(Value value, SmallVectorImpl<Value> &terms) {
+  if (auto both = value.getDefiningOp<arith::AndIOp>()) {
+    appendTerms(both.getLhs(), terms);
+    appendTerms(both.getRhs(), terms);
+  } else {
+    terms.push_back(value);
+  }
+}
+
+/// j <= i or anything.
+bool holdsForLastQuery(Value term, func::FuncOp mask) {
+  if (auto either = term.getDefiningOp<arith::OrIOp>())
+    return holdsForLastQuery(either.getLhs(), mask) || holdsForLastQuery(either.getRhs(), mask);
+  auto compare = term.getDefiningOp<arith::CmpIOp>();
+  if (!compare)
+    return false;
+  Value i = mask.getArgument(QueryPosition), j = mask.getArgument(KeyPosition);
+  switch (compare.getPredicate()) {
+  case arith::CmpIPredicate::sle:
+    return compare.getLhs() == j && compare.getRhs() == i;
+  case arith::CmpIPredicate::sge:
+    return compare.getLhs() == i && compare.getRhs() == j;
+  default: // MLIR's predicates
+    return false;
+  }
+}
+
+/// A copy of `mask` that returns the conjunction of `terms`.
+func::FuncOp conjunctionOf(func::FuncOp mask, ArrayRef<Value> terms, const Twine &name) {
+  auto module = mask->getParentOfType<ModuleOp>();
+  if (auto existing = module.lookupSymbol<func::FuncOp>(name.str()))
+    return existing;
+  OpBuilder builder(mask->getContext());
+  builder.setInsertionPointAfter(mask);
+  IRMapping mapping;
+  auto function = cast<func::FuncOp>(builder.clone(*mask, mapping));
+  function.setName(name.str());
+  Operation *end = function.getBody().front().getTerminator();
+  builder.setInsertionPoint(end);
+  Value result = mapping.lookup(terms.front());
+  for (Value term : terms.drop_front())
+    result = arith::AndIOp::create(builder, end->getLoc(), result, mapping.lookup(term));
+  end->setOperand(0, result);
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+  return function;
+}
+
+} // namespace
+
+KeyMask keyMaskOf(func::FuncOp mask) {
+  if (mask.isExternal() || !mask.getBody().hasOneBlock())
+    return {};
+  Dependences dependences(mask);
+  SmallVector<Value> terms, ofKeys;
+  appendTerms(mask.getBody().front().getTerminator()->getOperand(0), terms);
+  KeyMask result;
+  for (Value term : terms) {
+    Dependence dependence = dependences[term];
+    if (!dependence.query && dependence.key)
+      ofKeys.push_back(term);
+    else if (dependence.key && !holdsForLastQuery(term, mask))
+      result.kind = KeyMask::Kind::Window;
+  }
+  if (!ofKeys.empty()) {
+    result.function = conjunctionOf(mask, ofKeys, mask.getName() + ".keys");
+    if (result.kind == KeyMask::Kind::None)
+      result.kind = KeyMask::Kind::Keys;
+  }
+  return result;
+}
+
+} // namespace ringc

@@ -1,0 +1,39 @@
+#ifndef RINGC_COMPILER_PASSES_PASSES
+#define RINGC_COMPILER_PASSES_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def DeriveScoreGradient : Pass<"derive-score-gradient", "::mlir::ModuleOp"> {
+  let summary = "Names a function for every derivative of a score";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::math::MathDialect"];
+}
+
+def Specialise : Pass<"specialise", "::mlir::ModuleOp"> {
+  let summary = "Inlines scalar functions and simplifies what is known of masks, scores and factors";
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
+def SplitLoops : Pass<"split-loops", "::mlir::ModuleOp"> {
+  let summary = "Turns masked loops into loops whose body depends on what the mask shows of a tile";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+}
+
+def LowerToVector : Pass<"lower-to-vector", "::mlir::ModuleOp"> {
+  let summary = "Turns the kernel of tiles into a host function of loops over vectors and scratch memory";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"vectorBytes", "vector-bytes", "int64_t", "32", "bytes of a vector register">,
+    Option<"registers", "registers", "int64_t", "16", "vector registers">,
+    Option<"bf16Dot", "bf16-dot", "bool", "false", "pairs of bf16 are multiplied and added to f32 in one instruction">,
+    Option<"microRows", "micro-rows", "int64_t", "0", "rows of a product's register block; 0: as many as fit">,
+    Option<"microVectors", "micro-vectors", "int64_t", "0", "vectors in a row of a product's register block; 0: at most 4">
+  ];
+}
+
+def LowerToLlvm : Pass<"lower-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Turns loops over vectors into the LLVM dialect, in one conversion";
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect", "::mlir::cf::ControlFlowDialect", "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
+#endif

@@ -1,0 +1,133 @@
+// specialise: what this kernel's mask, score and constants make of the general text.
+//
+// before                                                      after
+//     func.call @slope(%h) in a score                             the body of @slope
+//     (%x * splat %scale) * splat 1.44                            %x * splat (%scale * 1.44)
+//     arith.addf %acc, (tile.dot %a, %b)                          tile.dot %a, %b acc(%acc)
+//     tile.apply @identity(%s) at ...                             %s
+//     tile.apply @one(%s) at ..., a constant                      dense<1.0>
+//     tile.apply @softcap(%s) at ..., which reads no position     %c * tanh(%s / %c) on tiles
+//
+// and every fold and canonical form of the dialects at hand. A mask is not replaced by its value:
+// outside the views it is false.
+
+#include "compiler/passes/Passes.h"
+#include "compiler/passes/PositionlessScore.h"
+#include "compiler/passes/ScalarFunction.h"
+#include "compiler/passes/TileFolds.h"
+
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace ringc {
+
+#define GEN_PASS_DEF_SPECIALISE
+#include "compiler/passes/Passes.h.inc"
+
+namespace {
+
+/// Whether every element of the tile is one value that `uniformValue` can make.
+bool isUniform(Value tile) {
+  DenseElementsAttr constant;
+  return tile.getDefiningOp<tile::SplatOp>() ||
+         (tile::isTile(tile.getType()) && matchPattern(tile, m_Constant(&constant)) &&
+          constant.isSplat());
+}
+
+Value uniformValue(Value tile, OpBuilder &builder) {
+  if (auto splat = tile.getDefiningOp<tile::SplatOp>())
+    return splat.getValue();
+  DenseElementsAttr constant;
+  matchPattern(tile, m_Constant(&constant));
+  return arith::ConstantOp::create(builder, tile.getLoc(), constant.getSplatValue<TypedAttr>());
+}
+
+/// (x * a) * c -> x * (a * c), and a * c -> splat(a * c), for tiles a and c of one value.
+struct CombineFactors : OpRewritePattern<arith::MulFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::MulFOp outer, PatternRewriter &rewriter) const override {
+    auto [rest, factor] = split(outer);
+    if (!factor)
+      return failure();
+    if (isUniform(rest)) {
+      rewriter.replaceOp(outer, product(rest, factor, outer, rewriter));
+      return success();
+    }
+    auto inner = rest.getDefiningOp<arith::MulFOp>();
+    if (!inner || !inner->hasOneUse())
+      return failure();
+    auto [value, innerFactor] = split(inner);
+    if (!innerFactor)
+      return failure();
+    Value both = product(innerFactor, factor, outer, rewriter);
+    rewriter.replaceOpWithNewOp<arith::MulFOp>(outer, value, both);
+    return success();
+  }
+
+private:
+  /// The operand that is not uniform (any, where both are) and the one that is, or null.
+  static std::pair<Value, Value> split(arith::MulFOp mul) {
+    if (isUniform(mul.getRhs()))
+      return {mul.getLhs(), mul.getRhs()};
+    if (isUniform(mul.getLhs()))
+      return {mul.getRhs(), mul.getLhs()};
+    return {};
+  }
+  static Value product(Value a, Value c, arith::MulFOp mul, PatternRewriter &rewriter) {
+    Value scalar = rewriter.createOrFold<arith::MulFOp>(mul.getLoc(), uniformValue(a, rewriter),
+                                                        uniformValue(c, rewriter));
+    return tile::SplatOp::create(rewriter, mul.getLoc(), mul.getType(), scalar);
+  }
+};
+
+/// acc + dot(a, b) -> dot(a, b) acc(acc)
+struct AccumulateInDot : OpRewritePattern<arith::AddFOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(arith::AddFOp add, PatternRewriter &rewriter) const override {
+    for (auto [side, other] :
+         {std::pair(add.getRhs(), add.getLhs()), std::pair(add.getLhs(), add.getRhs())}) {
+      auto dot = side.getDefiningOp<tile::DotOp>();
+      if (!dot || dot.getAcc() || !dot->hasOneUse())
+        continue;
+      rewriter.replaceOpWithNewOp<tile::DotOp>(add, add.getType(), dot.getA(), dot.getB(), other);
+      return success();
+    }
+    return failure();
+  }
+};
+
+class Specialise : public impl::SpecialiseBase<Specialise> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (failed(inlineScalarFunctions(module)) || failed(simplify(module)))
+      return signalPassFailure();
+    // Bodies are simple now: what applies them follows.
+    RewritePatternSet patterns(&getContext());
+    patterns.add<CombineFactors, AccumulateInDot>(&getContext());
+    addPositionlessScore(patterns);
+    addCanonicalForms(patterns);
+    if (failed(applyPatternsGreedily(module, std::move(patterns))))
+      signalPassFailure();
+  }
+
+  LogicalResult simplify(ModuleOp module) {
+    RewritePatternSet patterns(&getContext());
+    addCanonicalForms(patterns);
+    return applyPatternsGreedily(module, std::move(patterns));
+  }
+
+  void addCanonicalForms(RewritePatternSet &patterns) {
+    addTileFolds(patterns);
+    for (Dialect *dialect : getContext().getLoadedDialects())
+      dialect->getCanonicalizationPatterns(patterns);
+    for (RegisteredOperationName op : getContext().getRegisteredOperations())
+      op.getCanonicalizationPatterns(patterns, &getContext());
+  }
+};
+
+} // namespace
+
+} // namespace ringc

@@ -1,0 +1,231 @@
+// split-loops: a masked loop becomes a loop that asks what the mask shows of each tile.
+//
+// before
+//     %r = tile.masked_for @mask over 1 from %c0 to %nk step 128 at %qpos, %kpos fixed %rows
+//     init(%a : A) : ... -> A { ^bb0(%cols: i32, %seen: tensor<64x128xi1>, %x: A):
+//       body(%cols, %seen, %x)
+//     }
+// after
+//     %r = scf.for %cols = %c0 to %nk step %c128 iter_args(%x = %a) : i32 {
+//       %class = tile.visibility @mask.visibility over 1 at %qpos[%rows : 64], %kpos[%cols : 128] :
+//       ... %y = scf.index_switch %class case 0 { scf.yield %x } case 1 { %seen = tile.apply @mask
+//       at %qpos[%rows], %kpos[%cols] : ... ; body(%cols, %seen, %x) } default { body(%cols, true,
+//       %x), in which nothing is selected any more } scf.yield %y
+//     }
+//
+// In case 1 windows of keys leave out the rows that no query sees (KeyMask.h): they may hold NaN,
+// and 0 * NaN is NaN. Where the loop is over queries, windows of the fixed keys that are loaded
+// before it leave out what the key alone hides.
+//
+// Assumes that calls are inlined (specialise). Afterwards no tile.masked_for is left.
+
+#include "compiler/passes/KeyMask.h"
+#include "compiler/passes/MaskExpression.h"
+#include "compiler/passes/Passes.h"
+#include "compiler/passes/TileFolds.h"
+#include "compiler/passes/VisibilityFunction.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+using namespace mlir;
+
+namespace ringc {
+
+#define GEN_PASS_DEF_SPLITLOOPS
+#include "compiler/passes/Passes.h.inc"
+
+namespace {
+
+bool isWindowOfKeys(tile::LoadOp load, Value row) {
+  return load.getView().getType().getExtentName(0) == "Nk" && load.getOffsets().front() == row &&
+         !load.getWhere();
+}
+
+/// One masked loop on its way to a scf.for.
+class Split {
+public:
+  Split(tile::MaskedForOp op, func::FuncOp maskFunction)
+      : masked(op), mask(maskFunction), keyMask(keyMaskOf(maskFunction)), builder(op),
+        loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {}
+
+  void run() {
+    if (loopsOverKeys() || keyMask.kind == KeyMask::Kind::None)
+      ; // the windows are in the body, or nothing is to be left out
+    else
+      maskFixedKeys();
+    Value step = constantI32(masked.getStep());
+    auto loop = scf::ForOp::create(
+        builder, loc, masked.getLower(), masked.getUpper(), step, masked.getInits(),
+        [&](OpBuilder &, Location, Value row, ValueRange state) { emitBody(row, state); });
+    masked.replaceAllUsesWith(loop.getResults());
+    masked.erase();
+  }
+
+private:
+  bool loopsOverKeys() { return masked.getLoopAxis() == 1; }
+  Value queryRow(Value row) { return loopsOverKeys() ? masked.getFixedRow() : row; }
+  Value keyRow(Value row) { return loopsOverKeys() ? row : masked.getFixedRow(); }
+  int64_t keys() { return seenType.getDimSize(1); }
+
+  Value constantI32(int64_t value) {
+    return arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(value));
+  }
+
+  Value apply(func::FuncOp function, Type type, Value query, Value key) {
+    return tile::ApplyOp::create(builder, loc, type, function.getName(), Value(),
+                                 masked.getQueryPositions(), query, masked.getKeyPositions(), key,
+                                 masked.getParameters(), false);
+  }
+
+  void emitBody(Value row, ValueRange state) {
+    func::FuncOp visibility = visibilityFunctionOf(mask);
+    Value shown = tile::VisibilityOp::create(
+        builder, loc, builder.getI32Type(), visibility.getName(), masked.getQueryPositions(),
+        queryRow(row), seenType.getDimSize(0), masked.getKeyPositions(), keyRow(row), keys(),
+        masked.getLoopAxis(), masked.getParameters());
+    Value index = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(), shown);
+    auto branch = scf::IndexSwitchOp::create(builder, loc, state.getTypes(), index,
+                                             ArrayRef<int64_t>{0, 1}, 2);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.createBlock(&branch.getCaseRegions()[0]);
+    scf::YieldOp::create(builder, loc, state);
+
+    builder.createBlock(&branch.getCaseRegions()[1]);
+    Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
+    Block *partial = builder.getInsertionBlock();
+    Value kept = loopsOverKeys() ? keysKept(seen, row) : Value();
+    cloneBody(row, seen, state);
+    if (kept)
+      partial->walk([&](tile::LoadOp load) {
+        if (isWindowOfKeys(load, row) && load.getType().getDimSize(0) == keys())
+          load.getWhereMutable().assign(kept);
+      });
+
+    builder.createBlock(&branch.getDefaultRegion());
+    Value everything =
+        arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(seenType, true));
+    cloneBody(row, everything, state);
+
+    builder.setInsertionPointAfter(branch);
+    scf::YieldOp::create(builder, loc, branch.getResults());
+  }
+
+  void cloneBody(Value row, Value seen, ValueRange state) {
+    IRMapping mapping;
+    mapping.map(masked.getInductionVar(), row);
+    mapping.map(masked.getSeen(), seen);
+    mapping.map(masked.getIterArgs(), state);
+    for (Operation &op : masked.getBody().front().without_terminator())
+      builder.clone(op, mapping);
+    SmallVector<Value> results;
+    for (Value value : masked.getBody().front().getTerminator()->getOperands())
+      results.push_back(mapping.lookupOrDefault(value));
+    scf::YieldOp::create(builder, loc, results);
+  }
+
+  /// The column of keys that a partial tile may read; null where that is all of them.
+  Value keysKept(Value seen, Value key) {
+    auto rowType = RankedTensorType::get({1, keys()}, builder.getI1Type());
+    Value kept;
+    switch (keyMask.kind) {
+    case KeyMask::Kind::None:
+      return {};
+    case KeyMask::Kind::Keys:
+      kept = apply(keyMask.function, rowType, masked.getFixedRow(), key);
+      break;
+    case KeyMask::Kind::Window:
+      kept = anyQuerySees(seen, rowType);
+      break;
+    }
+    return column(kept);
+  }
+
+  /// In f32, where every target can reduce.
+  Value anyQuerySees(Value seen, RankedTensorType rowType) {
+    Type f32 = builder.getF32Type();
+    auto full = [&](RankedTensorType type, float value) -> Value {
+      auto dense = DenseElementsAttr::get(type.clone(f32), value);
+      return arith::ConstantOp::create(builder, loc, dense);
+    };
+    Value ones = arith::SelectOp::create(builder, loc, seen, full(seenType, 1), full(seenType, 0));
+    Value most =
+        tile::ReduceOp::create(builder, loc, rowType.clone(f32), tile::ReduceKind::Max, ones, 0);
+    return arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::OGT, most, full(rowType, 0));
+  }
+
+  Value column(Value row) {
+    auto type = RankedTensorType::get({keys(), 1}, builder.getI1Type());
+    return tile::TransposeOp::create(builder, loc, type, row);
+  }
+
+  /// Whether the tile is seen by this loop alone, unchanged or through pure operations before it.
+  bool flowsIntoLoopAlone(Value tile) {
+    for (Operation *user : tile.getUsers()) {
+      if (masked->isProperAncestor(user))
+        continue;
+      if (!isPure(user) || user->getNumResults() == 0 ||
+          !llvm::all_of(user->getResults(), [&](Value v) { return flowsIntoLoopAlone(v); }))
+        return false;
+    }
+    return true;
+  }
+
+  void maskFixedKeys() {
+    auto isArgument = [](Value value) { return isa<BlockArgument>(value); };
+    if (!keyMask.function || !llvm::all_of(masked.getParameters(), isArgument))
+      return;
+    SmallVector<tile::LoadOp> loads;
+    for (Operation &op : *masked->getBlock()) {
+      auto load = dyn_cast<tile::LoadOp>(op);
+      if (load && isWindowOfKeys(load, masked.getFixedRow()) &&
+          load.getType().getDimSize(0) == keys() && flowsIntoLoopAlone(load))
+        loads.push_back(load);
+    }
+    if (loads.empty())
+      return;
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPoint(loads.front());
+    auto rowType = RankedTensorType::get({1, keys()}, builder.getI1Type());
+    Value kept = column(apply(keyMask.function, rowType, constantI32(0), masked.getFixedRow()));
+    for (tile::LoadOp load : loads)
+      load.getWhereMutable().assign(kept);
+  }
+
+  tile::MaskedForOp masked;
+  func::FuncOp mask;
+  KeyMask keyMask;
+  OpBuilder builder;
+  Location loc;
+  RankedTensorType seenType;
+};
+
+class SplitLoops : public impl::SplitLoopsBase<SplitLoops> {
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    SmallVector<tile::MaskedForOp> loops;
+    module.walk([&](tile::MaskedForOp loop) { loops.push_back(loop); }); // inner ones first
+    SmallVector<func::FuncOp> kernels;
+    for (tile::MaskedForOp loop : loops) {
+      auto mask = module.lookupSymbol<func::FuncOp>(loop.getFunction());
+      kernels.push_back(loop->getParentOfType<func::FuncOp>());
+      Split(loop, mask).run();
+    }
+    for (func::FuncOp kernel : kernels)
+      if (failed(fold(kernel)))
+        return signalPassFailure();
+  }
+
+  /// Selects by a tile of true, above all.
+  LogicalResult fold(func::FuncOp kernel) {
+    RewritePatternSet patterns(&getContext());
+    arith::SelectOp::getCanonicalizationPatterns(patterns, &getContext());
+    addTileFolds(patterns);
+    return applyPatternsGreedily(kernel, std::move(patterns));
+  }
+};
+
+} // namespace
+
+} // namespace ringc
