@@ -1,6 +1,7 @@
 #include "compiler/spec/Spec.h"
 
 #include "compiler/spec/FieldsJson.h"
+#include "compiler/spec/SpecJson.h"
 #include "compiler/spec/Target.h"
 
 #include <algorithm>

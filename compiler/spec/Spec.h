@@ -4,8 +4,6 @@
 #include "compiler/spec/EnumNames.h"
 #include "compiler/spec/Fields.h"
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <cstdint>
 #include <map>
 #include <string>
@@ -95,13 +93,9 @@ template <FieldsOf<Spec> Self, class Visit> void visitFields(Self &self, Visit &
 /// Throws InputError naming the first field that is wrong, its value and what is allowed.
 void validate(const Spec &spec);
 
-nlohmann::json toJson(const Spec &spec);
-
-/// Validates. Throws InputError on an unknown field, a wrong type or a value that is not allowed.
-/// Absent fields keep their default.
-Spec specFromJson(const nlohmann::json &json);
-
-/// The same from text, called `name` in messages: `name:line:column: ...` where it is no JSON.
+/// A spec from JSON text, called `name` in messages, validated. Throws InputError:
+/// `name:line:column: ...` where it is no JSON, `name: field: ...` on an unknown field, a wrong
+/// type or a value that is not allowed. Absent fields keep their default.
 Spec parseSpec(std::string_view text, std::string_view name);
 
 /// Sets one field from "field=value", as --set takes it. Lists are comma separated, a map takes

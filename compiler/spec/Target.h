@@ -2,8 +2,6 @@
 
 #include "compiler/spec/Fields.h"
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -41,9 +39,6 @@ template <FieldsOf<Target> Self, class Visit> void visitFields(Self &self, Visit
   visit(Field{"l1_bytes", "data cache of a core", 1024}, l1Bytes);
   visit(Field{"l2_bytes", "cache of a core", 1024}, l2Bytes);
 }
-
-nlohmann::json toJson(const Target &target);
-Target targetFromJson(const nlohmann::json &json);
 
 /// "cpu, native": the names of targets that this build compiles for. Both are the host.
 std::string availableTargets();

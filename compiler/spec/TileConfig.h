@@ -3,8 +3,6 @@
 #include "compiler/spec/Spec.h"
 #include "compiler/spec/Target.h"
 
-#include <nlohmann/json_fwd.hpp>
-
 #include <cstdint>
 #include <map>
 #include <string>
@@ -27,9 +25,6 @@ template <FieldsOf<TileConfig> Self, class Visit> void visitFields(Self &self, V
   visit(Field{"micro_vectors", "vectors in a row of a product's register block", 1, 64},
         microVectors);
 }
-
-nlohmann::json toJson(const TileConfig &config);
-TileConfig tileConfigFromJson(const nlohmann::json &json);
 
 /// The kernel's constant that holds the tile's size in a dimension: "kv" -> "BKV".
 std::string tileConstant(std::string_view dimension);

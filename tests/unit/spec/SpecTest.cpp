@@ -1,5 +1,4 @@
-#include "compiler/spec/Spec.h"
-#include "compiler/spec/Target.h"
+#include "compiler/spec/SpecJson.h"
 #include "runtime/Error.h"
 
 #include <doctest/doctest.h>

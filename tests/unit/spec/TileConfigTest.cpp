@@ -1,4 +1,4 @@
-#include "compiler/spec/TileConfig.h"
+#include "compiler/spec/SpecJson.h"
 #include "runtime/Error.h"
 
 #include <doctest/doctest.h>
