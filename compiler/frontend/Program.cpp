@@ -5,20 +5,17 @@
 
 namespace ringc::frontend {
 
-Program Program::parse(const SourceFile *userSource, std::span<const SourceFile> librarySources) {
+Program Program::parse(std::span<const SourceFile> userSources,
+                       std::span<const SourceFile> librarySources) {
   Program program;
-  for (const SourceFile &source : librarySources) {
-    program.add(source);
-    program.library.push_back(program.modules.back().get());
-  }
-  if (userSource) {
-    program.add(*userSource);
-    program.user = program.modules.back().get();
-  }
+  for (const SourceFile &source : librarySources)
+    program.library.push_back(program.add(source));
+  for (const SourceFile &source : userSources)
+    program.user.push_back(program.add(source));
   return program;
 }
 
-void Program::add(const SourceFile &source) {
+const Module *Program::add(const SourceFile &source) {
   ParseResult parsed = frontend::parse(source);
   modules.push_back(std::make_unique<Module>(std::move(parsed.module)));
   // The checker would report names that are unknown only because their declaration did not parse.
@@ -26,25 +23,29 @@ void Program::add(const SourceFile &source) {
     parsed.diagnostics = check(*modules.back(), library);
   errors.insert(errors.end(), std::make_move_iterator(parsed.diagnostics.begin()),
                 std::make_move_iterator(parsed.diagnostics.end()));
+  return modules.back().get();
 }
 
 const KernelDecl *Program::findKernel(std::string_view name) const {
-  if (user)
-    if (const KernelDecl *kernel = user->findKernel(name))
-      return kernel;
-  for (const Module *module : library)
-    if (const KernelDecl *kernel = module->findKernel(name))
-      return kernel;
+  for (const auto *group : {&user, &library})
+    for (const Module *module : *group)
+      if (const KernelDecl *kernel = module->findKernel(name))
+        return kernel;
   return nullptr;
 }
 
 const FunctionDecl *Program::findFunction(std::string_view name) const {
-  if (user)
-    if (const FunctionDecl *function = user->findFunction(name))
-      return function;
-  for (const Module *module : library)
-    if (const FunctionDecl *function = module->findFunction(name))
-      return function;
+  for (const auto *group : {&user, &library})
+    for (const Module *module : *group)
+      if (const FunctionDecl *function = module->findFunction(name))
+        return function;
+  return nullptr;
+}
+
+const FunctionDecl *Program::findFunction(std::string_view file, std::string_view name) const {
+  for (const Module *module : user)
+    if (module->source->name == file)
+      return module->findFunction(name);
   return nullptr;
 }
 

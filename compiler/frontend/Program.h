@@ -8,33 +8,32 @@
 
 namespace ringc::frontend {
 
-/// All sources of one compile, parsed and checked: the user's file, if any, and the library. Names
-/// are looked up in the user's file first. Modules stay where they are while the program lives,
-/// moved or not.
+/// All sources of one compile, parsed and checked: the user's files, if any, and the library. Names
+/// are looked up in the user's files first, in their order. Modules stay where they are while the
+/// program lives, moved or not.
 class Program {
 public:
-  /// The library's sources may use one another in this order; the user's may use all of the
-  /// library.
-  static Program parse(const SourceFile *user, std::span<const SourceFile> library);
+  /// The library's sources may use those before them; each of the user's all of the library.
+  static Program parse(std::span<const SourceFile> user, std::span<const SourceFile> library);
 
   const std::vector<Diagnostic> &diagnostics() const { return errors; }
   bool isGood() const { return errors.empty(); }
 
   const KernelDecl *findKernel(std::string_view name) const;
   const FunctionDecl *findFunction(std::string_view name) const;
+  /// The same in the user's file of that name alone.
+  const FunctionDecl *findFunction(std::string_view file, std::string_view name) const;
   /// The derivative that a file gives for its own score; null where the compiler is to derive it.
   const FunctionDecl *findDerivative(const FunctionDecl &score) const;
 
-  /// Null without a user's file.
-  const Module *userModule() const { return user; }
+  std::span<const Module *const> userModules() const { return user; }
   std::span<const Module *const> libraryModules() const { return library; }
 
 private:
-  void add(const SourceFile &source);
+  const Module *add(const SourceFile &source);
 
-  std::vector<std::unique_ptr<Module>> modules; ///< in the order in which they were added
-  std::vector<const Module *> library;
-  const Module *user = nullptr;
+  std::vector<std::unique_ptr<Module>> modules;
+  std::vector<const Module *> user, library;
   std::vector<Diagnostic> errors;
 };
 

@@ -1,0 +1,163 @@
+#include "compiler/irgen/Bindings.h"
+
+#include "runtime/Error.h"
+
+#include <algorithm>
+
+namespace ringc {
+
+using frontend::ConstantDecl;
+using frontend::FunctionDecl;
+using frontend::KernelDecl;
+using frontend::Program;
+
+namespace {
+
+constexpr int64_t largestConstant = 1 << 20;
+
+std::string joined(const std::vector<std::string> &names) {
+  std::string result;
+  for (const std::string &name : names)
+    result += (result.empty() ? "" : ", ") + name;
+  return result.empty() ? "none" : result;
+}
+
+std::vector<std::string> functionNames(const Program &program, FunctionDecl::Kind kind) {
+  std::vector<std::string> names;
+  for (auto modules : {program.userModules(), program.libraryModules()})
+    for (const frontend::Module *module : modules)
+      for (const auto &function : module->functions)
+        if (function->kind == kind)
+          names.push_back(function->name);
+  return names;
+}
+
+std::vector<std::string> constantNames(const KernelDecl &kernel, ConstantDecl::Kind kind) {
+  std::vector<std::string> names;
+  for (const ConstantDecl &constant : kernel.constants)
+    if (constant.kind == kind)
+      names.push_back(constant.name);
+  return names;
+}
+
+const FunctionDecl *findFunction(const Program &program, const std::string &text,
+                                 FunctionDecl::Kind kind) {
+  FunctionName name = splitFunctionName(text);
+  const FunctionDecl *found = name.file.empty() ? program.findFunction(name.name)
+                                                : program.findFunction(name.file, name.name);
+  if (!found || found->kind != kind)
+    throw InputError(keyword(kind), text, joined(functionNames(program, kind)));
+  return found;
+}
+
+std::vector<const FunctionDecl *> findFunctions(const Program &program,
+                                                const std::vector<std::string> &names,
+                                                FunctionDecl::Kind kind) {
+  std::vector<const FunctionDecl *> functions;
+  for (const std::string &name : names) {
+    const FunctionDecl *function = findFunction(program, name, kind);
+    // Parameters are called by the function's name, which would no longer tell two apart.
+    auto same = std::ranges::find(functions, function->name, &FunctionDecl::name);
+    if (same != functions.end())
+      throw InputError(keyword(kind), name, "each name once");
+    functions.push_back(function);
+  }
+  return functions;
+}
+
+std::optional<int64_t> integerFor(const ConstantDecl &constant, const Spec &spec,
+                                  const TileConfig &config) {
+  if (auto given = spec.constants.find(constant.name); given != spec.constants.end())
+    return given->second;
+  if (constant.name == "D")
+    return spec.headDim;
+  if (constant.name == "Dv")
+    return spec.valueDim();
+  for (const auto &[dimension, size] : config.tile)
+    if (tileConstant(dimension) == constant.name)
+      return size;
+  return constant.defaultInteger;
+}
+
+std::optional<ElementType> typeFor(const ConstantDecl &constant, const Spec &spec) {
+  if (auto given = spec.types.find(constant.name); given != spec.types.end())
+    return given->second;
+  if (constant.name == "T")
+    return spec.dtype;
+  for (auto [type, name] : EnumNames<ElementType>::table)
+    if (name == constant.defaultName)
+      return type;
+  return std::nullopt;
+}
+
+/// The spec may say nothing about constants that the kernel lacks.
+template <class Value>
+void checkKnown(const KernelDecl &kernel, const std::map<std::string, Value> &given,
+                const char *field, ConstantDecl::Kind kind) {
+  for (const auto &entry : given) {
+    const ConstantDecl *constant = kernel.findConstant(entry.first);
+    if (!constant || constant->kind != kind)
+      throw InputError(std::string(field) + " of kernel " + kernel.name, entry.first,
+                       joined(constantNames(kernel, kind)));
+  }
+}
+
+} // namespace
+
+const KernelDecl &findKernel(const Program &program, const Spec &spec) {
+  if (const KernelDecl *kernel = program.findKernel(spec.kernel))
+    return *kernel;
+  std::vector<std::string> names;
+  for (auto modules : {program.userModules(), program.libraryModules()})
+    for (const frontend::Module *module : modules)
+      for (const auto &kernel : module->kernels)
+        names.push_back(kernel->name);
+  throw InputError("kernel", spec.kernel, joined(names));
+}
+
+Bindings bind(const KernelDecl &kernel, const Program &program, const Spec &spec,
+              const TileConfig &config) {
+  checkKnown(kernel, spec.constants, "constants", ConstantDecl::Kind::Integer);
+  checkKnown(kernel, spec.types, "types", ConstantDecl::Kind::Type);
+  Bindings bindings;
+  bindings.groupSize = spec.groupSize;
+  bindings.headMap = spec.headMap;
+  bindings.queryLayout = spec.queryLayout;
+  bindings.keyLayout = spec.keyLayout;
+  for (const ConstantDecl &constant : kernel.constants) {
+    std::string what = "constant " + constant.name + " of kernel " + kernel.name;
+    switch (constant.kind) {
+    case ConstantDecl::Kind::Integer: {
+      std::optional<int64_t> value = integerFor(constant, spec, config);
+      if (!value || *value < 1 || *value > largestConstant)
+        throw InputError(what, value ? std::to_string(*value) : "nothing",
+                         "1 to " + std::to_string(largestConstant) + ", in the field constants");
+      bindings.integers[constant.name] = *value;
+      break;
+    }
+    case ConstantDecl::Kind::Type: {
+      std::optional<ElementType> type = typeFor(constant, spec);
+      if (!type || *type == ElementType::I32 || *type == ElementType::Bool)
+        throw InputError(what, type ? std::string(enumName(*type)) : "nothing",
+                         "f32, f16, bf16, in the field types");
+      bindings.types[constant.name] = *type;
+      break;
+    }
+    case ConstantDecl::Kind::Predicate:
+    case ConstantDecl::Kind::Function: {
+      bool isMask = constant.kind == ConstantDecl::Kind::Predicate;
+      auto kind = isMask ? FunctionDecl::Kind::Mask : FunctionDecl::Kind::Score;
+      std::vector<std::string> names;
+      if (constant.name == (isMask ? "mask" : "score"))
+        names = isMask ? spec.mask : spec.score;
+      if (names.empty() && !constant.defaultName.empty())
+        names.push_back(constant.defaultName);
+      bindings.functions[constant.name] = findFunctions(program, names, kind);
+      break;
+    }
+    }
+  }
+  return bindings;
+}
+
+} // namespace ringc
