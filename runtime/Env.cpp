@@ -1,0 +1,20 @@
+#include "runtime/Env.h"
+
+#include <cstdlib>
+
+namespace ringc {
+
+static std::optional<std::string> variable(const char *name) {
+  const char *value = std::getenv(name);
+  if (!value || !*value)
+    return std::nullopt;
+  return value;
+}
+
+Env Env::read() {
+  return {.cacheDir = variable("RINGC_CACHE_DIR"),
+          .xdgCacheHome = variable("XDG_CACHE_HOME"),
+          .home = variable("HOME")};
+}
+
+} // namespace ringc
