@@ -35,9 +35,11 @@ struct Lane {
   std::deque<Message *> sends, receives;
 };
 
+} // namespace
+
 /// What the ranks share.
-struct Mailroom {
-  Mailroom(int ranks, InProcessOptions given)
+struct InProcessMailroom {
+  InProcessMailroom(int ranks, InProcessOptions given)
       : world(ranks), options(std::move(given)), lanes(size_t(ranks) * ranks),
         arrived(std::make_unique<std::condition_variable[]>(ranks)) {}
 
@@ -70,6 +72,10 @@ struct Mailroom {
   int failedRank = -1;
   std::string failure;
 };
+
+namespace {
+
+using Mailroom = InProcessMailroom;
 
 struct Counters {
   int64_t sent = 0, received = 0;
@@ -223,7 +229,7 @@ InProcessWorld::InProcessWorld(int world, InProcessOptions options) {
     throw InputError("world", std::to_string(world), "1 or more ranks");
   if (options.deadline.count() <= 0)
     throw InputError("deadline", std::to_string(options.deadline.count()) + " ms", "above 0");
-  auto room = std::make_shared<Mailroom>(world, std::move(options));
+  room = std::make_shared<InProcessMailroom>(world, std::move(options));
   for (int rank = 0; rank < world; ++rank)
     ranks.push_back(std::make_unique<InProcessTransport>(room, rank));
 }
@@ -232,43 +238,40 @@ InProcessWorld::~InProcessWorld() = default;
 InProcessWorld::InProcessWorld(InProcessWorld &&) noexcept = default;
 InProcessWorld &InProcessWorld::operator=(InProcessWorld &&) noexcept = default;
 
+std::optional<int> InProcessWorld::firstToFail() const {
+  std::lock_guard lock(room->mutex);
+  return room->failedRank < 0 ? std::nullopt : std::optional(room->failedRank);
+}
+
 void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body) {
-  std::mutex mutex;
-  std::exception_ptr first;
+  std::vector<std::exception_ptr> errors(size_t(world.size()));
   auto run = [&](int rank) {
     try {
       body(rank);
+    } catch (const std::exception &error) {
+      errors[size_t(rank)] = std::current_exception();
+      world.at(rank).abort(error.what());
     } catch (...) {
-      std::exception_ptr error = std::current_exception();
-      {
-        std::lock_guard lock(mutex);
-        if (!first)
-          first = error;
-      }
-      std::string reason;
-      try {
-        std::rethrow_exception(error);
-      } catch (const std::exception &known) {
-        reason = known.what();
-      } catch (...) {
-        reason = "unknown error";
-      }
-      world.at(rank).abort(reason);
+      errors[size_t(rank)] = std::current_exception();
+      world.at(rank).abort("unknown error");
     }
   };
-  std::vector<std::jthread> threads;
-  try {
-    for (int rank = 1; rank < world.size(); ++rank)
-      threads.emplace_back(run, rank);
-  } catch (...) { // the system has no more threads: the ranks that run must not wait for the rest
-    world.at(0).abort("a rank's thread could not be started");
-    threads.clear();
-    throw;
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (int rank = 1; rank < world.size(); ++rank)
+        threads.emplace_back(run, rank);
+    } catch (...) { // the system has no more threads: the ranks that run must not wait for the rest
+      world.at(0).abort("a rank's thread could not be started");
+      throw;
+    }
+    run(0);
   }
-  run(0);
-  threads.clear(); // joins
-  if (first)
-    std::rethrow_exception(first);
+  if (std::optional<int> first = world.firstToFail(); first && errors[size_t(*first)])
+    std::rethrow_exception(errors[size_t(*first)]);
+  for (const std::exception_ptr &error : errors)
+    if (error)
+      std::rethrow_exception(error);
 }
 
 } // namespace ringc

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace ringc {
@@ -17,6 +18,8 @@ struct InProcessOptions {
   /// Called before each exchange is posted, on its rank's thread. Tests delay and poison here.
   std::function<void(int rank, const Exchange &exchange)> beforePost;
 };
+
+struct InProcessMailroom;
 
 /// The ranks of a world as threads of this process: a message is copied from the sender's memory to
 /// the receiver's by whichever of the two posts last. Nothing is buffered in between, so a send
@@ -32,12 +35,17 @@ public:
   int size() const { return int(ranks.size()); }
   Transport &at(int rank) { return *ranks[size_t(rank)]; }
 
+  /// The rank that aborted, or found an error, before all others.
+  std::optional<int> firstToFail() const;
+
 private:
+  std::shared_ptr<InProcessMailroom> room;
   std::vector<std::unique_ptr<Transport>> ranks;
 };
 
 /// Runs body(rank) on one thread for each rank and joins them. When some throw, aborts the world so
-/// that the others end, and rethrows the error that came first.
+/// that the others end, and rethrows the error of the first to fail: not what the others make of
+/// it.
 void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body);
 
 } // namespace ringc

@@ -22,7 +22,7 @@ namespace {
 /// A launch under way; lives on the launching thread's stack.
 struct Job {
   const HostLaunch &launch;
-  int64_t programs;
+  int64_t items;
   std::atomic<int64_t> next = 0;
   std::atomic<bool> outOfMemory = false;
   // Under the queue's mutex:
@@ -57,25 +57,27 @@ private:
   alignas(64) std::byte none{};
 };
 
-void runProgram(const HostLaunch &launch, int64_t index, void *scratch) {
-  auto [p0s, p1s, heads, batches] = launch.grid;
-  int64_t p0 = index % p0s;
-  int64_t p1 = index / p0s % p1s;
-  int64_t head = index / p0s / p1s % heads;
-  int64_t batch = index / p0s / p1s / heads;
-  if (launch.order == HostLaunch::Order::Falling)
-    p0 = p0s - 1 - p0;
-  launch.kernel(launch.slots.data(), p0, p1, head, batch, scratch);
-}
-
-int64_t programsOf(const HostLaunch &launch) {
-  int64_t programs = 1;
-  for (int64_t extent : launch.grid) {
-    assert(extent >= 0);
-    [[maybe_unused]] bool overflow = __builtin_mul_overflow(programs, extent, &programs);
+/// What one thread runs at a time: a program, or a column of them along p0.
+int64_t itemsOf(const HostLaunch &launch) {
+  bool columns = launch.rows == HostLaunch::Rows::Serial;
+  int64_t items = columns && launch.grid[0] > 0 ? 1 : launch.grid[0];
+  for (int axis : {1, 2, 3}) {
+    [[maybe_unused]] bool overflow = __builtin_mul_overflow(items, launch.grid[axis], &items);
     assert(!overflow);
   }
-  return programs;
+  return items;
+}
+
+void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
+  auto [p0s, p1s, heads, batches] = launch.grid;
+  bool column = launch.rows == HostLaunch::Rows::Serial;
+  int64_t first = column ? 0 : item % p0s, count = column ? p0s : 1;
+  int64_t rest = column ? item : item / p0s;
+  int64_t p1 = rest % p1s, head = rest / p1s % heads, batch = rest / p1s / heads;
+  for (int64_t at = first; at < first + count; ++at) {
+    int64_t p0 = launch.order == HostLaunch::Order::Falling ? p0s - 1 - at : at;
+    launch.kernel(launch.slots.data(), p0, p1, head, batch, scratch);
+  }
 }
 
 } // namespace
@@ -83,12 +85,12 @@ int64_t programsOf(const HostLaunch &launch) {
 struct HostPool::Queue {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<Job *> jobs; ///< that have programs left to start
+  std::deque<Job *> jobs; ///< that have items left to start
   bool closed = false;
   int threads = 1;
   std::thread dispatcher;
 
-  /// Takes programs of the oldest job until none is left to start.
+  /// Takes items of the oldest job until none is left to start.
   void work() {
     Scratch scratch;
     std::unique_lock lock(mutex);
@@ -103,10 +105,10 @@ struct HostPool::Queue {
       if (!memory)
         job.outOfMemory = true;
       while (!job.outOfMemory) {
-        int64_t index = job.next.fetch_add(1, std::memory_order_relaxed);
-        if (index >= job.programs)
+        int64_t item = job.next.fetch_add(1, std::memory_order_relaxed);
+        if (item >= job.items)
           break;
-        runProgram(job.launch, index, memory);
+        runItem(job.launch, item, memory);
       }
       lock.lock();
       if (job.queued) {
@@ -146,13 +148,13 @@ int HostPool::threads() const { return queue->threads; }
 
 void HostPool::run(const HostLaunch &launch) {
   assert(launch.kernel);
-  Job job{.launch = launch, .programs = programsOf(launch)};
-  if (job.programs == 0)
+  Job job{.launch = launch, .items = itemsOf(launch)};
+  if (job.items == 0)
     return;
   {
     std::unique_lock lock(queue->mutex);
     queue->jobs.push_back(&job);
-    if (job.programs == 1)
+    if (job.items == 1)
       queue->changed.notify_one();
     else
       queue->changed.notify_all();

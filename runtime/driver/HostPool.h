@@ -19,11 +19,15 @@ struct HostLaunch {
   /// that no thread ends long after the others.
   enum class Order : uint8_t { Rising, Falling };
 
+  /// Serial: programs along p0 share an output, so one thread runs them one after another.
+  enum class Rows : uint8_t { Parallel, Serial };
+
   HostKernel kernel = nullptr;
   std::span<const uint64_t> slots;
   std::array<int64_t, 4> grid = {1, 1, 1, 1}; ///< p0, p1, heads, batch; p0 runs fastest
   size_t scratchBytes = 0;
   Order order = Order::Rising;
+  Rows rows = Rows::Parallel;
 };
 
 /// The threads that all logical ranks of a process share: N ranks launch from N threads, and T

@@ -105,6 +105,34 @@ TEST_CASE("programs start in the order asked for") {
   CHECK(order == std::vector<int64_t>{3, 2, 1, 0});
 }
 
+TEST_CASE("serial rows of one column run one after another, columns side by side") {
+  HostPool pool(4);
+  struct Column {
+    std::atomic<int> running = 0;
+    std::vector<int64_t> order;
+  };
+  static std::vector<Column> columns(6);
+  static std::atomic<int> overlaps = 0;
+  auto kernel = [](const uint64_t *, int64_t p0, int64_t p1, int64_t head, int64_t, void *) {
+    Column &column = columns[size_t(head * 2 + p1)];
+    overlaps += column.running++ != 0;
+    column.order.push_back(p0);
+    --column.running;
+  };
+  pool.run({.kernel = kernel,
+            .grid = {50, 2, 3, 1},
+            .order = HostLaunch::Order::Falling,
+            .rows = HostLaunch::Rows::Serial});
+  CHECK(overlaps == 0);
+  for (const Column &column : columns) {
+    REQUIRE(column.order.size() == 50);
+    for (int64_t i = 0; i < 50; ++i)
+      CHECK(column.order[size_t(i)] == 49 - i);
+  }
+  pool.run({.kernel = kernel, .grid = {0, 2, 3, 1}, .rows = HostLaunch::Rows::Serial});
+  CHECK(columns[0].order.size() == 50);
+}
+
 TEST_CASE("scratch beyond memory is an error, and the pool lives on") {
   HostPool pool(2);
   std::vector<int64_t> order;

@@ -145,10 +145,28 @@ TEST_CASE("a rank that throws wakes the others, and its own error comes out") {
                                   shift(world.at(rank), 1, from, to)->wait();
                                 }),
                        "no memory left", std::runtime_error);
+  CHECK(world.firstToFail() == 2);
   std::vector<int> from(1), to(1);
   auto transfer = shift(world.at(1), 2, from, to);
   CHECK_THROWS_WITH_AS(transfer->wait(),
                        "rank 1: hop 2, keys, peer 0: rank 2 failed: no memory left", PeerError);
+}
+
+TEST_CASE("the error of the first to fail comes out, however late its rank unwinds") {
+  for (int round = 0; round < 50; ++round) {
+    InProcessWorld world(4);
+    CHECK_THROWS_WITH_AS(runRanks(world,
+                                  [&](int rank) {
+                                    std::vector<int> from(1), to(1);
+                                    if (rank == 2) {
+                                      world.at(rank).abort("the cause");
+                                      std::this_thread::sleep_for(1ms);
+                                      throw std::runtime_error("the cause");
+                                    }
+                                    shift(world.at(rank), 0, from, to)->wait();
+                                  }),
+                         "the cause", std::runtime_error);
+  }
 }
 
 TEST_CASE("plans that do not fit are an error on both sides") {
