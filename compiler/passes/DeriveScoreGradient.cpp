@@ -46,9 +46,7 @@ FailureOr<func::FuncOp> derive(func::FuncOp score, StringRef name) {
     return failure();
   }
   func::ReturnOp::create(builder, score.getLoc(), result->slope ? result->slope : constant(0));
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  eraseUnused(function);
   return function;
 }
 

@@ -1,10 +1,11 @@
 #include "compiler/passes/KeyMask.h"
 
+#include "compiler/passes/ScalarFunction.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/DenseMap.h"
 
 using namespace mlir;
@@ -88,9 +89,7 @@ func::FuncOp conjunctionOf(func::FuncOp mask, ArrayRef<Value> terms, const Twine
   for (Value term : terms.drop_front())
     result = arith::AndIOp::create(builder, end->getLoc(), result, mapping.lookup(term));
   end->setOperand(0, result);
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
+  eraseUnused(function);
   return function;
 }
 

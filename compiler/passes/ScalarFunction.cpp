@@ -2,6 +2,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 
@@ -14,6 +15,12 @@ bool isScalarFunction(func::FuncOp function) {
     if (op.getNumResults() != 1 || op.getNumRegions() != 0)
       return false;
   return isa<func::ReturnOp>(function.getBody().front().getTerminator());
+}
+
+void eraseUnused(func::FuncOp function) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
 }
 
 FailureOr<func::FuncOp> givenDerivative(func::FuncOp function) {

@@ -15,6 +15,9 @@ inline constexpr int maxScalarOperations = 20000;
 /// region.
 bool isScalarFunction(mlir::func::FuncOp function);
 
+/// Erases what the function's result does not need.
+void eraseUnused(mlir::func::FuncOp function);
+
 /// The function that `derivativeAttr` on `function` names; an error where there is none, or not of
 /// the same type.
 mlir::FailureOr<mlir::func::FuncOp> givenDerivative(mlir::func::FuncOp function);

@@ -1,6 +1,7 @@
 #include "compiler/passes/VisibilityFunction.h"
 
 #include "compiler/passes/MaskExpression.h"
+#include "compiler/passes/ScalarFunction.h"
 #include "compiler/predicate/Interval.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -242,6 +243,7 @@ func::FuncOp visibilityFunctionOf(func::FuncOp mask) {
   else
     result = arith::ConstantOp::create(builder, mask.getLoc(), builder.getI32IntegerAttr(1));
   func::ReturnOp::create(builder, mask.getLoc(), result);
+  eraseUnused(function);
   return function;
 }
 

@@ -11,7 +11,9 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<ringc::tile::TileDialect, mlir::arith::ArithDialect, mlir::func::FuncDialect,
                   mlir::math::MathDialect, mlir::scf::SCFDialect>();
-  ringc::registerRingcPasses();
+  ringc::registerDeriveScoreGradient();
+  ringc::registerSpecialise();
+  ringc::registerSplitLoops();
   ringc::registerStages(ringc::tileStages());
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
