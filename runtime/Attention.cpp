@@ -1,0 +1,243 @@
+#include "runtime/Attention.h"
+
+#include "runtime/Error.h"
+#include "runtime/attention/Extents.h"
+#include "runtime/attention/MaskPlan.h"
+#include "runtime/attention/Options.h"
+#include "runtime/attention/Parameters.h"
+#include "runtime/attention/RingKernels.h"
+#include "runtime/comm/Transport.h"
+
+#include <exception>
+#include <future>
+#include <span>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+/// `tensor`, or a copy of it where the rows of its last axis have gaps.
+class UnitStrideRows {
+public:
+  explicit UnitStrideRows(const Tensor &tensor) : rows(tensor) {
+    int last = tensor.rank() - 1;
+    if (tensor.stride(last) == 1 || tensor.dim(last) <= 1)
+      return;
+    copied = HostTensor::copyOf(tensor);
+    rows = copied;
+  }
+  operator const Tensor &() const { return rows; }
+
+private:
+  Tensor rows;
+  HostTensor copied;
+};
+
+/// f32 and row-major, as the executor adds them up: the caller's own memory where it is.
+class GradientSum {
+public:
+  explicit GradientSum(const Tensor &gradient) : target(gradient), sum(gradient) {
+    if (target.dtype() == DType::F32 && target.isContiguous())
+      return;
+    owned = HostTensor(DType::F32, target.shape());
+    sum = owned;
+  }
+  const Tensor &tensor() const { return sum; }
+  void finish() const {
+    if (owned.data())
+      convert(sum, target);
+  }
+
+private:
+  Tensor target, sum;
+  HostTensor owned;
+};
+
+} // namespace
+
+class Attention::Rank {
+public:
+  Rank(AttentionOptions given, Transport &ownTransport, AttentionContext ownContext)
+      : options((validate(given), completed(std::move(given)))), transport(ownTransport),
+        context(std::move(ownContext)), sources(context.kernels->sources(userSources(options))) {
+    SubRings{transport.world(), ringSize()}.check();
+  }
+
+  ExecutionReport forward(const AttentionShape &shape, const AttentionInputs &inputs,
+                          const ForwardResults &results) {
+    Call call(*this, shape, inputs);
+    checkResults(call, results);
+    HostCode code = kernel("attention_forward", inputs);
+    call.prepare(Pass::Forward, *code.kernel, {});
+    ForwardKernels kernels(call.setup(), code, carry, call.q, results);
+    return execute(call.plan, call.shard, kernels, transport, hops);
+  }
+
+  ExecutionReport backward(const AttentionShape &shape, const AttentionInputs &inputs,
+                           const ForwardResults &results, const Tensor &dout,
+                           const GradientResults &gradients) {
+    Call call(*this, shape, inputs);
+    checkResults(call, results);
+    checkGradients(call, dout, gradients);
+    BackwardCode code = backwardCode(inputs);
+    GradientSum dk(gradients.dk), dv(gradients.dv);
+    call.prepare(Pass::Backward, *code.queries.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
+    UnitStrideRows dOut(dout);
+    BackwardKernels kernels(call.setup(), code, carry, call.q, dOut, results, gradients.dq);
+    ExecutionReport report = execute(call.plan, call.shard, kernels, transport, hops);
+    dk.finish();
+    dv.finish();
+    return report;
+  }
+
+  Plan plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+    Call call(*this, shape, inputs);
+    std::vector<KeyIndexed> gradients;
+    if (pass == Pass::Backward)
+      gradients = {{Tensor(nullptr, DType::F32, inputs.k.shape()), 1},
+                   {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
+    HostCode code = kernel("attention_forward", inputs);
+    call.prepare(pass, *code.kernel, std::move(gradients));
+    return call.plan;
+  }
+
+  /// Tells the other ranks why this one will not take part.
+  template <typename Pass> ExecutionReport guarded(Pass &&pass) {
+    try {
+      return pass();
+    } catch (const std::exception &error) {
+      transport.abort(error.what());
+      throw;
+    }
+  }
+
+private:
+  int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
+
+  /// Everything that one call of a pass works on.
+  struct Call {
+    Call(Rank &rank, const AttentionShape &shape, const AttentionInputs &given)
+        : owner(rank), inputs(given),
+          problem(rank.options, rank.transport.world(), rank.transport.rank(), shape),
+          q((checkInputs(rank.options, shape, Extents::ofRank(problem), given), given.q)),
+          k(given.k), v(given.v) {}
+
+    void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
+      const AttentionOptions &options = owner.options;
+      parameters.emplace(kernel.arguments, namedValues(kernel.arguments, options, inputs), options,
+                         Extents::ofRank(problem));
+      if (inputs.cuSeqlens)
+        parameters->addDocuments(*inputs.cuSeqlens, problem);
+      shard.keys = {{k, 1}, {v, 1}};
+      for (const Parameters::View &view : parameters->views)
+        if (view.keyAxis)
+          shard.keys.push_back({view.tensor, *view.keyAxis});
+      shard.gradients = std::move(gradients);
+      RingProblem ring{.rings = problem.rings,
+                       .layout = problem.layout,
+                       .queryLength = problem.global.queryLength,
+                       .keyLength = problem.global.keyLength,
+                       .bytesPerKey = bytesPerKey(shard.keys),
+                       .gradientBytesPerKey = bytesPerKey(shard.gradients)};
+      plan = planRank(pass, problem.rank, ring,
+                      placeVisibility(ring, problem,
+                                      {.mask = kernel.mask,
+                                       .scalars = parameters->scalars,
+                                       .cuSeqlens = inputs.cuSeqlens,
+                                       .heads = options.heads}));
+    }
+
+    RingKernelSetup setup() const {
+      const AttentionOptions &options = owner.options;
+      BatchRange batch = problem.batch();
+      return {.problem = problem,
+              .parameters = *parameters,
+              .heads = {.kvHeads = options.kvHeads,
+                        .groupSize = options.heads / options.kvHeads,
+                        .headMap = options.headMap,
+                        .firstBatch = batch.begin,
+                        .batch = batch.count},
+              .scale = *options.scale,
+              .rowOrder = options.causal ? HostLaunch::Order::Falling : HostLaunch::Order::Rising,
+              .plan = plan,
+              .context = owner.context};
+    }
+
+    Rank &owner;
+    const AttentionInputs &inputs;
+    RankProblem problem;
+    UnitStrideRows q, k, v;
+    std::optional<Parameters> parameters;
+    RankShard shard;
+    Plan plan;
+  };
+
+  HostCode kernel(std::string_view name, const AttentionInputs &inputs) {
+    return context.kernels->get(specOf(options, ringSize(), inputs, name), sources);
+  }
+
+  /// Compiled side by side where they are not known yet.
+  BackwardCode backwardCode(const AttentionInputs &inputs) {
+    auto load = [&](const char *name) {
+      return std::async(std::launch::async, [this, name, &inputs] { return kernel(name, inputs); });
+    };
+    auto keys = load("attention_backward_dkdv");
+    HostCode queries = kernel("attention_backward_dq", inputs);
+    return {kernel("attention_delta", inputs), keys.get(), queries};
+  }
+
+  void checkResults(const Call &call, const ForwardResults &results) const {
+    int64_t batch = call.problem.batch().count, rows = call.problem.queryRows();
+    checkTensor("out", results.out, options.dtype,
+                {batch, rows, options.heads, options.valueHeadDim});
+    checkTensor("lse", results.lse, DType::F32, {batch, options.heads, rows});
+    checkUnitStride("out", results.out);
+  }
+
+  void checkGradients(const Call &call, const Tensor &dout, const GradientResults &to) const {
+    int64_t batch = call.problem.batch().count, rows = call.problem.queryRows(),
+            keys = call.problem.keyRows();
+    checkTensor("dout", dout, options.dtype, {batch, rows, options.heads, options.valueHeadDim});
+    checkTensor("dq", to.dq, options.dtype, {batch, rows, options.heads, options.headDim});
+    checkTensor("dk", to.dk, options.dtype, {batch, keys, options.kvHeads, options.headDim});
+    checkTensor("dv", to.dv, options.dtype, {batch, keys, options.kvHeads, options.valueHeadDim});
+    checkUnitStride("dq", to.dq);
+  }
+
+  static void checkUnitStride(std::string_view argument, const Tensor &tensor) {
+    if (tensor.stride(3) != 1 && tensor.dim(3) > 1)
+      throw InputError(std::string(argument) + ": stride of the last axis",
+                       std::to_string(tensor.stride(3)), "1");
+  }
+
+  AttentionOptions options;
+  Transport &transport;
+  AttentionContext context;
+  SourceSet sources;
+  HopMemory hops;
+  CarryMemory carry;
+};
+
+Attention::Attention(AttentionOptions options, Transport &transport, AttentionContext context)
+    : self(std::make_unique<Rank>(std::move(options), transport, std::move(context))) {}
+Attention::~Attention() = default;
+Attention::Attention(Attention &&) noexcept = default;
+Attention &Attention::operator=(Attention &&) noexcept = default;
+
+ExecutionReport Attention::forward(const AttentionShape &shape, const AttentionInputs &inputs,
+                                   const ForwardResults &results) {
+  return self->guarded([&] { return self->forward(shape, inputs, results); });
+}
+
+ExecutionReport Attention::backward(const AttentionShape &shape, const AttentionInputs &inputs,
+                                    const ForwardResults &results, const Tensor &dout,
+                                    const GradientResults &gradients) {
+  return self->guarded([&] { return self->backward(shape, inputs, results, dout, gradients); });
+}
+
+Plan Attention::plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+  return self->plan(pass, shape, inputs);
+}
+
+} // namespace ringc

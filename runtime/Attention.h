@@ -1,0 +1,131 @@
+#pragma once
+
+#include "compiler/spec/Spec.h"
+#include "runtime/Tensor.h"
+#include "runtime/attention/Context.h"
+#include "runtime/ring/Executor.h"
+#include "runtime/ring/SequenceLayout.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace ringc {
+
+class Transport;
+
+/// i - left <= j <= i + right; -1 is unbounded.
+struct Window {
+  int64_t left = -1;
+  int64_t right = -1;
+};
+
+/// A mask or score written in the tile language (kernels.tiles/LANGUAGE.md).
+struct UserFunction {
+  std::string file;                ///< path, or any name that messages shall use for `text`
+  std::string name;                ///< of the function in it
+  std::optional<std::string> text; ///< the source; absent: read from `file`
+};
+
+/// What is computed, of semantics.md section 1, and how the sequence is dealt to a ring.
+///
+///     s_ij  = scale * q_i . k_j, then softcap, the user's scores, ALiBi, bias
+///     out_i = sum over visible j of exp(s_ij - lse_i) v_j
+///
+/// i and j are positions in the unsharded sequence; a query's is its row plus n_k - n_q.
+struct AttentionOptions {
+  int64_t heads = 1;
+  int64_t kvHeads = 0;      ///< a divisor of heads; 0: as many
+  int64_t headDim = 64;     ///< 1 to 256
+  int64_t valueHeadDim = 0; ///< 1 to 256; 0: headDim
+  HeadMap headMap = HeadMap::Blocked;
+  DType dtype = DType::F32; ///< f32, f16 or bf16: of q, k, v and results; sums are f32
+
+  std::optional<double> scale = {}; ///< any finite number; absent: headDim^-1/2
+  bool causal = false;              ///< j <= i
+  int64_t prefix = 0;               ///< keys below it are exempt from causal
+  Window window = {};
+  std::optional<double> softcap = {};    ///< c > 0: c * tanh(s / c)
+  bool alibi = false;                    ///< s minus 2^(-8 (h + 1) / heads) * |i - j|
+  std::vector<UserFunction> masks = {};  ///< all must hold, besides the above
+  std::vector<UserFunction> scores = {}; ///< between softcap and ALiBi, in this order
+
+  SequenceLayout layout = {};
+  int ringSize = 0; ///< a divisor of the world; 0: the world
+  std::map<std::string, int64_t> tile =
+      {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
+};
+
+/// Of the unsharded tensors, all rings together.
+struct AttentionShape {
+  int64_t batch = 0;
+  int64_t queryLength = 0;
+  int64_t keyLength = 0;
+};
+
+/// A parameter of a user's function. A number fits a parameter of any type that holds it exactly.
+using ArgumentValue = std::variant<int64_t, double, bool, Tensor>;
+
+/// What one rank holds, or for InProcessRing the whole. Any strides; without a unit stride on the
+/// last axis of q, k or v a copy is made.
+struct AttentionInputs {
+  Tensor q; ///< [b, n_q, h, d]
+  Tensor k; ///< [b, n_k, h_kv, d]
+  Tensor v; ///< [b, n_k, h_kv, d_v]
+
+  std::optional<Tensor> keyMask = {};   ///< bool [b, n_k], true is visible
+  std::optional<Tensor> bias = {};      ///< [b or 1, h or 1, n_q, all n_k], added; gets no gradient
+  std::optional<Tensor> cuSeqlens = {}; ///< i32, 0 .. n_k rising; the same on every rank
+
+  /// By "function.parameter", or by "parameter" where that is unique. Tensors have the extents that
+  /// the function declares; rows of an extent Nq or Nk are the rank's own, but a matrix of both has
+  /// all n_k columns. An extent B, H or Hkv may be 1 instead.
+  std::map<std::string, ArgumentValue> arguments = {};
+};
+
+struct ForwardResults {
+  Tensor out; ///< [b, n_q, h, d_v]
+  Tensor lse; ///< f32 [b, h, n_q], natural logarithm; -inf where a row sees no key
+};
+
+struct GradientResults {
+  Tensor dq, dk, dv; ///< as q, k, v
+};
+
+/// One rank's share of an exact ring attention: kernels compiled for the options, and the rank's
+/// scratch memory. All ranks of a ring make the same calls with the same options and shape; each
+/// sees its own shard and what the transport brings. Batch entries are dealt to the rings
+/// (batchOfRing), rows to a ring's ranks (localLength, positions).
+///
+/// Throws InputError for options and inputs that cannot be, with .tile diagnostics in its message,
+/// and PeerError when a rank fails; then the other ranks of the world fail too.
+class Attention {
+public:
+  /// `transport` must outlive it.
+  Attention(AttentionOptions options, Transport &transport, AttentionContext context);
+  ~Attention();
+  Attention(Attention &&) noexcept;
+  Attention &operator=(Attention &&) noexcept;
+
+  /// Writes `results`, any strides with a unit last one.
+  ExecutionReport forward(const AttentionShape &shape, const AttentionInputs &inputs,
+                          const ForwardResults &results);
+
+  /// The gradients for `dout`, as out; `results` are those that `forward` gave for the same inputs.
+  ExecutionReport backward(const AttentionShape &shape, const AttentionInputs &inputs,
+                           const ForwardResults &results, const Tensor &dout,
+                           const GradientResults &gradients);
+
+  /// What a call of one pass does: hops, messages, bytes. Of q, k and v the shapes suffice.
+  Plan plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
+
+private:
+  class Rank;
+  std::unique_ptr<Rank> self;
+};
+
+} // namespace ringc

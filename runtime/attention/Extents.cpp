@@ -1,0 +1,79 @@
+#include "runtime/attention/Extents.h"
+
+#include "runtime/Error.h"
+
+#include <algorithm>
+#include <string>
+
+namespace ringc {
+
+RankProblem::RankProblem(const AttentionOptions &options, int world, int ownRank,
+                         const AttentionShape &shape)
+    : rings{world, options.ringSize == 0 ? world : options.ringSize}, layout(options.layout),
+      rank(ownRank), global(shape) {
+  rings.check();
+  (void)batch();
+  (void)keyRows();
+  (void)queryPositions();
+}
+
+void checkTensor(std::string_view argument, const Tensor &tensor, DType dtype,
+                 std::initializer_list<int64_t> shape) {
+  if (tensor.dtype() != dtype || !std::ranges::equal(tensor.shape(), shape))
+    throw InputError(argument, describe(tensor), describe(Tensor(nullptr, dtype, shape)));
+}
+
+namespace {
+
+void checkBias(const AttentionOptions &options, const Extents &extents, const Tensor &bias) {
+  bool fits = bias.rank() == 4 && isFloat(bias.dtype()) &&
+              (bias.dim(0) == 1 || bias.dim(0) == extents.batch) &&
+              (bias.dim(1) == 1 || bias.dim(1) == options.heads) &&
+              bias.dim(2) == extents.queryRows && bias.dim(3) == extents.keyLength;
+  if (!fits)
+    throw InputError("bias", describe(bias),
+                     "f32, f16 or bf16 [" + std::to_string(extents.batch) + " or 1, " +
+                         std::to_string(options.heads) + " or 1, " +
+                         std::to_string(extents.queryRows) + ", " +
+                         std::to_string(extents.keyLength) + "]");
+}
+
+void checkCuSeqlens(const AttentionShape &shape, const Tensor &cuSeqlens) {
+  std::string length = std::to_string(shape.keyLength);
+  if (cuSeqlens.dtype() != DType::I32 || cuSeqlens.rank() != 1 || cuSeqlens.dim(0) < 2)
+    throw InputError("cu_seqlens", describe(cuSeqlens), "i32 with one axis of 2 or more");
+  if (shape.queryLength > shape.keyLength)
+    throw InputError("cu_seqlens",
+                     std::to_string(shape.queryLength) + " queries and " + length + " keys",
+                     "no more queries than keys");
+  int32_t last = 0;
+  for (int64_t at = 0; at < cuSeqlens.dim(0); ++at) {
+    int32_t next = *(cuSeqlens.dataAs<int32_t>() + at * cuSeqlens.stride(0));
+    bool fits = at == 0 ? next == 0 : next >= last;
+    if (at == cuSeqlens.dim(0) - 1)
+      fits = fits && next == shape.keyLength;
+    if (!fits)
+      throw InputError("cu_seqlens[" + std::to_string(at) + "]", std::to_string(next),
+                       "numbers that rise from 0 to the " + length + " keys");
+    last = next;
+  }
+}
+
+} // namespace
+
+void checkInputs(const AttentionOptions &options, const AttentionShape &shape,
+                 const Extents &extents, const AttentionInputs &inputs) {
+  auto [batch, queryRows, keyRows, keyLength] = extents;
+  checkTensor("q", inputs.q, options.dtype, {batch, queryRows, options.heads, options.headDim});
+  checkTensor("k", inputs.k, options.dtype, {batch, keyRows, options.kvHeads, options.headDim});
+  checkTensor("v", inputs.v, options.dtype,
+              {batch, keyRows, options.kvHeads, options.valueHeadDim});
+  if (inputs.keyMask)
+    checkTensor("key mask", *inputs.keyMask, DType::Bool, {batch, keyRows});
+  if (inputs.bias)
+    checkBias(options, extents, *inputs.bias);
+  if (inputs.cuSeqlens)
+    checkCuSeqlens(shape, *inputs.cuSeqlens);
+}
+
+} // namespace ringc

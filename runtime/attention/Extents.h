@@ -1,0 +1,58 @@
+#pragma once
+
+#include "runtime/Attention.h"
+#include "runtime/ring/SubRings.h"
+
+#include <cstdint>
+
+namespace ringc {
+
+/// One call as one rank sees it: whose rows and batch entries it holds.
+struct RankProblem {
+  SubRings rings;
+  SequenceLayout layout;
+  int rank = 0;
+  AttentionShape global;
+
+  /// Throws InputError where the world, ring size, lengths or layout cannot be.
+  RankProblem(const AttentionOptions &options, int world, int ownRank, const AttentionShape &shape);
+
+  int place() const { return rings.placeOf(rank); }
+  BatchRange batch() const { return batchOfRing(global.batch, rings.rings(), rings.ringOf(rank)); }
+  int64_t queryRows() const {
+    return localLength(layout, place(), rings.ringSize, global.queryLength);
+  }
+  int64_t keyRows() const { return localLength(layout, place(), rings.ringSize, global.keyLength); }
+  ringc::Positions queryPositions() const {
+    return ringc::queryPositions(layout, place(), rings.ringSize, global.queryLength,
+                                 global.keyLength);
+  }
+  /// Of the rows of `owner`, a world rank.
+  ringc::Positions keyPositions(int owner) const {
+    return positions(layout, rings.placeOf(owner), rings.ringSize, global.keyLength);
+  }
+};
+
+/// The extents of inputs: a rank's, or those of the whole.
+struct Extents {
+  int64_t batch, queryRows, keyRows, keyLength;
+
+  static Extents ofRank(const RankProblem &problem) {
+    return {problem.batch().count, problem.queryRows(), problem.keyRows(),
+            problem.global.keyLength};
+  }
+  static Extents ofWhole(const AttentionShape &shape) {
+    return {shape.batch, shape.queryLength, shape.keyLength, shape.keyLength};
+  }
+};
+
+/// Throws InputError naming the first input that does not fit: q, k, v, key mask, bias, cu_seqlens.
+/// `options` are complete.
+void checkInputs(const AttentionOptions &options, const AttentionShape &shape,
+                 const Extents &extents, const AttentionInputs &inputs);
+
+/// Throws InputError unless `tensor` has this type and shape.
+void checkTensor(std::string_view argument, const Tensor &tensor, DType dtype,
+                 std::initializer_list<int64_t> shape);
+
+} // namespace ringc

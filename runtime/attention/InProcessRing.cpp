@@ -1,0 +1,253 @@
+#include "runtime/attention/InProcessRing.h"
+
+#include "runtime/Error.h"
+#include "runtime/attention/Extents.h"
+#include "runtime/attention/Options.h"
+#include "runtime/attention/Parameters.h"
+#include "runtime/ring/Sharding.h"
+
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+AttentionShape shapeOf(const AttentionInputs &inputs) {
+  auto requireFour = [](const char *name, const Tensor &tensor) {
+    if (tensor.rank() != 4)
+      throw InputError(name, describe(tensor), "four axes: batch, sequence, heads, head dim");
+  };
+  requireFour("q", inputs.q);
+  requireFour("k", inputs.k);
+  requireFour("v", inputs.v);
+  return {inputs.q.dim(0), inputs.q.dim(1), inputs.k.dim(1)};
+}
+
+/// Deals the parts of unsharded tensors to one rank, and holds them.
+class Deal {
+public:
+  explicit Deal(const RankProblem &ofRank) : problem(ofRank) {}
+
+  /// The rank's part of a tensor with these axes: a view where there is one, else a copy.
+  Tensor take(const Tensor &whole, std::optional<int> batchAxis, std::optional<int> rowAxis) {
+    Tensor part = entries(whole, batchAxis);
+    if (!rowAxis || problem.rings.ringSize == 1)
+      return part;
+    return copies
+        .emplace_back(
+            shard(part, *rowAxis, problem.layout, problem.place(), problem.rings.ringSize))
+        .view();
+  }
+
+  /// Where the rank writes its part of a result; `give` brings it home.
+  Tensor place(const Tensor &whole, int rowAxis) {
+    Tensor home = entries(whole, 0);
+    if (problem.rings.ringSize == 1)
+      return home;
+    std::vector<int64_t> shape(home.shape().begin(), home.shape().end());
+    shape[size_t(rowAxis)] =
+        localLength(problem.layout, problem.place(), problem.rings.ringSize, home.dim(rowAxis));
+    Tensor local = copies.emplace_back(home.dtype(), shape).view();
+    results.push_back({local, home, rowAxis});
+    return local;
+  }
+  void give() const {
+    for (const Result &result : results)
+      unshardInto(result.local, result.rowAxis, problem.layout, problem.place(),
+                  problem.rings.ringSize, result.home);
+  }
+
+private:
+  Tensor entries(const Tensor &whole, std::optional<int> batchAxis) const {
+    BatchRange batch = problem.batch();
+    return batchAxis ? whole.slice(*batchAxis, batch.begin, batch.count) : whole;
+  }
+
+  struct Result {
+    Tensor local, home;
+    int rowAxis;
+  };
+  RankProblem problem;
+  std::vector<HostTensor> copies;
+  std::vector<Result> results;
+};
+
+/// The axis to slice of a view that may have one entry for all.
+std::optional<int> batchAxisOf(const Tensor &tensor, std::optional<int> axis) {
+  return axis && tensor.dim(*axis) == 1 ? std::nullopt : axis;
+}
+
+/// Shape alone, as `Attention::plan` needs it.
+Tensor shapeOfPart(const Tensor &whole, int64_t batch, int64_t rows) {
+  return Tensor(nullptr, whole.dtype(), {batch, rows, whole.dim(2), whole.dim(3)});
+}
+
+} // namespace
+
+class InProcessRing::World {
+public:
+  World(AttentionOptions given, int world, AttentionContext shared)
+      : options((validate(given), completed(std::move(given)))), size(world),
+        context(std::move(shared)), sources(context.kernels->sources(userSources(options))) {
+    connect();
+  }
+
+  Forward forward(const AttentionInputs &inputs) {
+    Problem problem(*this, inputs, "attention_forward");
+    Forward made;
+    made.out = HostTensor(options.dtype, {problem.shape.batch, problem.shape.queryLength,
+                                          options.heads, options.valueHeadDim});
+    made.lse =
+        HostTensor(DType::F32, {problem.shape.batch, options.heads, problem.shape.queryLength});
+    run([&](int rank) {
+      Deal deal = problem.dealFor(rank);
+      AttentionInputs own = problem.take(deal);
+      ForwardResults results{deal.place(made.out, 1), deal.place(made.lse, 2)};
+      reports[size_t(rank)] = ranks[size_t(rank)].forward(problem.shape, own, results);
+      deal.give();
+    });
+    return made;
+  }
+
+  Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout) {
+    Problem problem(*this, inputs, "attention_backward_dq");
+    checkTensor(
+        "dout", dout, options.dtype,
+        {problem.shape.batch, problem.shape.queryLength, options.heads, options.valueHeadDim});
+    Gradients made{HostTensor(options.dtype, inputs.q.shape()),
+                   HostTensor(options.dtype, inputs.k.shape()),
+                   HostTensor(options.dtype, inputs.v.shape())};
+    run([&](int rank) {
+      Deal deal = problem.dealFor(rank);
+      AttentionInputs own = problem.take(deal);
+      ForwardResults results{deal.take(forward.out, 0, 1), deal.take(forward.lse, 0, 2)};
+      GradientResults gradients{deal.place(made.dq, 1), deal.place(made.dk, 1),
+                                deal.place(made.dv, 1)};
+      reports[size_t(rank)] = ranks[size_t(rank)].backward(problem.shape, own, results,
+                                                           deal.take(dout, 0, 1), gradients);
+      deal.give();
+    });
+    return made;
+  }
+
+  std::vector<Plan> plans(Pass pass, const AttentionInputs &inputs) {
+    Problem problem(*this, inputs, "attention_forward");
+    std::vector<Plan> made;
+    for (int rank = 0; rank < size; ++rank) {
+      Deal deal = problem.dealFor(rank);
+      AttentionInputs own = problem.takeArguments(deal);
+      RankProblem ofRank = problem.ofRank(rank);
+      int64_t batch = ofRank.batch().count;
+      own.q = shapeOfPart(inputs.q, batch, ofRank.queryRows());
+      own.k = shapeOfPart(inputs.k, batch, ofRank.keyRows());
+      own.v = shapeOfPart(inputs.v, batch, ofRank.keyRows());
+      made.push_back(ranks[size_t(rank)].plan(pass, problem.shape, own));
+    }
+    return made;
+  }
+
+  std::vector<ExecutionReport> reports;
+
+private:
+  /// The whole, checked; what does not depend on the rank.
+  struct Problem {
+    Problem(World &world, const AttentionInputs &given, std::string_view kernel)
+        : owner(world), whole(given), shape(shapeOf(given)) {
+      Extents extents = Extents::ofWhole(shape);
+      checkInputs(owner.options, shape, extents, whole);
+      (void)ofRank(0);
+      code = owner.context.kernels->get(
+          specOf(owner.options, ofRank(0).rings.ringSize, whole, kernel), owner.sources);
+      values = namedValues(code.kernel->arguments, owner.options, whole);
+      (void)Parameters(code.kernel->arguments, values, owner.options, extents);
+    }
+
+    RankProblem ofRank(int rank) const {
+      return RankProblem(owner.options, owner.size, rank, shape);
+    }
+    Deal dealFor(int rank) const { return Deal(ofRank(rank)); }
+
+    AttentionInputs take(Deal &deal) const {
+      AttentionInputs own = takeArguments(deal);
+      own.q = deal.take(whole.q, 0, 1);
+      own.k = deal.take(whole.k, 0, 1);
+      own.v = deal.take(whole.v, 0, 1);
+      return own;
+    }
+
+    AttentionInputs takeArguments(Deal &deal) const {
+      AttentionInputs own;
+      NamedValues ofOptions = optionValues(owner.options, whole);
+      own.cuSeqlens = whole.cuSeqlens;
+      if (whole.keyMask)
+        own.keyMask = deal.take(*whole.keyMask, 0, 1);
+      if (whole.bias)
+        own.bias = deal.take(*whole.bias, batchAxisOf(*whole.bias, 0), 2);
+      for (const KernelArgument &argument : code.kernel->arguments) {
+        auto value = values.find(argument.name);
+        if (value == values.end() || ofOptions.contains(argument.name))
+          continue;
+        ArgumentValue part = value->second;
+        if (auto *tensor = std::get_if<Tensor>(&part)) {
+          std::optional<int> rows = axisOf(argument, "Nq");
+          part = deal.take(*tensor, batchAxisOf(*tensor, axisOf(argument, "B")),
+                           rows ? rows : travellingAxis(argument));
+        }
+        own.arguments.emplace(argument.name, part);
+      }
+      return own;
+    }
+
+    World &owner;
+    const AttentionInputs &whole;
+    AttentionShape shape;
+    HostCode code;
+    NamedValues values;
+  };
+
+  void connect() {
+    ranks.clear();
+    transports.emplace(size);
+    for (int rank = 0; rank < size; ++rank)
+      ranks.emplace_back(options, transports->at(rank), context);
+    reports.resize(size_t(size));
+  }
+
+  template <typename Body> void run(Body &&body) {
+    try {
+      runRanks(*transports, body);
+    } catch (...) { // an aborted world stays so
+      connect();
+      throw;
+    }
+  }
+
+  AttentionOptions options;
+  int size;
+  AttentionContext context;
+  SourceSet sources;
+  std::optional<InProcessWorld> transports;
+  std::vector<Attention> ranks;
+};
+
+InProcessRing::InProcessRing(AttentionOptions options, int world, AttentionContext context)
+    : self(std::make_unique<World>(std::move(options), world, std::move(context))) {}
+InProcessRing::~InProcessRing() = default;
+InProcessRing::InProcessRing(InProcessRing &&) noexcept = default;
+InProcessRing &InProcessRing::operator=(InProcessRing &&) noexcept = default;
+
+InProcessRing::Forward InProcessRing::forward(const AttentionInputs &inputs) {
+  return self->forward(inputs);
+}
+InProcessRing::Gradients InProcessRing::backward(const AttentionInputs &inputs,
+                                                 const Forward &forward, const Tensor &dout) {
+  return self->backward(inputs, forward, dout);
+}
+std::vector<Plan> InProcessRing::plans(Pass pass, const AttentionInputs &inputs) {
+  return self->plans(pass, inputs);
+}
+const std::vector<ExecutionReport> &InProcessRing::reports() const { return self->reports; }
+
+} // namespace ringc

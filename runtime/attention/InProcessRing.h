@@ -1,0 +1,49 @@
+#pragma once
+
+#include "runtime/Attention.h"
+#include "runtime/comm/InProcess.h"
+#include "runtime/ring/Plan.h"
+
+#include <memory>
+#include <vector>
+
+namespace ringc {
+
+/// A whole world of ranks in one process, on one pool of threads: takes unsharded tensors, deals
+/// them to the ranks, runs every rank, and gathers. Each rank sees its own shard alone.
+///
+///     InProcessRing ring({.heads = 8, .headDim = 64, .causal = true,
+///                         .layout = SequenceLayout::striped()}, 4, hostContext());
+///     auto forward = ring.forward({.q = q, .k = k, .v = v});
+///     auto gradients = ring.backward({.q = q, .k = k, .v = v}, forward, dout);
+class InProcessRing {
+public:
+  struct Forward {
+    HostTensor out, lse;
+  };
+  struct Gradients {
+    HostTensor dq, dk, dv;
+  };
+
+  /// Throws InputError for options that cannot be.
+  InProcessRing(AttentionOptions options, int world, AttentionContext context);
+  ~InProcessRing();
+  InProcessRing(InProcessRing &&) noexcept;
+  InProcessRing &operator=(InProcessRing &&) noexcept;
+
+  /// All tensors of the whole batch and sequence. Throws InputError where they do not agree.
+  Forward forward(const AttentionInputs &inputs);
+  Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout);
+
+  /// The plan of one pass, by rank.
+  std::vector<Plan> plans(Pass pass, const AttentionInputs &inputs);
+
+  /// Of the latest pass, by rank.
+  const std::vector<ExecutionReport> &reports() const;
+
+private:
+  class World;
+  std::unique_ptr<World> self;
+};
+
+} // namespace ringc

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "compiler/spec/CompiledKernel.h"
+#include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/Spec.h"
+#include "runtime/driver/HostPool.h"
+
+#include <memory>
+#include <vector>
+
+namespace ringc {
+
+/// A compiled kernel that is ready to run on the host, for as long as a copy of this lives.
+struct HostCode {
+  std::shared_ptr<const CompiledKernel> kernel;
+  HostKernel entry = nullptr;
+  std::shared_ptr<const void> memory; ///< where the code lies
+};
+
+/// Where kernels come from: compiled now (HostCompiler), or ahead. Safe to use from many threads.
+class KernelSource {
+public:
+  virtual ~KernelSource() = default;
+
+  /// The user's .tile texts together with the library's.
+  virtual SourceSet sources(std::vector<SourceText> user) = 0;
+
+  /// Throws InputError, with rendered diagnostics where a source is wrong.
+  virtual HostCode get(const Spec &spec, const SourceSet &sources) = 0;
+};
+
+} // namespace ringc

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "compiler/spec/Spec.h"
+#include "runtime/Tensor.h"
+#include "runtime/attention/Context.h"
+#include "runtime/attention/KernelSource.h"
+#include "runtime/ring/SequenceLayout.h"
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace ringc {
+
+/// A program's tensor and which of its axes is which; `column` is -1 for one number a row.
+struct ProgramTensor {
+  Tensor tensor;
+  int batch = 0, row = 1, head = 2, column = 3;
+
+  /// [b, n, h, d]
+  static ProgramTensor rows(const Tensor &tensor) { return {tensor}; }
+  /// [b, h, n]
+  static ProgramTensor numbers(const Tensor &tensor) { return {tensor, 0, 2, 1, -1}; }
+};
+
+/// Which query heads share a KV head, and the batch entry that a rank's first one is: masks count
+/// entries of the whole batch.
+struct HeadsAndBatch {
+  int64_t kvHeads = 1;
+  int64_t groupSize = 1;
+  HeadMap headMap = HeadMap::Blocked;
+  int64_t firstBatch = 0;
+  int64_t batch = 0;
+};
+
+/// The arguments of one kernel, laid in the slots where its code expects them. What the kernel has
+/// no argument for is ignored; `run` throws std::logic_error where one was not given.
+class Launch {
+public:
+  Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress);
+
+  void set(std::string_view name, const ProgramTensor &tensor);
+  /// A view that masks and scores read; an extent of 1 broadcasts.
+  void set(std::string_view name, const Tensor &tensor);
+  void set(std::string_view name, const Positions &positions);
+  void setScalar(std::string_view name, uint64_t slot);
+  void setExtent(std::string_view name, int64_t extent);
+  /// `state` may be null where the state both begins and ends.
+  void setCarry(std::string_view name, void *state, bool begins, bool ends);
+
+  /// Programs along p0 for the extents that are set.
+  int64_t programsAlongRows() const;
+  /// Of the whole grid.
+  int64_t programs() const { return programsAlongRows() * heads.kvHeads * heads.batch; }
+  /// Of the state of all programs.
+  int64_t carryBytes() const { return code.kernel->carryBytes * programs(); }
+
+  void run(HostPool &pool, HostLaunch::Order order);
+
+private:
+  uint64_t *slotsOf(std::string_view name, KernelArgument::Kind kind);
+  const KernelArgument *find(std::string_view name, KernelArgument::Kind kind) const;
+  int64_t extent(std::string_view name) const;
+  void checkComplete() const;
+
+  HostCode code;
+  HeadsAndBatch heads;
+  std::vector<uint64_t> words; ///< what `enter` reads, then the kernel's slots
+  std::vector<bool> given;     ///< by argument
+};
+
+} // namespace ringc

@@ -1,0 +1,189 @@
+#include "runtime/attention/Options.h"
+
+#include "runtime/Error.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace ringc {
+
+namespace {
+
+void require(bool holds, std::string_view argument, const std::string &value,
+             const std::string &allowed) {
+  if (!holds)
+    throw InputError(argument, value, allowed);
+}
+
+void requireInteger(std::string_view argument, int64_t value, int64_t low, int64_t high) {
+  require(value >= low && value <= high, argument, std::to_string(value),
+          std::to_string(low) + " to " + std::to_string(high));
+}
+
+std::string print(double value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+std::string readText(const std::string &path) {
+  constexpr std::streamoff largest = 1 << 20;
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    throw InputError(path + ": cannot be read");
+  file.seekg(0, std::ios::end);
+  if (!file || file.tellg() < 0 || file.tellg() > largest)
+    throw InputError(path + ": is no text of at most 1 MiB");
+  std::string text(size_t(file.tellg()), '\0');
+  file.seekg(0);
+  if (!file.read(text.data(), std::streamsize(text.size())))
+    throw InputError(path + ": cannot be read");
+  return text;
+}
+
+LayoutKind layoutKindOf(const SequenceLayout &layout, int ringSize) {
+  if (ringSize == 1)
+    return LayoutKind::Contiguous;
+  switch (layout.kind) {
+  case SequenceLayout::Kind::Contiguous:
+    return LayoutKind::Contiguous;
+  case SequenceLayout::Kind::Striped:
+    return layout.stripe == 1 ? LayoutKind::Striped : LayoutKind::BucketStriped;
+  case SequenceLayout::Kind::Zigzag:
+    return LayoutKind::Zigzag;
+  }
+  assert(false && "not a layout");
+  return LayoutKind::Any;
+}
+
+std::string qualified(const UserFunction &function) { return function.file + ":" + function.name; }
+
+} // namespace
+
+void validate(const AttentionOptions &options) {
+  constexpr int64_t positionLimit = (int64_t(1) << 31) - 1;
+  requireInteger("heads", options.heads, 1, 1 << 20);
+  requireInteger("kv heads", options.kvHeads, 0, options.heads);
+  if (options.kvHeads > 0)
+    require(options.heads % options.kvHeads == 0, "kv heads", std::to_string(options.kvHeads),
+            "a divisor of heads, " + std::to_string(options.heads));
+  requireInteger("head dim", options.headDim, 1, 256);
+  requireInteger("value head dim", options.valueHeadDim, 0, 256);
+  require(isFloat(options.dtype), "dtype", std::string(nameOf(options.dtype)), "f32, f16, bf16");
+  if (options.scale)
+    require(std::isfinite(float(*options.scale)), "scale", print(*options.scale),
+            "a finite number that f32 holds");
+  if (options.softcap)
+    require(std::isfinite(float(*options.softcap)) && float(*options.softcap) > 0, "softcap",
+            print(*options.softcap), "a finite number above 0");
+  requireInteger("prefix", options.prefix, 0, positionLimit);
+  requireInteger("window left", options.window.left, -1, positionLimit);
+  requireInteger("window right", options.window.right, -1, positionLimit);
+  require(options.ringSize >= 0, "ring size", std::to_string(options.ringSize),
+          "a divisor of the world, or 0 for all of it");
+  for (const auto *functions : {&options.masks, &options.scores})
+    for (const UserFunction &function : *functions)
+      require(!function.file.empty() && !function.name.empty(), "mask or score",
+              "\"" + qualified(function) + "\"", "a file and the name of a function in it");
+}
+
+AttentionOptions completed(AttentionOptions options) {
+  if (options.kvHeads == 0)
+    options.kvHeads = options.heads;
+  if (options.valueHeadDim == 0)
+    options.valueHeadDim = options.headDim;
+  if (!options.scale)
+    options.scale = 1 / std::sqrt(double(options.headDim));
+  return options;
+}
+
+std::vector<SourceText> userSources(const AttentionOptions &options) {
+  std::vector<SourceText> sources;
+  for (const auto *functions : {&options.masks, &options.scores})
+    for (const UserFunction &function : *functions) {
+      auto known = std::ranges::find(sources, function.file, &SourceText::name);
+      if (known == sources.end())
+        sources.push_back(
+            {function.file, function.text ? *function.text : readText(function.file)});
+      else if (function.text && *function.text != known->text)
+        throw InputError(function.file + ": names two different texts");
+    }
+  return sources;
+}
+
+Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs &inputs,
+            std::string_view kernel) {
+  Spec spec{.kernel = std::string(kernel),
+            .headDim = options.headDim,
+            .valueHeadDim = options.valueHeadDim,
+            .groupSize = options.heads / options.kvHeads,
+            .headMap = options.headMap,
+            .dtype = elementTypeOf(options.dtype),
+            .queryLayout = layoutKindOf(options.layout, ringSize),
+            .keyLayout = layoutKindOf(options.layout, ringSize),
+            .tile = options.tile};
+  if (kernel == "attention_delta") {
+    spec.tile.erase("kv");
+    return spec;
+  }
+  if (options.causal)
+    spec.mask.push_back(options.prefix > 0 ? "prefix" : "causal");
+  if (options.window.left >= 0 || options.window.right >= 0)
+    spec.mask.push_back("window");
+  if (inputs.cuSeqlens)
+    spec.mask.push_back("documents");
+  if (inputs.keyMask)
+    spec.mask.push_back("key_padding");
+  for (const UserFunction &mask : options.masks)
+    spec.mask.push_back(qualified(mask));
+  if (options.softcap)
+    spec.score.push_back("softcap");
+  for (const UserFunction &score : options.scores)
+    spec.score.push_back(qualified(score));
+  if (options.alibi)
+    spec.score.push_back("alibi");
+  if (inputs.bias)
+    spec.score.push_back("bias");
+  return spec;
+}
+
+ElementType elementTypeOf(DType dtype) {
+  switch (dtype) {
+  case DType::F32:
+    return ElementType::F32;
+  case DType::F16:
+    return ElementType::F16;
+  case DType::BF16:
+    return ElementType::BF16;
+  case DType::I32:
+    return ElementType::I32;
+  case DType::Bool:
+    return ElementType::Bool;
+  case DType::I64:
+    break;
+  }
+  throw InputError("dtype", nameOf(dtype), "f32, f16, bf16, i32, bool");
+}
+
+DType dtypeOf(ElementType type) {
+  switch (type) {
+  case ElementType::F32:
+    return DType::F32;
+  case ElementType::F16:
+    return DType::F16;
+  case ElementType::BF16:
+    return DType::BF16;
+  case ElementType::I32:
+    return DType::I32;
+  case ElementType::Bool:
+    return DType::Bool;
+  }
+  assert(false && "not an ElementType");
+  return DType::F32;
+}
+
+} // namespace ringc

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/Spec.h"
+#include "runtime/Attention.h"
+
+#include <string_view>
+#include <vector>
+
+namespace ringc {
+
+/// Throws InputError naming the option that is wrong, its value and what is allowed.
+void validate(const AttentionOptions &options);
+
+/// With the defaults that depend on other options filled in: kvHeads, valueHeadDim, scale.
+AttentionOptions completed(AttentionOptions options);
+
+/// The user's .tile texts that the options name, each once. Throws InputError for a file that
+/// cannot be read, or one name with two texts.
+std::vector<SourceText> userSources(const AttentionOptions &options);
+
+/// What to compile `kernel` for. Masks and scores whose data is absent from `inputs` are left out.
+/// `options` are complete.
+Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs &inputs,
+            std::string_view kernel);
+
+ElementType elementTypeOf(DType dtype);
+DType dtypeOf(ElementType type);
+
+} // namespace ringc

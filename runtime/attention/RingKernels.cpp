@@ -1,0 +1,129 @@
+#include "runtime/attention/RingKernels.h"
+
+#include <array>
+#include <limits>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+/// What stays the same for all hops.
+void setCommon(Launch &launch, const RingKernelSetup &setup) {
+  launch.setExtent("Nq", setup.problem.queryRows());
+  launch.set("qpos", setup.problem.queryPositions());
+  launch.setScalar("scale", slotOf(setup.scale));
+  for (const auto &[name, value] : setup.parameters.scalars)
+    launch.setScalar(name, slotOf(value));
+  for (const auto &[name, extent] : setup.parameters.extents)
+    launch.setExtent(name, extent);
+  for (const Parameters::View &view : setup.parameters.views)
+    if (!view.keyAxis)
+      launch.set(view.name, view.tensor);
+}
+
+void setBlock(Launch &launch, const RingKernelSetup &setup, const HopBlock &block) {
+  launch.setExtent("Nk", block.rows);
+  launch.set("kpos", setup.problem.keyPositions(block.owner));
+  launch.set("k", ProgramTensor::rows(block.keys[0]));
+  launch.set("v", ProgramTensor::rows(block.keys[1]));
+  size_t next = 2;
+  for (const Parameters::View &view : setup.parameters.views)
+    if (view.keyAxis)
+      launch.set(view.name, block.keys[next++]);
+}
+
+/// Null where one hop does it all.
+void *stateFor(const Launch &launch, const Plan &plan, CarryMemory &memory) {
+  return plan.firstComputed() == plan.lastComputed() ? nullptr
+                                                     : memory.reserve(launch.carryBytes());
+}
+
+/// Of one launch for each computed step.
+void announce(const RingKernelSetup &setup, const Launch &launch) {
+  if (!setup.context.progress)
+    return;
+  for (const Step &step : setup.plan.steps)
+    if (step.computes())
+      setup.context.progress->planned += launch.programs();
+}
+
+} // namespace
+
+void fill(const Tensor &tensor, float value) {
+  std::array<int64_t, Tensor::maxRank> expanded{};
+  convert(
+      Tensor(&value, DType::F32, tensor.shape(), std::span(expanded).first(tensor.shape().size())),
+      tensor);
+}
+
+void *CarryMemory::reserve(int64_t bytes) {
+  if (bytes > memory.byteCount()) {
+    memory = {};
+    memory = HostTensor(DType::Bool, {bytes});
+  }
+  return memory.data();
+}
+
+ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, CarryMemory &memory,
+                               const Tensor &q, const ForwardResults &to)
+    : setup(shared), results(to),
+      forward(std::move(code), shared.heads, shared.context.progress.get()) {
+  setCommon(forward, setup);
+  forward.set("q", ProgramTensor::rows(q));
+  forward.set("out", ProgramTensor::rows(results.out));
+  forward.set("lse", ProgramTensor::numbers(results.lse));
+  state = stateFor(forward, setup.plan, memory);
+  announce(setup, forward);
+}
+
+void ForwardKernels::run(const HopBlock &block) {
+  setBlock(forward, setup, block);
+  forward.setCarry("state", state, block.begins, block.ends);
+  forward.run(*setup.context.pool, setup.rowOrder);
+}
+
+void ForwardKernels::runNothing() {
+  fill(results.out, 0);
+  fill(results.lse, -std::numeric_limits<float>::infinity());
+}
+
+BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
+                                 CarryMemory &memory, const Tensor &q, const Tensor &dout,
+                                 const ForwardResults &from, const Tensor &dq)
+    : setup(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
+      delta(code.delta, shared.heads, shared.context.progress.get()),
+      keys(code.keys, shared.heads, shared.context.progress.get()),
+      queries(code.queries, shared.heads, shared.context.progress.get()) {
+  delta.setExtent("Nq", setup.problem.queryRows());
+  delta.set("out", ProgramTensor::rows(from.out));
+  delta.set("dout", ProgramTensor::rows(dout));
+  delta.set("delta", ProgramTensor::numbers(deltas));
+  for (Launch *launch : {&keys, &queries}) {
+    setCommon(*launch, setup);
+    launch->set("q", ProgramTensor::rows(q));
+    launch->set("dout", ProgramTensor::rows(dout));
+    launch->set("lse", ProgramTensor::numbers(from.lse));
+    launch->set("delta", ProgramTensor::numbers(deltas));
+  }
+  queries.set("dq", ProgramTensor::rows(gradient));
+  state = stateFor(queries, setup.plan, memory);
+  announce(setup, queries);
+}
+
+void BackwardKernels::run(const HopBlock &block) {
+  HostPool &pool = *setup.context.pool;
+  if (block.begins)
+    delta.run(pool, HostLaunch::Order::Rising);
+  setBlock(keys, setup, block);
+  keys.set("dk", ProgramTensor::rows(block.gradients[0]));
+  keys.set("dv", ProgramTensor::rows(block.gradients[1]));
+  keys.run(pool, HostLaunch::Order::Rising);
+  setBlock(queries, setup, block);
+  queries.setCarry("state", state, block.begins, block.ends);
+  queries.run(pool, setup.rowOrder);
+}
+
+void BackwardKernels::runNothing() { fill(gradient, 0); }
+
+} // namespace ringc

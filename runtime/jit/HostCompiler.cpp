@@ -1,0 +1,54 @@
+#include "runtime/jit/HostCompiler.h"
+
+#include "compiler/Compiler.h"
+#include "runtime/Env.h"
+#include "runtime/Error.h"
+
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+CompiledKernel compileOrThrow(const KernelRequest &request) {
+  CompileOutput output = compile(request);
+  if (!output.kernel)
+    throw InputError(output.diagnostics);
+  return *std::move(output.kernel);
+}
+
+} // namespace
+
+HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache)
+    : cache(std::move(kernelCache)), target(hostTarget()) {}
+
+SourceSet HostCompiler::sources(std::vector<SourceText> user) {
+  return makeSources(std::move(user));
+}
+
+HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
+  KernelRequest request = makeRequest(spec, sources, target);
+  std::shared_ptr<Linked> entry;
+  {
+    std::lock_guard lock(mutex);
+    std::shared_ptr<Linked> &known = linked[request];
+    if (!known)
+      known = std::make_shared<Linked>();
+    entry = known;
+  }
+  std::call_once(entry->once, [&] {
+    std::shared_ptr<const CompiledKernel> kernel =
+        cache->get(request, [&] { return compileOrThrow(request); });
+    auto module = std::make_shared<HostModule>(*kernel);
+    HostKernel code = module->entry();
+    entry->code = {std::move(kernel), code, std::move(module)};
+  });
+  return entry->code;
+}
+
+AttentionContext hostContext(int threads) {
+  return {.kernels = std::make_shared<HostCompiler>(std::make_shared<KernelCache>(Env::read())),
+          .pool = std::make_shared<HostPool>(threads)};
+}
+
+} // namespace ringc

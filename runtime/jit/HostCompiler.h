@@ -1,0 +1,37 @@
+#pragma once
+
+#include "runtime/attention/Context.h"
+#include "runtime/jit/KernelCache.h"
+
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+namespace ringc {
+
+/// Kernels compiled for this host when they are first asked for; the one way from the runtime to
+/// the compiler. Linked code stays in memory for the object's life and that of every HostCode.
+class HostCompiler final : public KernelSource {
+public:
+  explicit HostCompiler(std::shared_ptr<KernelCache> cache);
+
+  SourceSet sources(std::vector<SourceText> user) override;
+  HostCode get(const Spec &spec, const SourceSet &sources) override;
+
+private:
+  struct Linked {
+    std::once_flag once;
+    HostCode code;
+  };
+
+  std::shared_ptr<KernelCache> cache;
+  Target target;
+  std::mutex mutex;
+  std::unordered_map<KernelRequest, std::shared_ptr<Linked>, KernelRequestHash> linked;
+};
+
+/// Kernels from HostCompiler with the user's own cache folder, and `threads` threads; 0: as many as
+/// OpenMP says. Throws InputError when negative.
+AttentionContext hostContext(int threads = 0);
+
+} // namespace ringc
