@@ -2,7 +2,7 @@
 
 // What the mask shows of a window: causal is exact, so a tile below the diagonal costs nothing.
 // CHECK-LABEL: func.func private @causal.visibility(
-// CHECK-SAME:    %{{[a-z0-9_#]+}}: i32, %{{[a-z0-9_#]+}}: i32, %{{[a-z0-9_#]+}}: i32, %[[FIRST_I:[a-z0-9_]+]]: i32, %[[LAST_I:[a-z0-9_]+]]: i32, %[[FIRST_J:[a-z0-9_]+]]: i32, %[[LAST_J:[a-z0-9_]+]]: i32
+// CHECK-SAME:    %{{[-a-z0-9_#]+}}: i32, %{{[-a-z0-9_#]+}}: i32, %{{[-a-z0-9_#]+}}: i32, %[[FIRST_I:[a-z0-9_]+]]: i32, %[[LAST_I:[a-z0-9_]+]]: i32, %[[FIRST_J:[a-z0-9_]+]]: i32, %[[LAST_J:[a-z0-9_]+]]: i32
 // CHECK-SAME:    -> i32 attributes {tile.mask = @causal}
 // CHECK-DAG:     %[[FI:[a-z0-9_]+]] = arith.extsi %[[FIRST_I]]
 // CHECK-DAG:     %[[LI:[a-z0-9_]+]] = arith.extsi %[[LAST_I]]
@@ -17,14 +17,14 @@ func.func private @causal(%b: i32, %h: i32, %i: i32, %j: i32, %qrow: i32, %krow:
 }
 
 // CHECK-LABEL: func.func @keys_in_a_loop
-// CHECK:         scf.for %[[COLS:[a-z0-9_]+]] = %{{[a-z0-9_#]+}} to %{{[a-z0-9_#]+}} step %{{[a-z0-9_#]+}} iter_args(%[[ACC:[a-z0-9_]+]] = %{{[a-z0-9_#]+}}) -> (tensor<8x16xf32>) : i32 {
-// CHECK-NEXT:      %[[SHOWN:[a-z0-9_]+]] = tile.visibility @causal.visibility over 1 at %{{[a-z0-9_#]+}}[%[[ROWS:[a-z0-9_]+]] : 8], %{{[a-z0-9_#]+}}[%[[COLS]] : 16]
+// CHECK:         scf.for %[[COLS:[a-z0-9_]+]] = %{{[-a-z0-9_#]+}} to %{{[-a-z0-9_#]+}} step %{{[-a-z0-9_#]+}} iter_args(%[[ACC:[a-z0-9_]+]] = %{{[-a-z0-9_#]+}}) -> (tensor<8x16xf32>) : i32 {
+// CHECK-NEXT:      %[[SHOWN:[a-z0-9_]+]] = tile.visibility @causal.visibility over 1 at %{{[-a-z0-9_#]+}}[%[[ROWS:[a-z0-9_]+]] : 8], %{{[-a-z0-9_#]+}}[%[[COLS]] : 16]
 // CHECK-NEXT:      %[[CASE:[a-z0-9_]+]] = arith.index_castui %[[SHOWN]] : i32 to index
 // CHECK-NEXT:      scf.index_switch %[[CASE]]
 // CHECK-NEXT:      case 0 {
 // CHECK-NEXT:        scf.yield %[[ACC]]
 // CHECK:           case 1 {
-// CHECK-NEXT:        %[[SEEN:[a-z0-9_]+]] = tile.apply @causal at %{{[a-z0-9_#]+}}[%[[ROWS]]], %{{[a-z0-9_#]+}}[%[[COLS]]]
+// CHECK-NEXT:        %[[SEEN:[a-z0-9_]+]] = tile.apply @causal at %{{[-a-z0-9_#]+}}[%[[ROWS]]], %{{[-a-z0-9_#]+}}[%[[COLS]]]
 // CHECK:             arith.select %[[SEEN]]
 // CHECK:           default {
 // CHECK-NOT:         tile.apply
@@ -54,9 +54,9 @@ func.func @keys_in_a_loop(%x: !tile.view<f32, ["Nk"]>, %qpos: !tile.positions<"N
 // The induction variable stands for the axis that the loop is over.
 // CHECK-LABEL: func.func @queries_in_a_loop
 // CHECK:         scf.for %[[ROWS:[a-z0-9_]+]] = %
-// CHECK-NEXT:      tile.visibility @causal.visibility over 0 at %{{[a-z0-9_#]+}}[%[[ROWS]] : 8], %{{[a-z0-9_#]+}}[%[[COLS:[a-z0-9_]+]] : 16]
+// CHECK-NEXT:      tile.visibility @causal.visibility over 0 at %{{[-a-z0-9_#]+}}[%[[ROWS]] : 8], %{{[-a-z0-9_#]+}}[%[[COLS:[a-z0-9_]+]] : 16]
 // CHECK:           case 1 {
-// CHECK:             tile.apply @causal at %{{[a-z0-9_#]+}}[%[[ROWS]]], %{{[a-z0-9_#]+}}[%[[COLS]]]
+// CHECK:             tile.apply @causal at %{{[-a-z0-9_#]+}}[%[[ROWS]]], %{{[-a-z0-9_#]+}}[%[[COLS]]]
 func.func @queries_in_a_loop(%y: !tile.view<f32, ["Nq"]>, %qpos: !tile.positions<"Nq">, %kpos: !tile.positions<"Nk">, %cols: i32) attributes {tile.kernel} {
   %c0 = arith.constant 0 : i32
   %nq = tile.extent "Nq"
