@@ -45,10 +45,7 @@ void Checker::checkConstant(const ConstantDecl &constant) {
   case ConstantDecl::Kind::Type:
     if (constant.defaultName != "f32" && constant.defaultName != "f16" &&
         constant.defaultName != "bf16")
-      sink.report(
-          constant.defaultLocation, Message::UnknownElement,
-          {constant.defaultName,
-           didYouMean(constant.defaultName, std::vector<std::string>{"f32", "f16", "bf16"})});
+      sink.report(constant.defaultLocation, Message::TypeDefault, {constant.defaultName});
     break;
   case ConstantDecl::Kind::Predicate:
     if (!found || found->kind != FunctionDecl::Kind::Mask)

@@ -1,6 +1,7 @@
 #include "compiler/frontend/Diagnostic.h"
 
 #include "compiler/frontend/Utf8.h"
+#include "compiler/spec/ClosestName.h"
 
 #include <algorithm>
 #include <array>
@@ -68,22 +69,6 @@ std::pair<std::string, int> printable(std::string_view line, int column) {
   return {result, caret};
 }
 
-size_t editDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j)
-    row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 } // namespace
 
 std::string render(const Diagnostic &diagnostic) {
@@ -108,21 +93,11 @@ std::string render(std::span<const Diagnostic> diagnostics) {
 }
 
 std::string didYouMean(std::string_view name, std::span<const std::string> candidates) {
-  constexpr size_t longest = 64;
-  if (name.size() > longest)
-    return {};
-  size_t best = std::max<size_t>(1, name.size() / 3) + 1;
-  const std::string *closest = nullptr;
-  for (const std::string &candidate : candidates) {
-    if (candidate == name || candidate.size() > longest)
-      continue;
-    size_t distance = editDistance(name, candidate);
-    if (distance < best && distance < candidate.size()) {
-      best = distance;
-      closest = &candidate;
-    }
-  }
-  return closest ? "; did you mean '" + *closest + "'?" : std::string();
+  if (name.size() < 2)
+    return {}; // any other letter would be as close
+  std::vector<std::string_view> views(candidates.begin(), candidates.end());
+  std::string_view closest = closestName(name, views);
+  return closest.empty() ? "" : "; did you mean '" + std::string(closest) + "'?";
 }
 
 void DiagnosticSink::add(Location location, Message message,

@@ -41,6 +41,7 @@ public:
   void report(Location location, Message message,
               std::initializer_list<std::string> arguments = {});
   bool full() const { return diagnostics.size() >= limit; }
+  size_t count() const { return diagnostics.size(); }
   bool empty() const { return diagnostics.empty(); }
   std::vector<Diagnostic> take() { return std::move(diagnostics); }
 

@@ -43,9 +43,10 @@ namespace ringc::frontend {
   X(Recursion, "'%0' calls itself; the language has no recursion")                                 \
   X(CallsTooDeep, "'%0' calls through more than %1 functions")                                     \
   X(TooLargeInlined, "'%0' grows beyond %1 operations when its calls are written out")             \
-  X(UnknownElement, "unknown element type '%0'%1; elements are f32, f16, bf16, i32 and bool")      \
-  X(UnknownElementInKernel, "unknown element type '%0'%1; elements are f32, f16, bf16, i32, bool " \
-                            "and this kernel's constants of kind type")                            \
+  X(UnknownElement, "unknown element type '%0'; elements are f32, f16, bf16, i32 and bool%1")      \
+  X(UnknownElementInKernel, "unknown element type '%0'; elements are f32, f16, bf16, i32, bool "   \
+                            "and this kernel's constants of kind type%1")                          \
+  X(TypeDefault, "a constant of kind type is f32, f16 or bf16, not '%0'")                          \
   X(ViewRankInKernel, "a kernel's view has one or two axes; batch and heads are implicit")         \
   X(ViewRankInFunction, "a view has one to four axes")                                             \
   X(AxisOfHeads, "'%0' is implicit in a kernel; write the axes of one batch and head only")        \
@@ -75,7 +76,7 @@ namespace ringc::frontend {
   X(ConditionalOnTile, "? : chooses between scalars; for tiles write where(c, a, b)")              \
   X(BranchesDiffer, "the two branches have different types: %0 and %1")                            \
   X(ArgumentCount, "'%0' takes %1, not %2")                                                        \
-  X(ArgumentType, "argument %0 of '%1' is %2, not %3")                                             \
+  X(ArgumentType, "argument %0 of '%1' must be %2, not %3")                                        \
   X(NeedsElement, "'%0' needs an element type, as in %0<f32>%1")                                   \
   X(TakesNoElement, "'%0' takes no element type or shape")                                         \
   X(NeedsShape, "'%0' needs a shape of two extents, as in %0<f32>[BQ, D]")                         \
@@ -92,7 +93,8 @@ namespace ringc::frontend {
   X(IndexOfQueries, "an axis of extent Nq is indexed by i alone: such data stays with its query")  \
   X(IndexOfKeys, "an axis of extent Nk is indexed by j alone: such data travels with its key")     \
   X(WholeAxisDynamic, "a whole axis must have a static extent; %0 is known only at launch")        \
-  X(WindowSizeNotStatic, "the size of a window is an integer or an integer constant, not '%0'")    \
+  X(WindowSizeNotStatic,                                                                           \
+    "the size of a window or a tile is an integer or an integer constant, not '%0'")               \
   X(WindowStep, "'%0' advances by %1, but this window has the size %2")                            \
   X(WindowExtent, "'%0' runs over %1, but this axis has the extent %2")                            \
   X(FillType, "a window of %0 is not filled with %1")                                              \
@@ -109,8 +111,9 @@ namespace ringc::frontend {
   X(LoopPredicate, "the condition of a loop is one mask, as in if seen = mask(qpos[rows : BQ], "   \
                    "kpos[cols : BKV])")                                                            \
   X(LoopPredicateVariable, "the mask of this loop does not depend on '%0'")                        \
-  X(PositionArgument, "argument %0 of '%1' is a window of positions[%2], as in mask(qpos[rows : "  \
-                      "BQ], kpos[cols : BKV])")                                                    \
+  X(PositionArgument,                                                                              \
+    "argument %0 of '%1' must be a window of positions[%2], as in mask(qpos[rows : "               \
+    "BQ], kpos[cols : BKV])")                                                                      \
   X(PositionWindowOffset, "a window of positions begins at a variable of the grid or of a loop")   \
   X(MaskArguments, "argument %0 of '%1' must be %2: it reads views at its own position")           \
   X(ViewArgument, "argument %0 of '%1' must name a view parameter of type %2")                     \

@@ -129,12 +129,13 @@ bool ParserState::parseFunction(FunctionDecl::Kind kind, Module &module) {
     if (!function->result.isScalar())
       return fail("a scalar type");
   }
+  size_t errorsBefore = sink.count();
   if (!expect(TokenKind::LeftBrace) || !parseBlock(function->body, function.get()))
     return false;
   if (function->body.empty() ||
       !std::holds_alternative<ReturnStatement>(function->body.back().node)) {
     // After an error in the body the return may be what was skipped.
-    if (sink.empty())
+    if (sink.count() == errorsBefore)
       sink.report(function->location, Message::MissingReturn, {keyword(kind), function->name});
     return true;
   }
