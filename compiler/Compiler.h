@@ -19,10 +19,10 @@ std::string llvmVersion();
 
 /// The library's sources and the user's, for a request. `user` are the .tile files that the spec names (sourceFiles(spec)), read by the
 /// caller under those names.
-std::shared_ptr<const SourceSet> makeSources(std::vector<SourceText> user);
+SourceSet makeSources(std::vector<SourceText> user);
 
 /// A complete request: tile sizes from the cost model unless `config` gives them.
-KernelRequest makeRequest(const Spec &spec, std::shared_ptr<const SourceSet> sources, const Target &target,
+KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                           std::optional<TileConfig> config = std::nullopt);
 
 /// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code.

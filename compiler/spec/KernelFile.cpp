@@ -91,6 +91,12 @@ std::string_view asText(const Sha256Digest &digest) {
 
 nlohmann::json toJson(const CompiledKernel &kernel) { return fields_json::write(kernel); }
 
+CompiledKernel compiledKernelFromJson(const nlohmann::json &json) {
+  CompiledKernel kernel;
+  fields_json::readFields(json, "kernel", kernel);
+  return kernel;
+}
+
 std::string encodeKernel(const CompiledKernel &kernel, std::string_view key) {
   nlohmann::json header = toJson(kernel);
   header["key"] = key;

@@ -24,5 +24,7 @@ CompiledKernel decodeKernel(std::string_view bytes, std::string_view key);
 
 /// All but the code.
 nlohmann::json toJson(const CompiledKernel &kernel);
+/// The inverse. Throws InputError as specFromJson does.
+CompiledKernel compiledKernelFromJson(const nlohmann::json &json);
 
 } // namespace ringc

@@ -137,13 +137,18 @@ void KernelFrame::finish() {
         "value", builder.getI64IntegerAttr(carryBytes));
 }
 
-Value KernelFrame::head(Value member) {
+Value KernelFrame::headBase() {
   Value kv = narrow(kvHead);
-  if (tiledHeads)
-    return arith::AddIOp::create(
-        builder, loc, arith::MulIOp::create(builder, loc, member, narrow(extents.lookup("Hkv"))), kv);
-  return arith::AddIOp::create(
-      builder, loc, arith::MulIOp::create(builder, loc, kv, constant32(group)), member);
+  return tiledHeads ? kv : arith::MulIOp::create(builder, loc, kv, constant32(group)).getResult();
+}
+
+Value KernelFrame::headStep() {
+  return tiledHeads && extents.contains("Hkv") ? narrow(extents.lookup("Hkv")) : constant32(1);
+}
+
+Value KernelFrame::head(Value member) {
+  Value step = arith::MulIOp::create(builder, loc, member, headStep());
+  return arith::AddIOp::create(builder, loc, headBase(), step);
 }
 
 Value KernelFrame::position(const Positions &positions, Value row) {

@@ -54,7 +54,9 @@ public:
   int64_t carryBytesNeeded() const { return carryBytes; }
   void finish();
 
-  /// Head of group member `member` (i32): blocked KV head * G + member, tiled member * Hkv + KV head.
+  /// Head of group member m: headBase() + m * headStep(), i32. Blocked: KV head * G + m; tiled: m * Hkv + KV head.
+  mlir::Value headBase();
+  mlir::Value headStep();
   mlir::Value head(mlir::Value member);
   /// Global position of a local row (i32): first + (l / block) * jump + l % block, folded by the kind of layout.
   mlir::Value position(const Positions &positions, mlir::Value row);

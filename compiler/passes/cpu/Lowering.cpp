@@ -286,6 +286,10 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
     lowerVisibility(visibility);
     return success();
   }
+  if (auto access = dyn_cast<tile::ElementOp>(op)) {
+    scalars[access.getResult()] = loadElement(access);
+    return success();
+  }
   if (isa<tile::TileDialect>(op->getDialect()))
     return op->emitOpError("has no lowering to host code");
   IRMapping mapping;
@@ -293,6 +297,9 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
     mapping.map(operand, scalars.lookup(operand));
   Operation *made = builder.clone(*op, mapping);
   for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
-    scalars[from] = to;
+    mapping.map(from, to);
+  expandScalar(made, &mapping, op);
+  for (Value result : op->getResults())
+    scalars[result] = mapping.lookup(result);
   return success();
 }

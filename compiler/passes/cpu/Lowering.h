@@ -7,6 +7,8 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
+#include "mlir/IR/IRMapping.h"
+
 #include <map>
 
 namespace ringc::cpu {
@@ -49,6 +51,9 @@ private:
   mlir::LogicalResult lowerFinish(tile::FinishOp op);
   mlir::LogicalResult lowerScalar(mlir::Operation *op);
   void lowerVisibility(tile::VisibilityOp op);
+  Value inlineScalar(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments);
+  void expandScalar(mlir::Operation *made, mlir::IRMapping *mapping, mlir::Operation *original);
+  Value loadElement(tile::ElementOp access);
 
   // Windows.cpp: between views and buffers
   void emitLoad(tile::LoadOp load, const Buffer &target);

@@ -34,7 +34,7 @@ static Value combine(tile::ReduceKind kind, Value value, Value sum, OpBuilder &b
 }
 
 void NestEmitter::emit(ArrayRef<Output> outputs, ArrayRef<Reduction> reductions) {
-  for (const Reduction &reduction : reductions)
+  for (Reduction reduction : reductions)
     if (static_cast<int>(reduction.op.getAxis()) == laneAxis)
       lowering.fillBuffer(reduction.to, arith::ConstantOp::create(
                                             builder, loc, identityOf(reduction.op.getKind(), builder)));
@@ -84,7 +84,7 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
   laneStart = start;
   hoisted.clear();
   SmallVector<Value> inits;
-  for (const Reduction &reduction : reductions)
+  for (Reduction reduction : reductions)
     if (static_cast<int>(reduction.op.getAxis()) != laneAxis)
       for (int v = 0; v < vectors; ++v)
         inits.push_back(lowering.broadcast(
@@ -106,10 +106,10 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
           computed.push_back(asVector(evaluate(output.tile, v)));
       }
       size_t sum = 0;
-      for (const Reduction &reduction : reductions) {
-        tile::ReduceKind kind = tile::ReduceOp(reduction.op).getKind();
-        Value operand = tile::ReduceOp(reduction.op).getOperand();
-        if (static_cast<int>(tile::ReduceOp(reduction.op).getAxis()) != laneAxis) {
+      for (Reduction reduction : reductions) {
+        tile::ReduceKind kind = reduction.op.getKind();
+        Value operand = reduction.op.getOperand();
+        if (static_cast<int>(reduction.op.getAxis()) != laneAxis) {
           for (int v = 0; v < vectors; ++v, ++sum)
             next[sum] = combine(kind, asVector(evaluate(operand, v)), next[sum], builder, loc);
           continue;
@@ -162,8 +162,8 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
       sums = emitRow(frame.constant(whole), sums, false);
   }
   size_t sum = 0;
-  for (const Reduction &reduction : reductions)
-    if (static_cast<int>(tile::ReduceOp(reduction.op).getAxis()) != laneAxis)
+  for (Reduction reduction : reductions)
+    if (static_cast<int>(reduction.op.getAxis()) != laneAxis)
       for (int v = 0; v < vectors; ++v, ++sum) {
         Value at = frame.mul(laneOffset(v), 4);
         lowering.storeVector(sums[sum], lowering.bufferPointer(reduction.to, at), 4 * width);
@@ -227,7 +227,7 @@ NestEmitter::Term NestEmitter::compute(Value tile, int vector) {
     auto value = cast<DenseElementsAttr>(constant.getValue()).getSplatValue<TypedAttr>();
     return hoistable(false, [&] { return arith::ConstantOp::create(builder, loc, value); });
   }
-  if (const Buffer *buffer = lowering.findBuffer(tile))
+  if (lowering.findBuffer(tile))
     if (const Buffer *plain = lowering.findBuffer(tile, Format{lowering.lanes.laneAxis(tile), false}))
       return fromBuffer(*plain, tile, vector);
   Operation *op = tile.getDefiningOp();

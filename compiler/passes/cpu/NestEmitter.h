@@ -2,6 +2,8 @@
 
 #include "compiler/passes/cpu/Lowering.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
 namespace ringc::cpu {
 
 /// One loop nest over all elements of a shape: rows outside, lanes inside, a few vectors of a row at a time.
@@ -48,8 +50,12 @@ private:
   Term hoistable(bool perRow, llvm::function_ref<Value()> make);
   Value laneOffset(int vector);
   void store(Value vector, Value next, const Buffer &to, int vectorIndex);
-  /// i32 vector `first, first + 1, ...` of the lanes of `vector`, clamped to `last`.
-  Value rowsOfLanes(Value first, int vector, Value last);
+  /// i32 vector `first, first + 1, ...` of the lanes of `vector`.
+  Value rowsOfLanes(Value first, int vector);
+  Term position(const KernelFrame::Positions &positions, Term row);
+  template <typename Op> Term binary(Term a, Term b);
+  Term compare(mlir::arith::CmpIPredicate predicate, Term a, Term b);
+  Term select(Term condition, Term a, Term b);
 
   Lowering &lowering;
   mlir::OpBuilder &builder;

@@ -1,0 +1,11 @@
+# Writes compilerBuildId(): a hash of all sources of the compiler.
+file(GLOB_RECURSE sources ${ROOT}/*.cpp ${ROOT}/*.h ${ROOT}/*.td)
+list(SORT sources)
+set(all "")
+foreach(source IN LISTS sources)
+  file(SHA256 ${source} hash)
+  string(APPEND all ${hash})
+endforeach()
+string(SHA256 id "${all}")
+string(SUBSTRING ${id} 0 16 id)
+file(WRITE ${OUTPUT} "#include \"compiler/Compiler.h\"\n\nstd::string ringc::compilerBuildId() { return \"${id}\"; }\n")

@@ -1,0 +1,249 @@
+#include "compiler/Compiler.h"
+
+#include "compiler/Stages.h"
+#include "compiler/codegen/HostCode.h"
+#include "compiler/frontend/Printer.h"
+#include "compiler/frontend/Program.h"
+#include "compiler/irgen/Generate.h"
+#include "compiler/spec/KernelFile.h"
+#include "compiler/spec/SpecJson.h"
+#include "kernels.tiles/Library.h"
+#include "runtime/Error.h"
+
+#include "mlir/Parser/Parser.h"
+#include "llvm/AsmParser/Parser.h"
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <fstream>
+
+namespace ringc {
+
+std::string llvmVersion() { return LLVM_VERSION_STRING; }
+
+SourceSet makeSources(std::vector<SourceText> user) {
+  std::vector<SourceText> all;
+  for (const EmbeddedSource &source : kernelLibrary())
+    all.push_back({std::string(source.name), std::string(source.text)});
+  for (SourceText &source : user)
+    all.push_back(std::move(source));
+  return SourceSet(std::move(all));
+}
+
+KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target, std::optional<TileConfig> config) {
+  return {.spec = spec,
+          .config = config ? *config : chooseTileConfig(spec, target),
+          .sources = sources,
+          .pipelineOptions = "",
+          .target = target,
+          .compilerBuild = compilerBuildId(),
+          .llvmVersion = llvmVersion()};
+}
+
+std::vector<std::string> stageNames() {
+  std::vector<std::string> names;
+  for (const StageName &stage : allStages())
+    names.push_back(stage.name);
+  return names;
+}
+
+namespace {
+
+constexpr const char interfacePrefix[] = "; tile.interface = ";
+
+/// One compile on its way through the stages.
+class Compilation {
+public:
+  Compilation(const KernelRequest &compileRequest, const CompileOptions &compileOptions)
+      : request(compileRequest), options(compileOptions), context(makeContext()),
+        handler(context.get(), [this](mlir::Diagnostic &diagnostic) { collect(diagnostic); return mlir::success(); }) {
+    if (!options.stopAfter.empty())
+      last = stageCalled(options.stopAfter, "--stop-after");
+    if (!options.startFrom.empty())
+      first = stageOfFile(options.startFrom);
+    if (!options.startFrom.empty() && first > last)
+      throw InputError("--stop-after", options.stopAfter, "a stage after that of --start-from " + options.startFrom);
+  }
+
+  CompileOutput run() {
+    if (!options.dump.empty())
+      makeFolder();
+    bool good = options.startFrom.empty() ? runFrontend() : load();
+    for (StageId id : {StageId::Specialised, StageId::Split, StageId::Vector, StageId::Llvm}) {
+      if (!good || finished || id <= first)
+        continue;
+      good = mlir::succeeded(runStage(*module, id, request)) && reached(id, [&] { return print(*module); });
+    }
+    if (good && !finished)
+      good = runBackend();
+    if (!good && output.diagnostics.empty())
+      output.diagnostics = "error: the compiler gave up without a reason\n";
+    return std::move(output);
+  }
+
+private:
+  bool runFrontend() {
+    reached(StageId::Spec, [&] { return toJson(request.spec).dump(2) + "\n"; });
+    if (finished)
+      return true;
+    std::vector<frontend::SourceFile> library, user;
+    size_t librarySize = kernelLibrary().size();
+    for (const SourceText &text : request.sources.texts())
+      (library.size() < librarySize ? library : user).push_back({text.name, text.text});
+    frontend::Program program = frontend::Program::parse(user, library);
+    if (!program.isGood()) {
+      output.diagnostics = frontend::render(program.diagnostics());
+      return false;
+    }
+    const frontend::KernelDecl &kernel = findKernel(program, request.spec);
+    Bindings bindings = bind(kernel, program, request.spec, request.config);
+    reached(StageId::Ast, [&] { return printProgram(program); });
+    if (finished)
+      return true;
+    module = generate(kernel, program, bindings, context.get());
+    return module && output.diagnostics.empty() && reached(StageId::Tile, [&] { return print(*module); });
+  }
+
+  static std::string printProgram(const frontend::Program &program) {
+    std::string text;
+    for (auto modules : {program.libraryModules(), program.userModules()})
+      for (const frontend::Module *source : modules)
+        text += frontend::print(*source) + "\n";
+    return text;
+  }
+
+  bool load() {
+    auto file = llvm::MemoryBuffer::getFile(options.startFrom);
+    if (!file)
+      throw InputError("--start-from", options.startFrom, "a file that can be read: " + file.getError().message());
+    loaded = (*file)->getBuffer().str();
+    if (first == StageId::Ir)
+      return true;
+    module = mlir::parseSourceString<mlir::ModuleOp>(loaded, context.get(), options.startFrom);
+    return static_cast<bool>(module);
+  }
+
+  bool runBackend() {
+    std::string interface;
+    llvm::LLVMContext llvmContext;
+    std::unique_ptr<llvm::Module> code;
+    if (first == StageId::Ir && !options.startFrom.empty()) {
+      llvm::SMDiagnostic problem;
+      code = llvm::parseAssemblyString(loaded, problem, llvmContext);
+      if (!code || !loaded.starts_with(interfacePrefix)) {
+        output.diagnostics = options.startFrom + ":" + std::to_string(std::max(1, problem.getLineNo())) + ": error: " +
+                             (code ? "the first line must be the interface that --dump writes" : problem.getMessage().str()) + "\n";
+        return false;
+      }
+      size_t begin = sizeof(interfacePrefix) - 1;
+      interface = loaded.substr(begin, loaded.find('\n') - begin);
+    } else {
+      auto described = (*module)->getAttrOfType<mlir::StringAttr>("tile.interface");
+      if (!described) {
+        output.diagnostics = "error: the module has no attribute tile.interface\n";
+        return false;
+      }
+      interface = described.str();
+      (*module)->removeAttr("tile.interface");
+      code = translateForHost(*module, llvmContext, request.target);
+      if (!code)
+        return false;
+      reached(StageId::Ir, [&] {
+        std::string text = interfacePrefix + interface + "\n";
+        llvm::raw_string_ostream(text) << *code;
+        return text;
+      });
+      if (finished)
+        return true;
+    }
+    CompiledKernel kernel = compiledKernelFromJson(nlohmann::json::parse(interface));
+    kernel.code = emitHostObject(*code, request.target);
+    kernel.provenance = nlohmann::json{{"spec", toJson(request.spec)},
+                                       {"tile", toJson(request.config)},
+                                       {"target", toJson(request.target)},
+                                       {"compiler", request.compilerBuild},
+                                       {"llvm", request.llvmVersion}}
+                            .dump();
+    reached(StageId::Code, [&] { return kernel.code; });
+    output.kernel = std::move(kernel);
+    return true;
+  }
+
+  static std::string print(mlir::ModuleOp module) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    module.print(stream, mlir::OpPrintingFlags().enableDebugInfo(true, /*prettyForm=*/false));
+    stream << "\n";
+    return text;
+  }
+
+  /// Called when a stage's output exists; `text` is asked for only where somebody wants it.
+  template <typename Text> bool reached(StageId id, Text text) {
+    finished = id == last && id != StageId::Code;
+    if (finished || (id == last && !options.stopAfter.empty()))
+      output.text = text();
+    if (!options.dump.empty()) {
+      std::string path = (std::filesystem::path(options.dump) / fileNameOf(id)).string();
+      std::ofstream file(path, std::ios::binary);
+      file << text();
+      if (!file.flush())
+        throw InputError("--dump", path, "a file that can be written");
+    }
+    return true;
+  }
+
+  void makeFolder() const {
+    std::error_code error;
+    std::filesystem::create_directories(options.dump, error);
+    if (error)
+      throw InputError("--dump", options.dump, "a folder that can be made: " + error.message());
+  }
+
+  void collect(mlir::Diagnostic &diagnostic) {
+    llvm::raw_string_ostream stream(output.diagnostics);
+    auto place = mlir::dyn_cast<mlir::FileLineColLoc>(diagnostic.getLocation());
+    if (!place)
+      diagnostic.getLocation()->walk([&](mlir::Location inner) {
+        place = mlir::dyn_cast<mlir::FileLineColLoc>(inner);
+        return place ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+      });
+    if (place)
+      stream << place.getFilename().getValue() << ":" << place.getLine() << ":" << place.getColumn() << ": ";
+    stream << (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error ? "error: " : "note: ") << diagnostic.str() << "\n";
+    if (place)
+      showSource(stream, place);
+  }
+
+  void showSource(llvm::raw_ostream &stream, mlir::FileLineColLoc place) {
+    for (const SourceText &source : request.sources.texts()) {
+      if (source.name != place.getFilename().getValue())
+        continue;
+      llvm::StringRef rest = source.text;
+      for (unsigned line = 1; line < place.getLine(); ++line)
+        rest = rest.split('\n').second;
+      stream << rest.split('\n').first << "\n" << std::string(std::max(1u, place.getColumn()) - 1, ' ') << "^\n";
+    }
+  }
+
+  const KernelRequest &request;
+  const CompileOptions &options;
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::ScopedDiagnosticHandler handler;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  std::string loaded;
+  StageId first = StageId::Spec, last = StageId::Code;
+  bool finished = false;
+  CompileOutput output;
+};
+
+} // namespace
+
+CompileOutput compile(const KernelRequest &request, const CompileOptions &options) {
+  return Compilation(request, options).run();
+}
+
+} // namespace ringc

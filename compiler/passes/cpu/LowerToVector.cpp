@@ -1,0 +1,64 @@
+// lower-to-vector: a kernel of tiles becomes a function of loops over vectors and scratch memory.
+//
+//   before  func.func @k(%q: !tile.view<f32, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}: after split-loops
+//   after   func.func @k(%slots: !llvm.ptr, %p0: i64, %p1: i64, %head: i64, %batch: i64, %scratch: !llvm.ptr) of scf, arith, vector
+//           and llvm loads and stores; no tile operation is left. The module's attribute tile.interface holds, as JSON, what a launch
+//           needs to know (CompiledKernel without its code).
+//   assumes one kernel in the module.
+
+#include "compiler/passes/KernelInterface.h"
+#include "compiler/passes/MaskExpression.h"
+#include "compiler/passes/Passes.h"
+#include "compiler/passes/cpu/Lowering.h"
+#include "compiler/spec/KernelFile.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <nlohmann/json.hpp>
+
+using namespace mlir;
+
+namespace ringc {
+
+#define GEN_PASS_DEF_LOWERTOVECTOR
+#include "compiler/passes/Passes.h.inc"
+
+namespace {
+
+struct LowerToVector : impl::LowerToVectorBase<LowerToVector> {
+  using LowerToVectorBase::LowerToVectorBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    func::FuncOp kernel = kernelOf(module);
+    if (!kernel) {
+      module.emitError("no function has the attribute tile.kernel");
+      return signalPassFailure();
+    }
+    cpu::CpuTarget target;
+    target.vectorBytes = vectorBytes;
+    target.registers = registers;
+    target.hasBf16Dot = bf16Dot;
+    target.hasAvx512 = vectorBytes == 64;
+    target.microRows = microRows;
+    target.microVectors = microVectors;
+    CompiledKernel interface = interfaceOf(kernel);
+    interface.mask = maskOf(kernel);
+    cpu::Lowering lowering(kernel, interface, target);
+    FailureOr<func::FuncOp> entry = lowering.run();
+    if (failed(entry))
+      return signalPassFailure();
+    interface.scratchBytes = lowering.scratchBytes();
+    interface.carryBytes = lowering.carryBytes();
+    std::string name = kernel.getName().str();
+    for (auto function : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (function != *entry)
+        function.erase();
+    entry->setName(name);
+    module->setAttr("tile.interface", StringAttr::get(&getContext(), toJson(interface).dump()));
+  }
+};
+
+} // namespace
+} // namespace ringc
