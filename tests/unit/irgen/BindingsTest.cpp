@@ -1,0 +1,84 @@
+#include "compiler/irgen/Bindings.h"
+#include "runtime/Error.h"
+#include "tests/unit/irgen/LibrarySources.h"
+
+#include <doctest/doctest.h>
+
+using namespace ringc;
+
+namespace {
+
+std::string refusal(const Spec &spec, const std::string &user = "") {
+  frontend::Program program = programOf(user);
+  REQUIRE(frontend::render(program.diagnostics()) == "");
+  try {
+    bind(findKernel(program, spec), program, spec, {});
+  } catch (const InputError &error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+} // namespace
+
+TEST_CASE("constants come from the spec's fields, the tile sizes, or their defaults") {
+  frontend::Program program = programOf("");
+  Spec spec{.headDim = 40,
+            .valueHeadDim = 24,
+            .groupSize = 4,
+            .headMap = HeadMap::Tiled,
+            .dtype = ElementType::BF16,
+            .queryLayout = LayoutKind::Striped,
+            .keyLayout = LayoutKind::Zigzag,
+            .mask = {"causal", "window"}};
+  Bindings bound = bind(findKernel(program, spec), program, spec, {.tile = {{"q", 32}}});
+  CHECK(bound.integers ==
+        std::map<std::string, int64_t>{{"D", 40}, {"Dv", 24}, {"BQ", 32}, {"BKV", 128}});
+  CHECK(bound.types == std::map<std::string, ElementType>{{"T", ElementType::BF16}});
+  CHECK(bound.functions.at("mask").size() == 2);
+  CHECK(bound.functions.at("mask")[1]->name == "window");
+  CHECK(bound.functions.at("score")[0]->name == "identity");
+  CHECK(bound.groupSize == 4);
+  CHECK(bound.headMap == HeadMap::Tiled);
+  CHECK(bound.queryLayout == LayoutKind::Striped);
+  CHECK(bound.keyLayout == LayoutKind::Zigzag);
+
+  Spec matmul{.kernel = "matmul", .constants = {{"BM", 8}}, .types = {{"T", ElementType::F16}}};
+  Bindings product =
+      bind(findKernel(program, matmul), program, matmul, {.tile = {{"m", 16}, {"n", 16}}});
+  CHECK(product.integers == std::map<std::string, int64_t>{{"BM", 8}, {"BN", 16}, {"BK", 64}});
+  CHECK(product.types.at("T") == ElementType::F16);
+}
+
+TEST_CASE("what cannot be bound is refused by name") {
+  CHECK(refusal({.kernel = "atention"})
+            .starts_with("kernel: got atention, allowed: attention_forward, "));
+  CHECK(refusal({.kernel = "matmul", .constants = {{"BX", 8}}}) ==
+        "constants of kernel matmul: got BX, allowed: BM, BN, BK");
+  CHECK(refusal({.kernel = "matmul", .types = {{"BM", ElementType::F32}}}) ==
+        "types of kernel matmul: got BM, allowed: T");
+  CHECK(refusal({.kernel = "matmul", .constants = {{"BM", 0}}}) ==
+        "constant BM of kernel matmul: got 0, allowed: 1 to 1048576, in the field constants");
+  CHECK(refusal({.kernel = "matmul", .types = {{"T", ElementType::I32}}}) ==
+        "constant T of kernel matmul: got i32, allowed: f32, f16, bf16, in the field types");
+  CHECK(refusal({.mask = {"casual"}}) == "mask: got casual, allowed: all, causal, prefix, window, "
+                                         "documents, key_padding");
+  CHECK(refusal({.score = {"causal"}}) ==
+        "score: got causal, allowed: identity, softcap, alibi, bias");
+  CHECK(refusal({.mask = {"window", "causal", "window"}}) ==
+        "mask: got window, allowed: each name once");
+  CHECK(refusal({.mask = {"other.tile:causal"}})
+            .starts_with("mask: got other.tile:causal, allowed: "));
+  CHECK(refusal({.kernel = "k"}, "kernel k<N>(x: view<f32>[N]) over r in N step 4 { }") ==
+        "constant N of kernel k: got nothing, allowed: 1 to 1048576, in the field constants");
+}
+
+TEST_CASE("a user's function is found by its file, or by its name before the library's") {
+  const char *user = "mask causal(b: index, h: index, i: index, j: index) { return j < i }";
+  frontend::Program program = programOf(user);
+  for (const char *name : {"causal", "user.tile:causal"}) {
+    Spec spec{.mask = {name}};
+    Bindings bound = bind(findKernel(program, spec), program, spec, {});
+    CHECK(bound.functions.at("mask")[0]->source->name == "user.tile");
+  }
+}
