@@ -1,4 +1,5 @@
 #include "compiler/frontend/Checker.h"
+#include "compiler/frontend/Walk.h"
 
 #include <algorithm>
 
@@ -10,47 +11,6 @@ constexpr int deepestCalls = 100;
 constexpr int64_t largestInlined = 5000;
 
 constexpr std::string_view positionNames[] = {"s", "b", "h", "i", "j"};
-
-/// Calls f(expr) for every expression below a block or an expression, parents first.
-template <class Visit> void walk(const Expr &expr, const Visit &visit);
-
-template <class Visit> void walkChildren(const Expr &expr, const Visit &visit) {
-  auto child = [&](const ExprPtr &inner) {
-    if (inner)
-      walk(*inner, visit);
-  };
-  if (auto *unary = std::get_if<UnaryExpr>(&expr.node)) {
-    child(unary->operand);
-  } else if (auto *binary = std::get_if<BinaryExpr>(&expr.node)) {
-    child(binary->lhs);
-    child(binary->rhs);
-  } else if (auto *conditional = std::get_if<ConditionalExpr>(&expr.node)) {
-    child(conditional->condition);
-    child(conditional->whenTrue);
-    child(conditional->whenFalse);
-  } else if (auto *call = std::get_if<CallExpr>(&expr.node)) {
-    for (const ExprPtr &argument : call->arguments)
-      child(argument);
-  } else if (auto *subscript = std::get_if<SubscriptExpr>(&expr.node)) {
-    for (const AxisRange &axis : subscript->axes)
-      child(axis.offset);
-    child(subscript->fill);
-  }
-}
-
-template <class Visit> void walk(const Expr &expr, const Visit &visit) {
-  visit(expr);
-  walkChildren(expr, visit);
-}
-
-template <class Visit> void walkFunction(const FunctionDecl &decl, const Visit &visit) {
-  for (const Statement &statement : decl.body) {
-    if (auto *let = std::get_if<LetStatement>(&statement.node))
-      walk(*let->value, visit);
-    else if (auto *result = std::get_if<ReturnStatement>(&statement.node))
-      walk(*result->value, visit);
-  }
-}
 
 } // namespace
 
@@ -125,7 +85,7 @@ std::vector<std::string> Checker::functionNames(std::optional<FunctionDecl::Kind
 /// twice can grow without bound.
 void Checker::checkCallGraph() {
   for (auto &decl : module.functions)
-    walkFunction(*decl, [&](const Expr &expr) {
+    walk(decl->body, [&](const Expr &expr) {
       ++decl->inlinedSize;
       if (auto *call = std::get_if<CallExpr>(&expr.node))
         calls[decl.get()].push_back(call);

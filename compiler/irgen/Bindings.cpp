@@ -1,5 +1,6 @@
 #include "compiler/irgen/Bindings.h"
 
+#include "compiler/frontend/Walk.h"
 #include "runtime/Error.h"
 
 #include <algorithm>
@@ -14,6 +15,7 @@ using frontend::Program;
 namespace {
 
 constexpr int64_t largestConstant = 1 << 20;
+constexpr int64_t largestTile = 1 << 20; // 4 MiB of f32
 
 std::string joined(const std::vector<std::string> &names) {
   std::string result;
@@ -102,6 +104,26 @@ void checkKnown(const KernelDecl &kernel, const std::map<std::string, Value> &gi
   }
 }
 
+int64_t sizeOf(const frontend::Extent &extent, const Bindings &bindings) {
+  return extent.isNumber() ? extent.number : bindings.integers.at(extent.name);
+}
+
+/// Constants that are each fine can make a tile that no cache and no compiler would like.
+void checkTiles(const KernelDecl &kernel, const Bindings &bindings) {
+  walk(kernel.body, [&](const frontend::Expr &expr) {
+    if (!expr.type.isTile())
+      return;
+    int64_t rows = sizeOf(expr.type.shape[0], bindings),
+            cols = sizeOf(expr.type.shape[1], bindings);
+    if (rows * cols > largestTile)
+      throw InputError(print(expr.type) + " at " + kernel.source->name + ":" +
+                           std::to_string(expr.location.line) + ":" +
+                           std::to_string(expr.location.column),
+                       std::to_string(rows) + " x " + std::to_string(cols) + " elements",
+                       "at most " + std::to_string(largestTile));
+  });
+}
+
 } // namespace
 
 const KernelDecl &findKernel(const Program &program, const Spec &spec) {
@@ -157,6 +179,7 @@ Bindings bind(const KernelDecl &kernel, const Program &program, const Spec &spec
     }
     }
   }
+  checkTiles(kernel, bindings);
   return bindings;
 }
 

@@ -1,6 +1,7 @@
 #include "compiler/irgen/KernelEmitter.h"
 
 #include "compiler/dialect/Tile.h"
+#include "compiler/frontend/Walk.h"
 #include "compiler/irgen/Generate.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -63,7 +64,13 @@ void KernelEmitter::collectArguments() {
     if (auto bound = bindings.functions.find(constant.name); bound != bindings.functions.end())
       for (const FunctionDecl *decl : bound->second)
         addParametersOf(*decl);
-  collectCalls(kernel.body);
+  walk(kernel.body, [&](const Expr &expr) {
+    auto *call = std::get_if<CallExpr>(&expr.node);
+    if (call && call->target == CallExpr::Target::Function &&
+        call->function->kind != FunctionDecl::Kind::Function &&
+        !llvm::is_contained(directCalls, call->function))
+      directCalls.push_back(call->function);
+  });
   for (const FunctionDecl *decl : directCalls)
     addParametersOf(*decl);
 }
@@ -78,51 +85,6 @@ void KernelEmitter::addArgument(std::string name, mlir::Type type) {
 void KernelEmitter::addParametersOf(const FunctionDecl &decl) {
   for (const Parameter &parameter : ArrayRef(decl.parameters).drop_front(decl.positionParameters()))
     addArgument(decl.name + "." + parameter.name, typeOf(parameter.type));
-}
-
-void KernelEmitter::collectCalls(const Block &block) {
-  for (const Statement &statement : block) {
-    auto *loop = std::get_if<ForStatement>(&statement.node);
-    auto *finish = std::get_if<FinishStatement>(&statement.node);
-    if (auto *let = std::get_if<LetStatement>(&statement.node))
-      collectCalls(*let->value);
-    else if (auto *var = std::get_if<VarStatement>(&statement.node))
-      collectCalls(*var->value);
-    else if (auto *assign = std::get_if<AssignStatement>(&statement.node))
-      collectCalls(*assign->value);
-    else if (auto *store = std::get_if<StoreStatement>(&statement.node))
-      collectCalls(*store->value);
-    else if (auto *resume = std::get_if<ResumeStatement>(&statement.node))
-      for (const ExprPtr &value : resume->initial)
-        collectCalls(*value);
-    if (loop && loop->predicate)
-      collectCalls(*loop->predicate);
-    if (finish)
-      for (const ExprPtr &value : finish->values)
-        collectCalls(*value);
-    if (loop || finish)
-      collectCalls(loop ? loop->body : finish->body);
-  }
-}
-
-void KernelEmitter::collectCalls(const Expr &expr) {
-  if (auto *unary = std::get_if<UnaryExpr>(&expr.node)) {
-    collectCalls(*unary->operand);
-  } else if (auto *binary = std::get_if<BinaryExpr>(&expr.node)) {
-    collectCalls(*binary->lhs);
-    collectCalls(*binary->rhs);
-  } else if (auto *conditional = std::get_if<ConditionalExpr>(&expr.node)) {
-    for (const ExprPtr *part :
-         {&conditional->condition, &conditional->whenTrue, &conditional->whenFalse})
-      collectCalls(**part);
-  } else if (auto *call = std::get_if<CallExpr>(&expr.node)) {
-    for (const ExprPtr &argument : call->arguments)
-      collectCalls(*argument);
-    if (call->target == CallExpr::Target::Function &&
-        call->function->kind != FunctionDecl::Kind::Function &&
-        !llvm::is_contained(directCalls, call->function))
-      directCalls.push_back(call->function);
-  }
 }
 
 void KernelEmitter::setAttributes() {

@@ -29,8 +29,6 @@ private:
   void collectArguments();
   void addArgument(std::string name, mlir::Type type);
   void addParametersOf(const frontend::FunctionDecl &function);
-  void collectCalls(const frontend::Block &block);
-  void collectCalls(const frontend::Expr &expr);
   void setAttributes();
   mlir::Type typeOf(const frontend::Type &type);
   mlir::Type elementOf(const frontend::Element &element);

@@ -73,6 +73,12 @@ TEST_CASE("what cannot be bound is refused by name") {
         "constant N of kernel k: got nothing, allowed: 1 to 1048576, in the field constants");
 }
 
+TEST_CASE("a tile beyond a million elements is refused where it stands") {
+  CHECK(
+      refusal({.kernel = "matmul", .constants = {{"BM", 4096}, {"BN", 4096}}}) ==
+      "tile<f32>[BM, BN] at matmul.tile:6:13: got 4096 x 4096 elements, allowed: at most 1048576");
+}
+
 TEST_CASE("a user's function is found by its file, or by its name before the library's") {
   const char *user = "mask causal(b: index, h: index, i: index, j: index) { return j < i }";
   frontend::Program program = programOf(user);
