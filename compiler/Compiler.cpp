@@ -34,7 +34,8 @@ SourceSet makeSources(std::vector<SourceText> user) {
   return SourceSet(std::move(all));
 }
 
-KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target, std::optional<TileConfig> config) {
+KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target,
+                          std::optional<TileConfig> config) {
   return {.spec = spec,
           .config = config ? *config : chooseTileConfig(spec, target),
           .sources = sources,
@@ -60,13 +61,17 @@ class Compilation {
 public:
   Compilation(const KernelRequest &compileRequest, const CompileOptions &compileOptions)
       : request(compileRequest), options(compileOptions), context(makeContext()),
-        handler(context.get(), [this](mlir::Diagnostic &diagnostic) { collect(diagnostic); return mlir::success(); }) {
+        handler(context.get(), [this](mlir::Diagnostic &diagnostic) {
+          collect(diagnostic);
+          return mlir::success();
+        }) {
     if (!options.stopAfter.empty())
       last = stageCalled(options.stopAfter, "--stop-after");
     if (!options.startFrom.empty())
       first = stageOfFile(options.startFrom);
     if (!options.startFrom.empty() && first > last)
-      throw InputError("--stop-after", options.stopAfter, "a stage after that of --start-from " + options.startFrom);
+      throw InputError("--stop-after", options.stopAfter,
+                       "a stage after that of --start-from " + options.startFrom);
   }
 
   CompileOutput run() {
@@ -76,7 +81,8 @@ public:
     for (StageId id : {StageId::Specialised, StageId::Split, StageId::Vector, StageId::Llvm}) {
       if (!good || finished || id <= first)
         continue;
-      good = mlir::succeeded(runStage(*module, id, request)) && reached(id, [&] { return print(*module); });
+      good = mlir::succeeded(runStage(*module, id, request)) &&
+             reached(id, [&] { return print(*module); });
     }
     if (good && !finished)
       good = runBackend();
@@ -105,7 +111,8 @@ private:
     if (finished)
       return true;
     module = generate(kernel, program, bindings, context.get());
-    return module && output.diagnostics.empty() && reached(StageId::Tile, [&] { return print(*module); });
+    return module && output.diagnostics.empty() &&
+           reached(StageId::Tile, [&] { return print(*module); });
   }
 
   static std::string printProgram(const frontend::Program &program) {
@@ -119,7 +126,8 @@ private:
   bool load() {
     auto file = llvm::MemoryBuffer::getFile(options.startFrom);
     if (!file)
-      throw InputError("--start-from", options.startFrom, "a file that can be read: " + file.getError().message());
+      throw InputError("--start-from", options.startFrom,
+                       "a file that can be read: " + file.getError().message());
     loaded = (*file)->getBuffer().str();
     if (first == StageId::Ir)
       return true;
@@ -135,8 +143,11 @@ private:
       llvm::SMDiagnostic problem;
       code = llvm::parseAssemblyString(loaded, problem, llvmContext);
       if (!code || !loaded.starts_with(interfacePrefix)) {
-        output.diagnostics = options.startFrom + ":" + std::to_string(std::max(1, problem.getLineNo())) + ": error: " +
-                             (code ? "the first line must be the interface that --dump writes" : problem.getMessage().str()) + "\n";
+        output.diagnostics = options.startFrom + ":" +
+                             std::to_string(std::max(1, problem.getLineNo())) + ": error: " +
+                             (code ? "the first line must be the interface that --dump writes"
+                                   : problem.getMessage().str()) +
+                             "\n";
         return false;
       }
       size_t begin = sizeof(interfacePrefix) - 1;
@@ -212,8 +223,10 @@ private:
         return place ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
       });
     if (place)
-      stream << place.getFilename().getValue() << ":" << place.getLine() << ":" << place.getColumn() << ": ";
-    stream << (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error ? "error: " : "note: ") << diagnostic.str() << "\n";
+      stream << place.getFilename().getValue() << ":" << place.getLine() << ":" << place.getColumn()
+             << ": ";
+    stream << (diagnostic.getSeverity() == mlir::DiagnosticSeverity::Error ? "error: " : "note: ")
+           << diagnostic.str() << "\n";
     if (place)
       showSource(stream, place);
   }
@@ -225,7 +238,8 @@ private:
       llvm::StringRef rest = source.text;
       for (unsigned line = 1; line < place.getLine(); ++line)
         rest = rest.split('\n').second;
-      stream << rest.split('\n').first << "\n" << std::string(std::max(1u, place.getColumn()) - 1, ' ') << "^\n";
+      stream << rest.split('\n').first << "\n"
+             << std::string(std::max(1u, place.getColumn()) - 1, ' ') << "^\n";
     }
   }
 

@@ -17,8 +17,8 @@ Target hostTarget();
 std::string compilerBuildId();
 std::string llvmVersion();
 
-/// The library's sources and the user's, for a request. `user` are the .tile files that the spec names (sourceFiles(spec)), read by the
-/// caller under those names.
+/// The library's sources and the user's, for a request. `user` are the .tile files that the spec
+/// names (sourceFiles(spec)), read by the caller under those names.
 SourceSet makeSources(std::vector<SourceText> user);
 
 /// A complete request: tile sizes from the cost model unless `config` gives them.
@@ -30,23 +30,27 @@ std::vector<std::string> stageNames();
 
 struct CompileOptions {
   std::string stopAfter; ///< a stage; empty: all
-  std::string startFrom; ///< path of a stage's output as --dump or --stop-after writes it: "02.tile.mlir"; the stage is in its name
+  std::string startFrom; ///< path of a stage's output as --dump or --stop-after writes it:
+                         ///< "02.tile.mlir"; the stage is in its name
   std::string dump;      ///< folder for the output of every stage; empty: none
 };
 
 struct CompileOutput {
   std::optional<CompiledKernel> kernel; ///< unless there are diagnostics or `stopAfter` came first
   std::string text;                     ///< output of the stage `stopAfter`
-  std::string diagnostics;              ///< rendered errors of the .tile sources or of an edited stage; empty when all is well
+  std::string diagnostics; ///< rendered errors of the .tile sources or of an edited stage; empty
+                           ///< when all is well
 };
 
-/// Compiles. Errors in sources come back as diagnostics; InputError for a spec that cannot be (unknown kernel, missing constant).
+/// Compiles. Errors in sources come back as diagnostics; InputError for a spec that cannot be
+/// (unknown kernel, missing constant).
 CompileOutput compile(const KernelRequest &request, const CompileOptions &options = {});
 
 /// Host code made ready to run.
 class HostModule {
 public:
-  using Entry = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t kvHead, int64_t batch, void *scratch);
+  using Entry = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t kvHead,
+                         int64_t batch, void *scratch);
 
   /// Throws std::runtime_error where the object cannot be linked.
   explicit HostModule(const CompiledKernel &kernel);

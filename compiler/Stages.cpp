@@ -58,16 +58,20 @@ StageId stageOfFile(const std::string &path) {
     if (stage.id >= StageId::Tile && stage.id <= StageId::Ir)
       return stage.id;
   }
-  throw InputError("--start-from", path, "a file called as --dump calls it, from " + fileNameOf(StageId::Tile) + " to " + fileNameOf(StageId::Ir));
+  throw InputError("--start-from", path,
+                   "a file called as --dump calls it, from " + fileNameOf(StageId::Tile) + " to " +
+                       fileNameOf(StageId::Ir));
 }
 
 std::unique_ptr<mlir::MLIRContext> makeContext() {
   mlir::DialectRegistry registry;
-  registry.insert<tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect, mlir::func::FuncDialect,
-                  mlir::LLVM::LLVMDialect, mlir::math::MathDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+  registry.insert<tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
+                  mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
+                  mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
-  auto context = std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
+  auto context =
+      std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
   return context;
 }

@@ -10,7 +10,8 @@
 
 namespace ringc {
 
-/// Where a compile stands. The order is that of the files of a dump: 00.spec.json, 01.ast.tile, 02.tile.mlir, ...
+/// Where a compile stands. The order is that of the files of a dump: 00.spec.json, 01.ast.tile,
+/// 02.tile.mlir, ...
 enum class StageId { Spec, Ast, Tile, Specialised, Split, Vector, Llvm, Ir, Code };
 
 struct StageName {
@@ -28,7 +29,8 @@ std::string fileNameOf(StageId id);
 /// The stage called `name`; throws InputError naming those that exist.
 StageId stageCalled(const std::string &name, const char *argument);
 
-/// The stage whose output a file holds, by its name: "NN.stage.suffix" or "stage.suffix". Throws InputError.
+/// The stage whose output a file holds, by its name: "NN.stage.suffix" or "stage.suffix". Throws
+/// InputError.
 StageId stageOfFile(const std::string &path);
 
 /// A context with everything that a compile needs, threads off.

@@ -31,11 +31,13 @@ static std::unique_ptr<llvm::TargetMachine> machineFor(const Target &target) {
   if (!found)
     llvm::report_fatal_error(llvm::StringRef(error));
   llvm::TargetOptions options;
-  return std::unique_ptr<llvm::TargetMachine>(found->createTargetMachine(
-      triple, target.chip, target.features, options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+  return std::unique_ptr<llvm::TargetMachine>(
+      found->createTargetMachine(triple, target.chip, target.features, options, llvm::Reloc::PIC_,
+                                 llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
 }
 
-/// A few function passes: the lowering has blocked and vectorised already, and compile time is what a user waits for.
+/// A few function passes: the lowering has blocked and vectorised already, and compile time is what
+/// a user waits for.
 static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -51,14 +53,16 @@ static void optimise(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.addPass(llvm::SimplifyCFGPass());
   passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
   passes.addPass(llvm::InstCombinePass());
-  passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()), /*UseMemorySSA=*/true));
+  passes.addPass(llvm::createFunctionToLoopPassAdaptor(llvm::LICMPass(llvm::LICMOptions()),
+                                                       /*UseMemorySSA=*/true));
   passes.addPass(llvm::EarlyCSEPass());
   for (llvm::Function &function : module)
     if (!function.isDeclaration())
       passes.run(function, functions);
 }
 
-std::unique_ptr<llvm::Module> ringc::translateForHost(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target) {
+std::unique_ptr<llvm::Module>
+ringc::translateForHost(mlir::ModuleOp module, llvm::LLVMContext &context, const Target &target) {
   mlir::registerBuiltinDialectTranslation(*module.getContext());
   mlir::registerLLVMDialectTranslation(*module.getContext());
   std::unique_ptr<llvm::Module> translated = mlir::translateModuleToLLVMIR(module, context);
@@ -88,7 +92,8 @@ std::string ringc::emitHostObject(llvm::Module &module, const Target &target) {
   llvm::SmallString<0> object;
   llvm::raw_svector_ostream stream(object);
   llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile, /*DisableVerify=*/true))
+  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                   /*DisableVerify=*/true))
     llvm::report_fatal_error("the host's code generator writes no objects");
   passes.run(module);
   return std::string(object);

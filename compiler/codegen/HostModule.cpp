@@ -15,7 +15,8 @@ struct HostModule::Linked {
 
 template <typename T> static T valueOr(llvm::Expected<T> value, const std::string &kernel) {
   if (!value)
-    throw std::runtime_error("kernel " + kernel + " cannot be linked: " + llvm::toString(value.takeError()));
+    throw std::runtime_error("kernel " + kernel +
+                             " cannot be linked: " + llvm::toString(value.takeError()));
   return std::move(*value);
 }
 
@@ -32,10 +33,13 @@ HostModule::HostModule(const CompiledKernel &kernel) : linked(std::make_unique<L
   llvm::orc::LLJIT &jit = *linked->jit;
   // Mathematics that has no vector form here is the C library's.
   jit.getMainJITDylib().addGenerator(
-      valueOr(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(jit.getDataLayout().getGlobalPrefix()), kernel.name));
+      valueOr(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
+                  jit.getDataLayout().getGlobalPrefix()),
+              kernel.name));
   auto object = llvm::MemoryBuffer::getMemBufferCopy(kernel.code, kernel.name);
   if (llvm::Error error = jit.addObjectFile(std::move(object)))
-    throw std::runtime_error("kernel " + kernel.name + " cannot be linked: " + llvm::toString(std::move(error)));
+    throw std::runtime_error("kernel " + kernel.name +
+                             " cannot be linked: " + llvm::toString(std::move(error)));
   linked->entry = valueOr(jit.lookup(kernel.entry), kernel.name).toPtr<Entry>();
 }
 

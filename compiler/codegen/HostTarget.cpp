@@ -25,7 +25,8 @@ Target ringc::hostTarget() {
   std::sort(names.begin(), names.end());
   for (const std::string &name : names)
     target.features += (target.features.empty() ? "" : ",") + name;
-  bool avx512 = features.lookup("avx512f") && features.lookup("avx512vl") && features.lookup("avx512bw") && features.lookup("avx512dq");
+  bool avx512 = features.lookup("avx512f") && features.lookup("avx512vl") &&
+                features.lookup("avx512bw") && features.lookup("avx512dq");
   bool avx2 = features.lookup("avx2") && features.lookup("fma");
   target.vectorBytes = avx512 ? 64 : avx2 ? 32 : 16;
   target.vectorRegisters = avx512 ? 32 : 16;

@@ -52,7 +52,8 @@ int64_t ViewType::getStaticExtent(int64_t axis) const {
   return getExtentName(axis).getAsInteger(10, value) ? -1 : value;
 }
 
-/// A window of `view` at `offsets` and the tile that it becomes: one offset an axis, a column where the view has rank 1.
+/// A window of `view` at `offsets` and the tile that it becomes: one offset an axis, a column where
+/// the view has rank 1.
 static LogicalResult verifyWindow(Operation *op, ViewType view, size_t offsets,
                                   RankedTensorType tile) {
   if (view.getRank() > 2)
@@ -122,15 +123,15 @@ LogicalResult DotOp::verify() {
 
 LogicalResult ReduceOp::verify() {
   auto from = tileType(getOperand()), to = tileType(getResult());
-  if (to.getDimSize(getAxis()) != 1 || to.getDimSize(1 - getAxis()) != from.getDimSize(1 - getAxis()))
+  if (to.getDimSize(getAxis()) != 1 ||
+      to.getDimSize(1 - getAxis()) != from.getDimSize(1 - getAxis()))
     return emitOpError("along axis ") << getAxis() << " of " << from << " cannot give " << to;
   return success();
 }
 
 /// `function` takes `leading` scalars and then the parameters.
 static LogicalResult verifyFunction(Operation *op, SymbolTableCollection &symbols,
-                                    FlatSymbolRefAttr name, size_t leading,
-                                    ValueRange parameters) {
+                                    FlatSymbolRefAttr name, size_t leading, ValueRange parameters) {
   auto function = symbols.lookupNearestSymbolFrom<func::FuncOp>(op, name);
   if (!function)
     return op->emitOpError("unknown function ") << name;
@@ -140,8 +141,8 @@ static LogicalResult verifyFunction(Operation *op, SymbolTableCollection &symbol
                              << leading + parameters.size();
   for (auto [expected, parameter] : llvm::zip(inputs.drop_front(leading), parameters))
     if (expected != parameter.getType())
-      return op->emitOpError("parameter of type ") << parameter.getType() << " where " << name
-                                                   << " takes " << expected;
+      return op->emitOpError("parameter of type ")
+             << parameter.getType() << " where " << name << " takes " << expected;
   return success();
 }
 
@@ -162,8 +163,8 @@ LogicalResult MaskedForOp::verify() {
     return emitOpError("step must be positive, got ") << getStep();
   Block &body = getBody().front();
   if (body.getNumArguments() != 2 + getInits().size())
-    return emitOpError("body has ") << body.getNumArguments() << " arguments, needs "
-                                    << 2 + getInits().size();
+    return emitOpError("body has ")
+           << body.getNumArguments() << " arguments, needs " << 2 + getInits().size();
   if (!body.getArgument(0).getType().isInteger(32))
     return emitOpError("induction variable has type ") << body.getArgument(0).getType();
   auto seen = dyn_cast<RankedTensorType>(body.getArgument(1).getType());

@@ -12,7 +12,8 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::cpu;
 
-/// Masks and scores inside a nest: scalar functions of the positions, evaluated for a vector of lanes.
+/// Masks and scores inside a nest: scalar functions of the positions, evaluated for a vector of
+/// lanes.
 
 Value NestEmitter::rowsOfLanes(Value first, int vector) {
   SmallVector<int32_t> counted;
@@ -26,25 +27,29 @@ Value NestEmitter::rowsOfLanes(Value first, int vector) {
 template <typename Op> NestEmitter::Term NestEmitter::binary(Term a, Term b) {
   bool vector = a.isVector() || b.isVector();
   Value left = vector ? asVector(a) : a.value, right = vector ? asVector(b) : b.value;
-  return hoistable(a.perRow || b.perRow, [&]() -> Value { return Op::create(builder, loc, left, right); });
+  return hoistable(a.perRow || b.perRow,
+                   [&]() -> Value { return Op::create(builder, loc, left, right); });
 }
 
 NestEmitter::Term NestEmitter::compare(arith::CmpIPredicate predicate, Term a, Term b) {
   bool vector = a.isVector() || b.isVector();
   Value left = vector ? asVector(a) : a.value, right = vector ? asVector(b) : b.value;
-  return hoistable(a.perRow || b.perRow,
-                   [&]() -> Value { return arith::CmpIOp::create(builder, loc, predicate, left, right); });
+  return hoistable(a.perRow || b.perRow, [&]() -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, left, right);
+  });
 }
 
 NestEmitter::Term NestEmitter::select(Term condition, Term a, Term b) {
   bool vector = condition.isVector() || a.isVector() || b.isVector();
   Value c = vector ? asVector(condition) : condition.value;
   Value left = vector ? asVector(a) : a.value, right = vector ? asVector(b) : b.value;
-  return hoistable(condition.perRow || a.perRow || b.perRow,
-                   [&]() -> Value { return arith::SelectOp::create(builder, loc, c, left, right); });
+  return hoistable(condition.perRow || a.perRow || b.perRow, [&]() -> Value {
+    return arith::SelectOp::create(builder, loc, c, left, right);
+  });
 }
 
-/// Global positions of local rows: first + (l / block) * jump + l % block, folded by the kind of layout as in KernelFrame::position.
+/// Global positions of local rows: first + (l / block) * jump + l % block, folded by the kind of
+/// layout as in KernelFrame::position.
 NestEmitter::Term NestEmitter::position(const KernelFrame::Positions &positions, Term l) {
   Term first{positions.first}, block{positions.block}, jump{positions.jump};
   if (positions.layout == "contiguous")
@@ -59,7 +64,8 @@ NestEmitter::Term NestEmitter::position(const KernelFrame::Positions &positions,
   }
   Term number = binary<arith::DivUIOp>(l, block);
   Term within = binary<arith::SubIOp>(l, binary<arith::MulIOp>(number, block));
-  return binary<arith::AddIOp>(binary<arith::AddIOp>(first, binary<arith::MulIOp>(number, jump)), within);
+  return binary<arith::AddIOp>(binary<arith::AddIOp>(first, binary<arith::MulIOp>(number, jump)),
+                               within);
 }
 
 NestEmitter::Term NestEmitter::element(const KernelFrame::View &view, ArrayRef<Term> indices) {
@@ -67,7 +73,8 @@ NestEmitter::Term NestEmitter::element(const KernelFrame::View &view, ArrayRef<T
   Type i64 = builder.getI64Type();
   for (auto [index, stride] : llvm::zip(indices, view.strides)) {
     Term wide = hoistable(index.perRow, [&]() -> Value {
-      return arith::ExtSIOp::create(builder, loc, index.isVector() ? Type(VectorType::get({width}, i64)) : i64, index.value);
+      return arith::ExtSIOp::create(
+          builder, loc, index.isVector() ? Type(VectorType::get({width}, i64)) : i64, index.value);
     });
     Term part = binary<arith::MulIOp>(wide, Term{stride});
     offset = offset.value ? binary<arith::AddIOp>(offset, part) : part;
@@ -78,12 +85,19 @@ NestEmitter::Term NestEmitter::element(const KernelFrame::View &view, ArrayRef<T
     Value loaded;
     if (offset.isVector()) {
       Type pointers = VectorType::get({width}, view.pointer.getType());
-      Value addresses = LLVM::GEPOp::create(builder, loc, pointers, element, view.pointer, ValueRange{offset.value});
+      Value addresses = LLVM::GEPOp::create(builder, loc, pointers, element, view.pointer,
+                                            ValueRange{offset.value});
       Type type = VectorType::get({width}, element);
-      Value every = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(VectorType::get({width}, builder.getI1Type()), true));
-      loaded = LLVM::masked_gather::create(builder, loc, type, addresses, every, ValueRange{lowering.zero(type)}, static_cast<uint32_t>(bytes));
+      Value every = arith::ConstantOp::create(
+          builder, loc,
+          DenseElementsAttr::get(VectorType::get({width}, builder.getI1Type()), true));
+      loaded = LLVM::masked_gather::create(builder, loc, type, addresses, every,
+                                           ValueRange{lowering.zero(type)},
+                                           static_cast<uint32_t>(bytes));
     } else {
-      loaded = LLVM::LoadOp::create(builder, loc, element, frame.pointerAt(view.pointer, frame.mul(offset.value, bytes)), static_cast<unsigned>(bytes));
+      loaded = LLVM::LoadOp::create(builder, loc, element,
+                                    frame.pointerAt(view.pointer, frame.mul(offset.value, bytes)),
+                                    static_cast<unsigned>(bytes));
     }
     if (view.element.isInteger(1))
       return lowering.convert(loaded, builder.getI1Type());
@@ -102,10 +116,14 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
     Value first = lowering.scalars.lookup(start);
     if (alongLanes)
       return hoistable(false, [&] { return rowsOfLanes(first, vector); });
-    return hoistable(!line, [&]() -> Value { return arith::AddIOp::create(builder, loc, first, frame.narrow(row)); });
+    return hoistable(!line, [&]() -> Value {
+      return arith::AddIOp::create(builder, loc, first, frame.narrow(row));
+    });
   };
-  Term packed = rowsOf(op.getQueryRow(), queriesAlongLanes), key = rowsOf(op.getKeyRow(), !queriesAlongLanes);
-  Term packedCount{frame.narrow(frame.extent(queries.extent))}, keyCount{frame.narrow(frame.extent(keys.extent))};
+  Term packed = rowsOf(op.getQueryRow(), queriesAlongLanes),
+       key = rowsOf(op.getKeyRow(), !queriesAlongLanes);
+  Term packedCount{frame.narrow(frame.extent(queries.extent))},
+      keyCount{frame.narrow(frame.extent(keys.extent))};
   Term one{frame.constant32(1)};
   Term inside = binary<arith::AndIOp>(compare(arith::CmpIPredicate::slt, packed, packedCount),
                                       compare(arith::CmpIPredicate::slt, key, keyCount));
@@ -117,13 +135,15 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
     queryRow = binary<arith::DivUIOp>(clampedPacked, size);
     member = binary<arith::RemUIOp>(clampedPacked, size);
   }
-  Term head = binary<arith::AddIOp>(binary<arith::MulIOp>(member, Term{frame.headStep()}), Term{frame.headBase()});
+  Term head = binary<arith::AddIOp>(binary<arith::MulIOp>(member, Term{frame.headStep()}),
+                                    Term{frame.headBase()});
 
   llvm::DenseMap<Value, Term> terms;
   SmallVector<Term> arguments;
   if (op.getOperand())
     arguments.push_back(evaluate(op.getOperand(), vector));
-  arguments.append({Term{frame.batch()}, head, position(queries, queryRow), position(keys, keyRow), queryRow, keyRow});
+  arguments.append({Term{frame.batch()}, head, position(queries, queryRow), position(keys, keyRow),
+                    queryRow, keyRow});
   for (auto [argument, term] : llvm::zip(function.getArguments(), arguments))
     terms[argument] = term;
   llvm::DenseMap<Value, const KernelFrame::View *> views;
@@ -153,7 +173,9 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
 }
 
 void Lowering::lowerVisibility(tile::VisibilityOp op) {
-  auto i32 = [&](Value a, Value b, auto make) -> Value { return decltype(make)::create(builder, loc, a, b); };
+  auto i32 = [&](Value a, Value b, auto make) -> Value {
+    return decltype(make)::create(builder, loc, a, b);
+  };
   const KernelFrame::Positions &queries = frame.positions(op.getQueryPositions());
   const KernelFrame::Positions &keys = frame.positions(op.getKeyPositions());
   Value one = frame.constant32(1), group = frame.constant32(frame.groupSize());
@@ -174,21 +196,31 @@ void Lowering::lowerVisibility(tile::VisibilityOp op) {
     firstQuery = i32(packed.first, group, arith::DivUIOp());
     lastQuery = i32(packed.last, group, arith::DivUIOp());
   }
-  Value firstHead = frame.head(frame.constant32(0)), lastHead = frame.head(i32(group, one, arith::SubIOp()));
-  SmallVector<Value> arguments{frame.batch(), firstHead, lastHead,
-                               frame.position(queries, firstQuery), frame.position(queries, lastQuery),
-                               frame.position(keys, key.first), frame.position(keys, key.last),
-                               firstQuery, lastQuery, key.first, key.last};
+  Value firstHead = frame.head(frame.constant32(0)),
+        lastHead = frame.head(i32(group, one, arith::SubIOp()));
+  SmallVector<Value> arguments{frame.batch(),
+                               firstHead,
+                               lastHead,
+                               frame.position(queries, firstQuery),
+                               frame.position(queries, lastQuery),
+                               frame.position(keys, key.first),
+                               frame.position(keys, key.last),
+                               firstQuery,
+                               lastQuery,
+                               key.first,
+                               key.last};
   arguments.append(op.getParameters().begin(), op.getParameters().end());
   auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
   scalars[op.getResult()] = inlineScalar(function, arguments);
   Value visible = scalars.lookup(op.getResult());
   Range &loopRange = op.getLoopAxis() == 0 ? packed : key;
   Value clipped = i32(visible, one, arith::MinSIOp());
-  scalars[op.getResult()] = arith::SelectOp::create(builder, loc, loopRange.outside, clipped, visible);
+  scalars[op.getResult()] =
+      arith::SelectOp::create(builder, loc, loopRange.outside, clipped, visible);
 }
 
-/// The body of a scalar function at the current place. Views among the arguments are the kernel's own.
+/// The body of a scalar function at the current place. Views among the arguments are the kernel's
+/// own.
 Value Lowering::inlineScalar(func::FuncOp function, ArrayRef<Value> arguments) {
   IRMapping mapping;
   for (auto [argument, value] : llvm::zip(function.getArguments(), arguments)) {
@@ -230,7 +262,8 @@ Value Lowering::loadElement(tile::ElementOp access) {
   }
   Type element = view.element.isInteger(1) ? builder.getI8Type() : view.element;
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
-  Value loaded = LLVM::LoadOp::create(builder, loc, element, frame.pointerAt(view.pointer, frame.mul(offset, bytes)),
+  Value loaded = LLVM::LoadOp::create(builder, loc, element,
+                                      frame.pointerAt(view.pointer, frame.mul(offset, bytes)),
                                       static_cast<unsigned>(bytes));
   return view.element.isInteger(1) ? convert(loaded, builder.getI1Type()) : loaded;
 }

@@ -16,7 +16,8 @@ static bool touchesTiles(Operation *op) {
 static bool isRegionOp(Operation *op) { return op->getNumRegions() || isa<tile::ResumeOp>(op); }
 
 bool BlockSchedule::isElementwise(Operation *op) const {
-  return op && !isa<tile::LoadOp, tile::StoreOp, tile::DotOp, tile::TransposeOp, tile::ReduceOp>(op) &&
+  return op &&
+         !isa<tile::LoadOp, tile::StoreOp, tile::DotOp, tile::TransposeOp, tile::ReduceOp>(op) &&
          !isRegionOp(op) && !op->hasTrait<OpTrait::IsTerminator>();
 }
 
@@ -85,9 +86,11 @@ bool BlockSchedule::isCheap(Value tile, int depth) const {
   Operation *op = tile.getDefiningOp();
   if (isSplat(tile) || !op || op->getBlock() != &block || !isElementwise(op) || formats.count(tile))
     return true;
-  if (depth == 0 || !isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp, tile::BroadcastOp, arith::ExtFOp>(op))
+  if (depth == 0 || !isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp,
+                         tile::BroadcastOp, arith::ExtFOp>(op))
     return false;
-  return llvm::all_of(op->getOperands(), [&](Value operand) { return isCheap(operand, depth - 1); });
+  return llvm::all_of(op->getOperands(),
+                      [&](Value operand) { return isCheap(operand, depth - 1); });
 }
 
 /// What `tile` is computed again from in phase `at` has to be there still.
@@ -117,7 +120,8 @@ void BlockSchedule::useElementwise(Value tile, Operation *user, int at) {
 }
 
 void BlockSchedule::collectUses() {
-  SmallVector<std::tuple<Value, Operation *, int>> later; // elementwise reads in a later phase: stored or computed again
+  SmallVector<std::tuple<Value, Operation *, int>>
+      later; // elementwise reads in a later phase: stored or computed again
   auto collect = [&](Value made) {
     if (isSplat(made))
       return;
@@ -136,7 +140,8 @@ void BlockSchedule::collectUses() {
           if (use.getOperandNumber() == 2) {
             require(made, lowering.plainFormat(made));
           } else {
-            if (use.get() == (lowering.lanes.laneAxis(dot.getResult()) == 1 ? dot.getB() : dot.getA()))
+            if (use.get() ==
+                (lowering.lanes.laneAxis(dot.getResult()) == 1 ? dot.getB() : dot.getA()))
               require(made, operands.lanesFormat);
             else
               require(made, operands.rowsFormat);
@@ -146,10 +151,12 @@ void BlockSchedule::collectUses() {
         if (isElementwise(user) || isa<tile::ReduceOp>(user)) {
           if (i == 0) {
             Operation *maker = made.getDefiningOp();
-            if (maker && maker->getBlock() == &block && isElementwise(maker) && user->getBlock() == &block &&
-                phase.lookup(maker) != at && !isa<tile::BroadcastOp>(user) && !isa<tile::BroadcastOp>(maker))
+            if (maker && maker->getBlock() == &block && isElementwise(maker) &&
+                user->getBlock() == &block && phase.lookup(maker) != at &&
+                !isa<tile::BroadcastOp>(user) && !isa<tile::BroadcastOp>(maker))
               later.push_back({made, user, at});
-            else if (maker && isa<tile::BroadcastOp>(maker) && maker->getBlock() == &block && user->getBlock() == &block)
+            else if (maker && isa<tile::BroadcastOp>(maker) && maker->getBlock() == &block &&
+                     user->getBlock() == &block)
               extendLeaves(made, at); // a broadcast is never stored
             else
               useElementwise(made, user, at);
@@ -176,12 +183,16 @@ void BlockSchedule::collectUses() {
     else
       useElementwise(tile, user, at);
   }
-  // Values of outer blocks that this one carries on are their owners' business; only uses here matter.
+  // Values of outer blocks that this one carries on are their owners' business; only uses here
+  // matter.
   for (Value owner : owners)
     if (owner && owner.getParentBlock() != &block)
       for (Operation *user : owner.getUsers())
         if (block.findAncestorOpInBlock(*user))
-          addUse(owner, phaseIn(user) == last && block.findAncestorOpInBlock(*user) == block.getTerminator() ? 0 : phaseIn(user));
+          addUse(owner, phaseIn(user) == last &&
+                                block.findAncestorOpInBlock(*user) == block.getTerminator()
+                            ? 0
+                            : phaseIn(user));
 }
 
 ArrayRef<Format> BlockSchedule::formatsOf(Value tile) const {
@@ -189,8 +200,10 @@ ArrayRef<Format> BlockSchedule::formatsOf(Value tile) const {
   return it == formats.end() ? ArrayRef<Format>() : ArrayRef<Format>(it->second);
 }
 
-/// Phase of the last read of `owner` in this block, its own passing on aside; `last` where it is unclear.
-static int lastReadOf(Value owner, Block &block, llvm::function_ref<int(Operation *)> phaseIn, int computedAgain) {
+/// Phase of the last read of `owner` in this block, its own passing on aside; `last` where it is
+/// unclear.
+static int lastReadOf(Value owner, Block &block, llvm::function_ref<int(Operation *)> phaseIn,
+                      int computedAgain) {
   int at = computedAgain;
   for (OpOperand &use : owner.getUses()) {
     Operation *here = block.findAncestorOpInBlock(*use.getOwner());
@@ -206,8 +219,8 @@ void BlockSchedule::chooseDestinations() {
   for (auto [index, owner] : llvm::enumerate(owners)) {
     Value result = terminator->getOperand(static_cast<unsigned>(index));
     Operation *maker = result.getDefiningOp();
-    if (!maker || maker->getBlock() != &block || isSplat(result) || isRegionOp(maker) || isa<tile::TransposeOp>(maker) ||
-        llvm::count(terminator->getOperands(), result) != 1)
+    if (!maker || maker->getBlock() != &block || isSplat(result) || isRegionOp(maker) ||
+        isa<tile::TransposeOp>(maker) || llvm::count(terminator->getOperands(), result) != 1)
       continue;
     int read = 0;
     if (owner) {
@@ -216,7 +229,9 @@ void BlockSchedule::chooseDestinations() {
       bool passedOn = llvm::is_contained(terminator->getOperands(), owner);
       if (passedOn)
         continue;
-      read = lastReadOf(owner, block, [&](Operation *op) { return phaseIn(op); }, again == lastUses.end() ? 0 : again->second);
+      read = lastReadOf(
+          owner, block, [&](Operation *op) { return phaseIn(op); },
+          again == lastUses.end() ? 0 : again->second);
     }
     if (read > phase.lookup(maker))
       continue;
@@ -224,8 +239,10 @@ void BlockSchedule::chooseDestinations() {
     auto readsElsewhere = [&](Operation *except) {
       return owner && llvm::any_of(owner.getUsers(), [&](Operation *user) {
                Operation *here = block.findAncestorOpInBlock(*user);
-               return here && here != except && here != terminator && phase.lookup(here) == phase.lookup(except) &&
-                      !(isElementwise(here) && isElementwise(except) && shapeOf(here->getResult(0)) == shapeOf(except->getResult(0)));
+               return here && here != except && here != terminator &&
+                      phase.lookup(here) == phase.lookup(except) &&
+                      !(isElementwise(here) && isElementwise(except) &&
+                        shapeOf(here->getResult(0)) == shapeOf(except->getResult(0)));
              });
     };
     if (readsElsewhere(maker))
@@ -239,8 +256,8 @@ void BlockSchedule::chooseDestinations() {
     // The product accumulates in place if what it starts from may be made there as well.
     Value start = dot.getAcc();
     Operation *starter = start.getDefiningOp();
-    if (starter && starter->getBlock() == &block && isElementwise(starter) && !isSplat(start) && start.hasOneUse() &&
-        read <= phase.lookup(starter) && !readsElsewhere(starter))
+    if (starter && starter->getBlock() == &block && isElementwise(starter) && !isSplat(start) &&
+        start.hasOneUse() && read <= phase.lookup(starter) && !readsElsewhere(starter))
       destination[start] = static_cast<int>(index);
   }
 }
@@ -257,8 +274,10 @@ std::pair<Value, const Buffer *> BlockSchedule::handedDown(Operation *op, unsign
       continue;
     if (llvm::count(terminator->getOperands(), op->getResult(index)) != 1)
       break;
-    if (owner && (llvm::is_contained(terminator->getOperands(), owner) ||
-                  lastReadOf(owner, block, [&](Operation *user) { return phaseIn(user); }, 0) > phase.lookup(op)))
+    if (owner &&
+        (llvm::is_contained(terminator->getOperands(), owner) ||
+         lastReadOf(
+             owner, block, [&](Operation *user) { return phaseIn(user); }, 0) > phase.lookup(op)))
       break;
     return {owner, &destinations[i]};
   }

@@ -74,7 +74,8 @@ void Lowering::storeVector(Value vector, Value pointer, int64_t alignment) {
 }
 
 Value Lowering::broadcast(Value scalar, int64_t count) {
-  return vector::BroadcastOp::create(builder, loc, VectorType::get({count}, scalar.getType()), scalar);
+  return vector::BroadcastOp::create(builder, loc, VectorType::get({count}, scalar.getType()),
+                                     scalar);
 }
 
 Value Lowering::convert(Value value, Type element) {
@@ -93,7 +94,8 @@ Value Lowering::convert(Value value, Type element) {
     return convert(convert(value, wide), element);
   }
   if (element.isInteger(1))
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, value, zero(value.getType()));
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, value,
+                                 zero(value.getType()));
   assert(from.isInteger(1) && "conversions of the language are explicit");
   return arith::ExtUIOp::create(builder, loc, to, value);
 }
@@ -122,11 +124,12 @@ void Lowering::copyBuffer(const Buffer &from, const Buffer &to) {
   bool sameAxis = from.format.lane == to.format.lane;
   if (from.format == to.format && from.element == to.element) {
     int64_t lanesAtOnce = target.vectorBytes;
-    loop(frame.constant(0), frame.constant(from.bytes()), lanesAtOnce, {}, [&](Value at, ValueRange) {
-      Value bits = loadVector(bufferPointer(from, at), builder.getI8Type(), lanesAtOnce, 64);
-      storeVector(bits, bufferPointer(to, at), 64);
-      return SmallVector<Value>();
-    });
+    loop(frame.constant(0), frame.constant(from.bytes()), lanesAtOnce, {},
+         [&](Value at, ValueRange) {
+           Value bits = loadVector(bufferPointer(from, at), builder.getI8Type(), lanesAtOnce, 64);
+           storeVector(bits, bufferPointer(to, at), 64);
+           return SmallVector<Value>();
+         });
     return;
   }
   bool padded = to.stride != to.lanes || (to.format.paired && to.outer % 2);

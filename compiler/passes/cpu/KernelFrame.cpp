@@ -45,9 +45,8 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
     tiledHeads = map.getValue() == "tiled";
 
   b.setInsertionPointAfter(kernel);
-  function = func::FuncOp::create(
-      b, loc, (kernel.getName() + ".host").str(),
-      b.getFunctionType({pointer, i64, i64, i64, i64, pointer}, {}));
+  function = func::FuncOp::create(b, loc, (kernel.getName() + ".host").str(),
+                                  b.getFunctionType({pointer, i64, i64, i64, i64, pointer}, {}));
   Block *body = function.addEntryBlock();
   b.setInsertionPointToStart(body);
   slots = body->getArgument(0);
@@ -61,8 +60,7 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
   for (const KernelArgument &argument : interface.arguments)
     if (argument.kind == KernelArgument::Kind::Extent) {
       Value value = slot(argument.slot, i64);
-      extents[argument.name] =
-          argument.name == "Nq" && group != 1 ? mul(value, group) : value;
+      extents[argument.name] = argument.name == "Nq" && group != 1 ? mul(value, group) : value;
     }
   for (auto [argument, described] : llvm::zip(kernel.getArguments(), interface.arguments)) {
     int index = described.slot;
@@ -86,10 +84,12 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
       break;
     }
     case KernelArgument::Kind::Positions: {
-      auto layout = kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), TileDialect::layoutAttr);
-      positionsOf[argument] = {slot(index, i32), slot(index + 1, i32), slot(index + 2, i32),
-                               layout ? layout.getValue() : StringRef("any"),
-                               cast<tile::PositionsType>(argument.getType()).getExtent().getValue()};
+      auto layout =
+          kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), TileDialect::layoutAttr);
+      positionsOf[argument] = {
+          slot(index, i32), slot(index + 1, i32), slot(index + 2, i32),
+          layout ? layout.getValue() : StringRef("any"),
+          cast<tile::PositionsType>(argument.getType()).getExtent().getValue()};
       break;
     }
     case KernelArgument::Kind::Carry: {
@@ -103,8 +103,8 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
     }
     case KernelArgument::Kind::Scalar:
       if (argument.getType().isInteger(1))
-        scalars[argument] = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne,
-                                                  slot(index, i64), constant(0));
+        scalars[argument] =
+            arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, slot(index, i64), constant(0));
       else
         scalars[argument] = slot(index, argument.getType());
       break;
@@ -114,7 +114,8 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
   }
 
   if (!carries.empty()) {
-    // The number of this program, and the size of a program's slot as a constant that finish() fills in.
+    // The number of this program, and the size of a program's slot as a constant that finish()
+    // fills in.
     auto programs = [&](size_t axis) {
       const GridAxis &grid = interface.grid[axis];
       Value rounded = add(extents.lookup(grid.extent), constant(grid.step - 1));
@@ -133,8 +134,7 @@ KernelFrame::Carry KernelFrame::carry(Value argument) { return carries.lookup(ar
 
 void KernelFrame::finish() {
   if (carrySize)
-    cast<arith::ConstantIntOp>(carrySize)->setAttr(
-        "value", builder.getI64IntegerAttr(carryBytes));
+    cast<arith::ConstantIntOp>(carrySize)->setAttr("value", builder.getI64IntegerAttr(carryBytes));
 }
 
 Value KernelFrame::headBase() {
@@ -161,7 +161,8 @@ Value KernelFrame::position(const Positions &positions, Value row) {
   if (positions.layout == "striped")
     return sum(positions.first, product(row, positions.jump));
   if (positions.layout == "zigzag") {
-    Value second = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, row, positions.block);
+    Value second =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, row, positions.block);
     Value within = arith::SubIOp::create(builder, loc, row, positions.block);
     Value low = sum(positions.first, row);
     Value high = sum(sum(positions.first, positions.jump), within);

@@ -10,14 +10,16 @@
 
 namespace ringc::cpu {
 
-/// The entry of a host kernel and what its slots hold, as values. Addresses are byte offsets in i64 from an `!llvm.ptr`.
+/// The entry of a host kernel and what its slots hold, as values. Addresses are byte offsets in i64
+/// from an `!llvm.ptr`.
 class KernelFrame {
 public:
   struct View {
     mlir::Value pointer;                    ///< for a program's view: at its batch and KV head
     llvm::SmallVector<mlir::Value> strides; ///< i64, elements; one an axis of the view's type
-    mlir::Value groupStride;                ///< i64: from head to head within the KV group; null but for a program's Nq views
-    mlir::Type element;                     ///< as in memory: f32, f16, bf16, i32, i1 (one byte)
+    mlir::Value groupStride; ///< i64: from head to head within the KV group; null but for a
+                             ///< program's Nq views
+    mlir::Type element;      ///< as in memory: f32, f16, bf16, i32, i1 (one byte)
   };
   struct Positions {
     mlir::Value first, block, jump; ///< i32
@@ -25,7 +27,7 @@ public:
     llvm::StringRef extent;
   };
   struct Carry {
-    mlir::Value pointer; ///< of this program
+    mlir::Value pointer;      ///< of this program
     mlir::Value begins, ends; ///< i1
   };
 
@@ -34,7 +36,9 @@ public:
 
   mlir::func::FuncOp entry() const { return function; }
   const View &view(mlir::Value argument) const { return views.find(argument)->second; }
-  const Positions &positions(mlir::Value argument) const { return positionsOf.find(argument)->second; }
+  const Positions &positions(mlir::Value argument) const {
+    return positionsOf.find(argument)->second;
+  }
   Carry carry(mlir::Value argument);
   mlir::Value scalar(mlir::Value argument) const { return scalars.lookup(argument); }
   /// i64. Nq counts packed rows.
@@ -50,15 +54,18 @@ public:
     carryBytes += bytes;
     return offset;
   }
-  /// Bytes of a program's carry; the entry multiplies the program's index with it once everything is reserved.
+  /// Bytes of a program's carry; the entry multiplies the program's index with it once everything
+  /// is reserved.
   int64_t carryBytesNeeded() const { return carryBytes; }
   void finish();
 
-  /// Head of group member m: headBase() + m * headStep(), i32. Blocked: KV head * G + m; tiled: m * Hkv + KV head.
+  /// Head of group member m: headBase() + m * headStep(), i32. Blocked: KV head * G + m; tiled: m *
+  /// Hkv + KV head.
   mlir::Value headBase();
   mlir::Value headStep();
   mlir::Value head(mlir::Value member);
-  /// Global position of a local row (i32): first + (l / block) * jump + l % block, folded by the kind of layout.
+  /// Global position of a local row (i32): first + (l / block) * jump + l % block, folded by the
+  /// kind of layout.
   mlir::Value position(const Positions &positions, mlir::Value row);
   /// i64 address arithmetic.
   mlir::Value constant(int64_t value);

@@ -9,14 +9,18 @@ namespace ringc::cpu {
 
 /// Which axis of each tile runs along vector lanes.
 ///
-/// The axes of a kernel's tiles fall into classes: an elementwise operation identifies the axes of its operands, a product identifies
-/// rows with rows and columns with columns. The lanes are the axis whose class is the program's own window (`program_id * step`, the
-/// last grid axis first), because what is indexed by it does not change in the program's loops: for attention over a tile of queries
+/// The axes of a kernel's tiles fall into classes: an elementwise operation identifies the axes of
+/// its operands, a product identifies rows with rows and columns with columns. The lanes are the
+/// axis whose class is the program's own window (`program_id * step`, the last grid axis first),
+/// because what is indexed by it does not change in the program's loops: for attention over a tile
+/// of queries
 ///
-///     s[q, k] = dot(q[q, d], k[k, d]^T)       lanes along q; q is laid out once as [d][q]; k is read as it lies, one scalar at a time
-///     acc[q, e] += dot(p[q, k], v[k, e])      lanes along q; p comes out of the softmax as [k][q]; v is read as it lies
+///     s[q, k] = dot(q[q, d], k[k, d]^T)       lanes along q; q is laid out once as [d][q]; k is
+///     read as it lies, one scalar at a time acc[q, e] += dot(p[q, k], v[k, e])      lanes along q;
+///     p comes out of the softmax as [k][q]; v is read as it lies
 ///
-/// so that row maxima and sums are lane-wise and no streamed tile is ever transposed. Tiles without such an axis are row-major.
+/// so that row maxima and sums are lane-wise and no streamed tile is ever transposed. Tiles without
+/// such an axis are row-major.
 class LaneAnalysis {
 public:
   explicit LaneAnalysis(mlir::func::FuncOp kernel);

@@ -1,9 +1,11 @@
 // lower-to-vector: a kernel of tiles becomes a function of loops over vectors and scratch memory.
 //
-//   before  func.func @k(%q: !tile.view<f32, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}: after split-loops
-//   after   func.func @k(%slots: !llvm.ptr, %p0: i64, %p1: i64, %head: i64, %batch: i64, %scratch: !llvm.ptr) of scf, arith, vector
-//           and llvm loads and stores; no tile operation is left. The module's attribute tile.interface holds, as JSON, what a launch
-//           needs to know (CompiledKernel without its code).
+//   before  func.func @k(%q: !tile.view<f32, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}:
+//   after split-loops after   func.func @k(%slots: !llvm.ptr, %p0: i64, %p1: i64, %head: i64,
+//   %batch: i64, %scratch: !llvm.ptr) of scf, arith, vector
+//           and llvm loads and stores; no tile operation is left. The module's attribute
+//           tile.interface holds, as JSON, what a launch needs to know (CompiledKernel without its
+//           code).
 //   assumes one kernel in the module.
 
 #include "compiler/passes/KernelInterface.h"

@@ -26,10 +26,13 @@ FailureOr<func::FuncOp> Lowering::run() {
   return frame.entry();
 }
 
-LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRef<Buffer> destinations) {
+LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
+                                   ArrayRef<Buffer> destinations) {
   BlockSchedule schedule(*this, block, owners, destinations);
   for (Operation &op : block.without_terminator())
-    if (!llvm::is_contained(schedule.operations(), &op) && !(op.getNumResults() == 1 && isSplat(op.getResult(0)) && tile::isTile(op.getResult(0).getType())))
+    if (!llvm::is_contained(schedule.operations(), &op) &&
+        !(op.getNumResults() == 1 && isSplat(op.getResult(0)) &&
+          tile::isTile(op.getResult(0).getType())))
       if (failed(lowerScalar(&op)))
         return failure();
 
@@ -64,13 +67,21 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRe
         buffers[dot.getResult()].push_back(result);
       }
     }
-    // Copies for elementwise readers of transposed tiles; products read through a transpose instead.
+    // Copies for elementwise readers of transposed tiles; products read through a transpose
+    // instead.
     for (Operation *op : now)
-      if (auto transpose = dyn_cast<tile::TransposeOp>(op); transpose && llvm::any_of(transpose->getUsers(), [&](Operation *user) { return !isa<tile::DotOp, tile::TransposeOp, tile::LoadOp>(user); })) {
+      if (auto transpose = dyn_cast<tile::TransposeOp>(op);
+          transpose && llvm::any_of(transpose->getUsers(), [&](Operation *user) {
+            return !isa<tile::DotOp, tile::TransposeOp, tile::LoadOp>(user);
+          })) {
         Value from = transpose.getOperand();
-        if (Operation *maker = from.getDefiningOp(); maker && schedule.isElementwise(maker) && schedule.phaseOf(maker) == phase && maker->getBlock() == &block)
-          return transpose.emitOpError("of a tile that is being computed is read element by element; products alone take such a transpose");
-        Buffer to = makeBuffer(transpose.getResult(), plainFormat(transpose.getResult()), phase, ScratchAllocator::forever);
+        if (Operation *maker = from.getDefiningOp(); maker && schedule.isElementwise(maker) &&
+                                                     schedule.phaseOf(maker) == phase &&
+                                                     maker->getBlock() == &block)
+          return transpose.emitOpError("of a tile that is being computed is read element by "
+                                       "element; products alone take such a transpose");
+        Buffer to = makeBuffer(transpose.getResult(), plainFormat(transpose.getResult()), phase,
+                               ScratchAllocator::forever);
         copyBuffer(bufferIn(from, plainFormat(from), phase), to);
         buffers[transpose.getResult()].push_back(to);
       }
@@ -122,7 +133,9 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRe
         auto [tile, swapped] = throughTransposes(store.getTile());
         const Buffer *from = swapped ? findBuffer(store.getTile()) : findBuffer(tile);
         Value stored = swapped ? store.getTile() : tile;
-        emitStore(store, from && !from->format.paired ? *from : bufferIn(stored, plainFormat(stored), phase));
+        emitStore(store, from && !from->format.paired
+                             ? *from
+                             : bufferIn(stored, plainFormat(stored), phase));
       } else if (op->getNumRegions() || isa<tile::ResumeOp>(op)) {
         if (failed(lowerRegionOp(op, phase, schedule, owners, destinations)))
           return failure();
@@ -130,7 +143,8 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRe
     }
   }
 
-  // What could not be made in its destination is moved there; through a copy where it lies in another's destination.
+  // What could not be made in its destination is moved there; through a copy where it lies in
+  // another's destination.
   Operation *terminator = block.getTerminator();
   SmallVector<std::optional<Buffer>> sources(destinations.size());
   for (auto [i, to] : llvm::enumerate(destinations)) {
@@ -140,7 +154,8 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRe
     Buffer from = bufferIn(result, to.format, schedule.phases());
     if (from.offset == to.offset)
       continue;
-    bool shared = llvm::any_of(destinations, [&](const Buffer &other) { return other.offset == from.offset; });
+    bool shared = llvm::any_of(destinations,
+                               [&](const Buffer &other) { return other.offset == from.offset; });
     if (shared) {
       Buffer copy = makeBuffer(result, to.format, schedule.phases(), ScratchAllocator::forever);
       copyBuffer(from, copy);
@@ -158,7 +173,8 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners, ArrayRe
   return success();
 }
 
-LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &schedule, ArrayRef<Value>, ArrayRef<Buffer>) {
+LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &schedule,
+                                      ArrayRef<Value>, ArrayRef<Buffer>) {
   SmallVector<Value> owners;
   SmallVector<Buffer> results;
   for (OpResult result : op->getResults()) {
@@ -170,7 +186,8 @@ LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &s
       results.push_back(*destination);
     } else {
       owners.push_back({});
-      results.push_back(makeBuffer(result, plainFormat(result), phase, std::max(schedule.lastUse(result), phase)));
+      results.push_back(makeBuffer(result, plainFormat(result), phase,
+                                   std::max(schedule.lastUse(result), phase)));
     }
     buffers[result].push_back(results.back());
   }
@@ -196,12 +213,14 @@ void Lowering::moveInto(const Buffer &to, Value tile) {
 }
 
 LogicalResult Lowering::lowerFor(scf::ForOp loop, ArrayRef<Buffer> results) {
-  for (auto [init, argument, buffer] : llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(), results)) {
+  for (auto [init, argument, buffer] :
+       llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(), results)) {
     moveInto(buffer, init);
     buffers[argument].push_back(buffer);
   }
-  auto made = scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
-                                 scalars.lookup(loop.getUpperBound()), scalars.lookup(loop.getStep()));
+  auto made =
+      scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
+                         scalars.lookup(loop.getUpperBound()), scalars.lookup(loop.getStep()));
   scalars[loop.getInductionVar()] = made.getInductionVar();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(made.getBody()->getTerminator());
@@ -210,9 +229,11 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop, ArrayRef<Buffer> results) {
   return lowerBlock(*loop.getBody(), owners, results);
 }
 
-LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp op, ArrayRef<Value> owners, ArrayRef<Buffer> results) {
-  auto made = scf::IndexSwitchOp::create(builder, loc, TypeRange(), scalars.lookup(op.getArg()),
-                                         op.getCases(), static_cast<unsigned>(op.getCases().size()));
+LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp op, ArrayRef<Value> owners,
+                                    ArrayRef<Buffer> results) {
+  auto made =
+      scf::IndexSwitchOp::create(builder, loc, TypeRange(), scalars.lookup(op.getArg()),
+                                 op.getCases(), static_cast<unsigned>(op.getCases().size()));
   for (auto [from, to] : llvm::zip(op->getRegions(), made->getRegions())) {
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&to);

@@ -15,15 +15,16 @@ namespace ringc::cpu {
 
 /// Lowers one kernel from tiles to loops over vectors and scratch memory.
 ///
-/// Every tile that must exist in memory becomes a Buffer; elementwise tiles exist in registers only, inside loop nests that produce one
-/// or more buffers. A block is emitted phase by phase (BlockSchedule), so that everything elementwise of one shape that can run together
-/// becomes one nest:
+/// Every tile that must exist in memory becomes a Buffer; elementwise tiles exist in registers
+/// only, inside loop nests that produce one or more buffers. A block is emitted phase by phase
+/// (BlockSchedule), so that everything elementwise of one shape that can run together becomes one
+/// nest:
 ///
 ///     phase 1   s0 = dot(q, k^T)
 ///     phase 2   nest [keys][queries]: t = s0 * scale, running row maximum
 ///     phase 3   line [queries]: top, base, alpha
-///     phase 4   nest [keys][queries]: p = exp2(t - base), row sum; nest [dv][queries]: acc *= alpha
-///     phase 5   acc += dot(p, v)
+///     phase 4   nest [keys][queries]: p = exp2(t - base), row sum; nest [dv][queries]: acc *=
+///     alpha phase 5   acc += dot(p, v)
 class Lowering {
 public:
   Lowering(mlir::func::FuncOp kernel, const CompiledKernel &interface, const CpuTarget &target);
@@ -42,7 +43,8 @@ private:
   mlir::LogicalResult lowerBlock(mlir::Block &block, llvm::ArrayRef<Value> destinationOwners,
                                  llvm::ArrayRef<Buffer> destinations);
   mlir::LogicalResult lowerRegionOp(mlir::Operation *op, int phase, class BlockSchedule &schedule,
-                                    llvm::ArrayRef<Value> owners, llvm::ArrayRef<Buffer> destinations);
+                                    llvm::ArrayRef<Value> owners,
+                                    llvm::ArrayRef<Buffer> destinations);
   mlir::LogicalResult lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<Buffer> buffers);
   mlir::LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp op, llvm::ArrayRef<Value> owners,
                                   llvm::ArrayRef<Buffer> buffers);
@@ -59,15 +61,17 @@ private:
   void emitLoad(tile::LoadOp load, const Buffer &target);
   void emitStore(tile::StoreOp store, const Buffer &source);
   struct Window {
-    Value row, column;      ///< i64 offsets of the window
-    Value rows;             ///< i64 extent of the view's first axis
-    Value columnsInside;    ///< i64: columns of the tile inside the view; null where all are
+    Value row, column;   ///< i64 offsets of the window
+    Value rows;          ///< i64 extent of the view's first axis
+    Value columnsInside; ///< i64: columns of the tile inside the view; null where all are
     int64_t tileRows, tileColumns;
     const KernelFrame::View *view;
   };
-  Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets, mlir::RankedTensorType tile);
+  Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
+                  mlir::RankedTensorType tile);
   Value rowPointer(const Window &window, Value row);
-  /// The row of fill values that a load takes what is outside its view from; all are made at the start of the program.
+  /// The row of fill values that a load takes what is outside its view from; all are made at the
+  /// start of the program.
   Value &fillRow(tile::LoadOp load);
   mlir::LogicalResult makeFillRows();
 
@@ -79,7 +83,8 @@ private:
     bool paired;
   };
   DotOperands operandsOf(tile::DotOp dot) const;
-  void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc, const Buffer &result);
+  void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
+               const Buffer &result);
 
   // Buffers and values
   Buffer makeBuffer(Value tile, Format format, int phase, int lastPhase);

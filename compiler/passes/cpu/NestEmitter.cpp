@@ -36,8 +36,9 @@ static Value combine(tile::ReduceKind kind, Value value, Value sum, OpBuilder &b
 void NestEmitter::emit(ArrayRef<Output> outputs, ArrayRef<Reduction> reductions) {
   for (Reduction reduction : reductions)
     if (static_cast<int>(reduction.op.getAxis()) == laneAxis)
-      lowering.fillBuffer(reduction.to, arith::ConstantOp::create(
-                                            builder, loc, identityOf(reduction.op.getKind(), builder)));
+      lowering.fillBuffer(
+          reduction.to,
+          arith::ConstantOp::create(builder, loc, identityOf(reduction.op.getKind(), builder)));
   Value zero = frame.constant(0);
   if (stride == vectors * width)
     return emitLanes(zero, outputs, reductions);
@@ -60,7 +61,8 @@ static Value insideLanes(OpBuilder &builder, Location loc, KernelFrame &frame, V
   for (int64_t i = 0; i < width; ++i)
     counted.push_back(static_cast<int32_t>(i));
   Value lanes = arith::ConstantOp::create(builder, loc, builder.getI32VectorAttr(counted));
-  Value left = arith::SubIOp::create(builder, loc, frame.constant32(laneCount), frame.narrow(laneOffset));
+  Value left =
+      arith::SubIOp::create(builder, loc, frame.constant32(laneCount), frame.narrow(laneOffset));
   left = vector::BroadcastOp::create(builder, loc, lanes.getType(), left);
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, lanes, left);
 }
@@ -88,12 +90,14 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
     if (static_cast<int>(reduction.op.getAxis()) != laneAxis)
       for (int v = 0; v < vectors; ++v)
         inits.push_back(lowering.broadcast(
-            arith::ConstantOp::create(builder, loc, identityOf(reduction.op.getKind(), builder)), width));
+            arith::ConstantOp::create(builder, loc, identityOf(reduction.op.getKind(), builder)),
+            width));
   bool pairs = llvm::any_of(outputs, [](const Output &output) {
     return llvm::any_of(output.to, [](const Buffer &buffer) { return buffer.format.paired; });
   });
 
-  // Everything of one row is read and computed before anything is stored: outputs may replace inputs in place.
+  // Everything of one row is read and computed before anything is stored: outputs may replace
+  // inputs in place.
   auto emitRow = [&](Value firstRow, ValueRange sums, bool withNext) {
     SmallVector<SmallVector<Value>> values[2];
     SmallVector<Value> next(sums.begin(), sums.end());
@@ -114,17 +118,22 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
             next[sum] = combine(kind, asVector(evaluate(operand, v)), next[sum], builder, loc);
           continue;
         }
-        Value pointer = lowering.bufferPointer(reduction.to, lowering.elementOffset(reduction.to, frame.constant(0), row));
+        Value pointer = lowering.bufferPointer(
+            reduction.to, lowering.elementOffset(reduction.to, frame.constant(0), row));
         Value total = LLVM::LoadOp::create(builder, loc, builder.getF32Type(), pointer);
         for (int v = 0; v < vectors; ++v) {
           Value lanes = asVector(evaluate(operand, v));
           if (Value inside = insideLanes(builder, loc, frame, laneOffset(v), laneCount, width))
             lanes = arith::SelectOp::create(
                 builder, loc, inside, lanes,
-                lowering.broadcast(arith::ConstantOp::create(builder, loc, identityOf(kind, builder)), width));
-          auto how = kind == tile::ReduceKind::Max ? vector::CombiningKind::MAXNUMF : vector::CombiningKind::ADD;
-          total = combine(kind, vector::ReductionOp::create(builder, loc, how, lanes, arith::FastMathFlags::reassoc),
-                          total, builder, loc);
+                lowering.broadcast(
+                    arith::ConstantOp::create(builder, loc, identityOf(kind, builder)), width));
+          auto how = kind == tile::ReduceKind::Max ? vector::CombiningKind::MAXNUMF
+                                                   : vector::CombiningKind::ADD;
+          total = combine(
+              kind,
+              vector::ReductionOp::create(builder, loc, how, lanes, arith::FastMathFlags::reassoc),
+              total, builder, loc);
         }
         LLVM::StoreOp::create(builder, loc, total, pointer);
       }
@@ -171,9 +180,9 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
 }
 
 Value NestEmitter::asVector(Term term) {
-  return term.isVector() ? term.value : hoistable(term.perRow, [&] {
-           return lowering.broadcast(term.value, width);
-         }).value;
+  return term.isVector()
+             ? term.value
+             : hoistable(term.perRow, [&] { return lowering.broadcast(term.value, width); }).value;
 }
 
 NestEmitter::Term NestEmitter::hoistable(bool changes, llvm::function_ref<Value()> make) {
@@ -197,7 +206,8 @@ NestEmitter::Term NestEmitter::evaluate(Value tile, int vector) {
 NestEmitter::Term NestEmitter::fromBuffer(const Buffer &buffer, Value tile, int vector) {
   auto type = cast<RankedTensorType>(tile.getType());
   auto read = [&](Value value) {
-    return type.getElementType().isInteger(1) ? lowering.convert(value, builder.getI1Type()) : value;
+    return type.getElementType().isInteger(1) ? lowering.convert(value, builder.getI1Type())
+                                              : value;
   };
   // A line whose one long axis is the nest's lanes, the whole shape, or one scalar a row.
   bool wholeShape = !line && type.getShape() == shape.getShape();
@@ -209,13 +219,15 @@ NestEmitter::Term NestEmitter::fromBuffer(const Buffer &buffer, Value tile, int 
     changes = false;
   return hoistable(changes, [&]() -> Value {
     if (alongLanes) {
-      Value at = lowering.elementOffset(buffer, wholeShape ? row : frame.constant(0), laneOffset(vector));
+      Value at =
+          lowering.elementOffset(buffer, wholeShape ? row : frame.constant(0), laneOffset(vector));
       return read(lowering.loadVector(lowering.bufferPointer(buffer, at), buffer.element, width,
                                       buffer.elementBytes()));
     }
     Value index = changes ? row : frame.constant(0);
     Value at = frame.mul(index, buffer.elementBytes());
-    return read(LLVM::LoadOp::create(builder, loc, buffer.element, lowering.bufferPointer(buffer, at)));
+    return read(
+        LLVM::LoadOp::create(builder, loc, buffer.element, lowering.bufferPointer(buffer, at)));
   });
 }
 
@@ -228,7 +240,8 @@ NestEmitter::Term NestEmitter::compute(Value tile, int vector) {
     return hoistable(false, [&] { return arith::ConstantOp::create(builder, loc, value); });
   }
   if (lowering.findBuffer(tile))
-    if (const Buffer *plain = lowering.findBuffer(tile, Format{lowering.lanes.laneAxis(tile), false}))
+    if (const Buffer *plain =
+            lowering.findBuffer(tile, Format{lowering.lanes.laneAxis(tile), false}))
       return fromBuffer(*plain, tile, vector);
   Operation *op = tile.getDefiningOp();
   assert(op && "a tile of a nest that neither lies in memory nor can be computed");
@@ -264,7 +277,8 @@ NestEmitter::Term NestEmitter::elementwise(Operation *op, ArrayRef<Term> terms) 
     OperationState state(loc, op->getName(), operands, {type}, op->getAttrs());
     Operation *made = builder.create(state);
     if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
-      made->setAttr("fastmath", arith::FastMathFlagsAttr::get(builder.getContext(), arith::FastMathFlags::contract));
+      made->setAttr("fastmath", arith::FastMathFlagsAttr::get(builder.getContext(),
+                                                              arith::FastMathFlags::contract));
     return made->getResult(0);
   });
 }

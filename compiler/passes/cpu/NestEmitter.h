@@ -6,10 +6,12 @@
 
 namespace ringc::cpu {
 
-/// One loop nest over all elements of a shape: rows outside, lanes inside, a few vectors of a row at a time.
+/// One loop nest over all elements of a shape: rows outside, lanes inside, a few vectors of a row
+/// at a time.
 ///
-/// `outputs` are elementwise tiles and where to put them; `reductions` reduce an elementwise tile of the shape to a line. What they depend
-/// on is computed in registers down to the tiles that have buffers. Values that do not depend on the row are computed once for all rows.
+/// `outputs` are elementwise tiles and where to put them; `reductions` reduce an elementwise tile
+/// of the shape to a line. What they depend on is computed in registers down to the tiles that have
+/// buffers. Values that do not depend on the row are computed once for all rows.
 class NestEmitter {
 public:
   struct Output {
@@ -27,7 +29,8 @@ public:
 
 private:
   using Value = mlir::Value;
-  /// A value inside the nest: for one row and one vector of lanes; `perRow` when it changes from row to row; a scalar holds for all lanes.
+  /// A value inside the nest: for one row and one vector of lanes; `perRow` when it changes from
+  /// row to row; a scalar holds for all lanes.
   struct Term {
     Value value;
     bool perRow = false;
@@ -38,12 +41,14 @@ private:
     mlir::Block::iterator point;
   };
 
-  void emitLanes(Value laneStart, llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions);
+  void emitLanes(Value laneStart, llvm::ArrayRef<Output> outputs,
+                 llvm::ArrayRef<Reduction> reductions);
   Term evaluate(Value tile, int vector);
   Term compute(Value tile, int vector);
   Term fromBuffer(const Buffer &buffer, Value tile, int vector);
   Term apply(tile::ApplyOp op, int vector);
-  /// The operation on terms: scalar where all are, else on vectors; hoisted where no term is per row.
+  /// The operation on terms: scalar where all are, else on vectors; hoisted where no term is per
+  /// row.
   Term elementwise(mlir::Operation *op, llvm::ArrayRef<Term> operands);
   Term element(const KernelFrame::View &view, llvm::ArrayRef<Term> indices);
   Value asVector(Term term);
@@ -65,7 +70,7 @@ private:
   int laneAxis;
   bool line; ///< one row
   int64_t rows, laneCount, stride, width, vectors;
-  Value laneStart, row; ///< i64
+  Value laneStart, row;                   ///< i64
   mlir::Operation *hoistBefore = nullptr; ///< the loop over rows
   llvm::DenseMap<std::pair<Value, int>, Term> hoisted, perRow;
 };

@@ -81,23 +81,27 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
       for (int64_t v = 0; v < block.vectors; ++v)
         accumulators.push_back(acc ? loadVector(resultPointer(*acc, r, v), f32, width, 4 * width)
                                    : zero(accType));
-    Value alongBase = bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
+    Value alongBase =
+        bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
     Value rowBase = bufferPointer(scalarwise, frame.mul(row, rowStep));
     auto products = loop(
-        frame.constant(0), frame.constant(steps), 1, accumulators, [&](Value step, ValueRange sums) {
+        frame.constant(0), frame.constant(steps), 1, accumulators,
+        [&](Value step, ValueRange sums) {
           Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
           SmallVector<Value> vectors, next;
           for (int64_t v = 0; v < block.vectors; ++v)
-            vectors.push_back(
-                loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
-                           operands.paired ? bf16 : f32, operands.paired ? 2 * width : width, 4 * width));
+            vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
+                                         operands.paired ? bf16 : f32,
+                                         operands.paired ? 2 * width : width, 4 * width));
           Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
           for (int64_t r = 0; r < rows; ++r) {
             Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
-            Value scalar = LLVM::LoadOp::create(builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
+            Value scalar = LLVM::LoadOp::create(
+                builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
             scalar = broadcast(scalar, width);
             if (operands.paired)
-              scalar = LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
+              scalar =
+                  LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
             for (int64_t v = 0; v < block.vectors; ++v)
               next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
           }
@@ -105,18 +109,21 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
         });
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < block.vectors; ++v)
-        storeVector(products.getResult(static_cast<unsigned>(r * block.vectors + v)), resultPointer(result, r, v), 4 * width);
+        storeVector(products.getResult(static_cast<unsigned>(r * block.vectors + v)),
+                    resultPointer(result, r, v), 4 * width);
   };
 
-  loop(frame.constant(0), frame.constant(result.stride), block.vectors * width, {}, [&](Value lane, ValueRange) {
-    int64_t blocked = result.outer / block.rows * block.rows;
-    if (blocked)
-      loop(frame.constant(0), frame.constant(blocked), block.rows, {}, [&](Value row, ValueRange) {
-        emitRows(lane, row, block.rows);
-        return SmallVector<Value>();
-      });
-    if (blocked != result.outer)
-      emitRows(lane, frame.constant(blocked), result.outer - blocked);
-    return SmallVector<Value>();
-  });
+  loop(frame.constant(0), frame.constant(result.stride), block.vectors * width, {},
+       [&](Value lane, ValueRange) {
+         int64_t blocked = result.outer / block.rows * block.rows;
+         if (blocked)
+           loop(frame.constant(0), frame.constant(blocked), block.rows, {},
+                [&](Value row, ValueRange) {
+                  emitRows(lane, row, block.rows);
+                  return SmallVector<Value>();
+                });
+         if (blocked != result.outer)
+           emitRows(lane, frame.constant(blocked), result.outer - blocked);
+         return SmallVector<Value>();
+       });
 }

@@ -10,9 +10,11 @@ namespace ringc::cpu {
 
 /// How a tile lies in scratch memory.
 ///
-/// Plain: element (outer, lane) at outer * stride + lane, where the lane axis is axis `lane` of the tile and `stride` is its extent rounded
-/// up to whole vectors. Paired: two outer rows are interleaved, (outer, lane) at ((outer / 2) * stride + lane) * 2 + outer % 2; the
-/// 16-bit products take their operands two at a time along the contracted axis. Padding lanes and the missing half of a last pair are zero.
+/// Plain: element (outer, lane) at outer * stride + lane, where the lane axis is axis `lane` of the
+/// tile and `stride` is its extent rounded up to whole vectors. Paired: two outer rows are
+/// interleaved, (outer, lane) at ((outer / 2) * stride + lane) * 2 + outer % 2; the 16-bit products
+/// take their operands two at a time along the contracted axis. Padding lanes and the missing half
+/// of a last pair are zero.
 struct Format {
   int lane = 1;
   bool paired = false;
@@ -32,8 +34,8 @@ struct Buffer {
   }
 };
 
-/// Scratch memory of a program, laid out while it is compiled. Blocks are given out in the order of execution; a block is free again once
-/// its last phase has passed.
+/// Scratch memory of a program, laid out while it is compiled. Blocks are given out in the order of
+/// execution; a block is free again once its last phase has passed.
 class ScratchAllocator {
   struct Block {
     int64_t offset, bytes;

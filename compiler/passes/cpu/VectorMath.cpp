@@ -61,7 +61,8 @@ Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRa
   // A NaN on either side shows, as the language promises for what is visible.
   auto select = [&](arith::CmpFPredicate predicate) -> Value {
     Value chosen = arith::SelectOp::create(
-        b, loc, arith::CmpFOp::create(b, loc, predicate, operands[0], operands[1]), operands[0], operands[1]);
+        b, loc, arith::CmpFOp::create(b, loc, predicate, operands[0], operands[1]), operands[0],
+        operands[1]);
     return chosen;
   };
   if (isa<arith::MaxNumFOp>(op))
@@ -70,14 +71,20 @@ Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRa
     return select(arith::CmpFPredicate::ULT);
   if (isa<math::AbsIOp>(op)) {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(operands[0].getType()));
-    return arith::MaxSIOp::create(b, loc, operands[0], arith::SubIOp::create(b, loc, zero, operands[0]));
+    return arith::MaxSIOp::create(b, loc, operands[0],
+                                  arith::SubIOp::create(b, loc, zero, operands[0]));
   }
   if (isa<arith::FloorDivSIOp>(op)) {
-    // A divisor of 0 gives the dividend, as 1 does; one of -1 is not divided by, since the least integer would trap.
+    // A divisor of 0 gives the dividend, as 1 does; one of -1 is not divided by, since the least
+    // integer would trap.
     auto constant = [&](int64_t value) -> Value {
       Type type = operands[1].getType();
       Attribute attribute = IntegerAttr::get(getElementTypeOrSelf(type), value);
-      return arith::ConstantOp::create(b, loc, isa<VectorType>(type) ? cast<TypedAttr>(DenseElementsAttr::get(cast<ShapedType>(type), attribute)) : cast<TypedAttr>(attribute));
+      return arith::ConstantOp::create(
+          b, loc,
+          isa<VectorType>(type)
+              ? cast<TypedAttr>(DenseElementsAttr::get(cast<ShapedType>(type), attribute))
+              : cast<TypedAttr>(attribute));
     };
     auto equal = [&](int64_t value) -> Value {
       return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, operands[1], constant(value));
@@ -86,16 +93,21 @@ Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRa
     Value special = arith::OrIOp::create(b, loc, equal(0), minusOne);
     Value divisor = arith::SelectOp::create(b, loc, special, constant(1), operands[1]);
     Value quotient = arith::DivSIOp::create(b, loc, operands[0], divisor);
-    quotient = arith::SelectOp::create(b, loc, minusOne, arith::SubIOp::create(b, loc, constant(0), quotient), quotient);
+    quotient = arith::SelectOp::create(
+        b, loc, minusOne, arith::SubIOp::create(b, loc, constant(0), quotient), quotient);
     Value product = arith::MulIOp::create(b, loc, quotient, operands[1]);
     Value rest = arith::SubIOp::create(b, loc, operands[0], product);
     Value zero = constant(0), one = constant(1);
     Value inexact = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
-    inexact = arith::AndIOp::create(b, loc, inexact, arith::XOrIOp::create(b, loc, special, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, zero, zero)));
+    inexact = arith::AndIOp::create(
+        b, loc, inexact,
+        arith::XOrIOp::create(b, loc, special,
+                              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, zero, zero)));
     Value signs = arith::XOrIOp::create(b, loc, rest, operands[1]);
     Value opposite = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
     Value lower = arith::SubIOp::create(b, loc, quotient, one);
-    return arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, inexact, opposite), lower, quotient);
+    return arith::SelectOp::create(b, loc, arith::AndIOp::create(b, loc, inexact, opposite), lower,
+                                   quotient);
   }
   return {};
 }

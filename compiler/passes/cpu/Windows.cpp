@@ -38,7 +38,8 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
   if (!(atZero && type.getStaticExtent(1) >= window.tileColumns)) {
     Value left = arith::SubIOp::create(builder, loc, extentOf(1), window.column);
     left = arith::MaxSIOp::create(builder, loc, left, frame.constant(0));
-    window.columnsInside = arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileColumns));
+    window.columnsInside =
+        arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileColumns));
   }
   return window;
 }
@@ -115,7 +116,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
     Value row = frame.add(window.row, r);
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, row, window.rows);
     if (where) {
-      Value kept = LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*where, r));
+      Value kept =
+          LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*where, r));
       inside = arith::AndIOp::create(builder, loc, inside, convert(kept, builder.getI1Type()));
     }
     return arith::SelectOp::create(builder, loc, inside, rowPointer(window, row), fill);
@@ -125,7 +127,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
     Value address = frame.pointerAt(rowAddress, frame.mul(c, bytes));
     if (!window.columnsInside)
       return LLVM::LoadOp::create(builder, loc, element, address, static_cast<unsigned>(bytes));
-    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, c, window.columnsInside);
+    Value inside =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, c, window.columnsInside);
     Value from = arith::SelectOp::create(builder, loc, inside, address, fill);
     return LLVM::LoadOp::create(builder, loc, element, from, static_cast<unsigned>(bytes));
   };
@@ -133,7 +136,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
     return to.element.isInteger(8) ? value : convert(value, to.element);
   };
 
-  if (to.format.lane == 0 || window.tileColumns == 1) { // scattered: each row of the view becomes a column of the buffer
+  if (to.format.lane == 0 ||
+      window.tileColumns == 1) { // scattered: each row of the view becomes a column of the buffer
     loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value r, ValueRange) {
       Value from = sourceRow(r);
       auto move = [&](Value c) {
@@ -143,16 +147,18 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
       if (window.tileColumns == 1)
         move(frame.constant(0));
       else
-        loop(frame.constant(0), frame.constant(window.tileColumns), 1, {}, [&](Value c, ValueRange) {
-          move(c);
-          return SmallVector<Value>();
-        });
+        loop(frame.constant(0), frame.constant(window.tileColumns), 1, {},
+             [&](Value c, ValueRange) {
+               move(c);
+               return SmallVector<Value>();
+             });
       return SmallVector<Value>();
     });
     return;
   }
 
-  // Whole vectors along the row, then halves down to single elements; the buffer's padding is zeroed in passing.
+  // Whole vectors along the row, then halves down to single elements; the buffer's padding is
+  // zeroed in passing.
   auto copyVectors = [&](auto &&move) {
     int64_t whole = window.tileColumns / width * width;
     if (whole > 16 * width) {
@@ -171,35 +177,43 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
       }
   };
   auto vectorAt = [&](Value rowAddress, Value c, int64_t count) {
-    return stored(loadVector(frame.pointerAt(rowAddress, frame.mul(c, bytes)), element, count, bytes));
+    return stored(
+        loadVector(frame.pointerAt(rowAddress, frame.mul(c, bytes)), element, count, bytes));
   };
   auto emitRows = [&](bool partial) {
     int64_t rowsAtOnce = to.format.paired ? 2 : 1;
-    loop(frame.constant(0), frame.constant(window.tileRows), rowsAtOnce, {}, [&](Value r, ValueRange) {
-      Value from = sourceRow(r);
-      Value next;
-      if (to.format.paired)
-        next = window.tileRows == 1 ? fill : sourceRow(frame.add(r, frame.constant(1)));
-      Value base = elementOffset(to, r, frame.constant(0));
-      if (partial) {
-        loop(frame.constant(0), frame.constant(window.tileColumns), 1, {}, [&](Value c, ValueRange) {
-          LLVM::StoreOp::create(builder, loc, stored(elementAt(from, c)), bufferPointer(to, elementOffset(to, r, c)));
-          if (next)
-            LLVM::StoreOp::create(builder, loc, stored(elementAt(next, c)),
-                                  bufferPointer(to, elementOffset(to, frame.add(r, frame.constant(1)), c)));
-          return SmallVector<Value>();
-        });
-        return SmallVector<Value>();
-      }
-      copyVectors([&](Value c, int64_t count) {
-        Value vector = vectorAt(from, c, count);
-        if (next)
-          vector = vector::InterleaveOp::create(builder, loc, vector, vectorAt(next, c, count));
-        storeVector(vector, bufferPointer(to, frame.add(base, frame.mul(c, to.elementBytes() * rowsAtOnce))),
-                    to.elementBytes());
-      });
-      return SmallVector<Value>();
-    });
+    loop(frame.constant(0), frame.constant(window.tileRows), rowsAtOnce, {},
+         [&](Value r, ValueRange) {
+           Value from = sourceRow(r);
+           Value next;
+           if (to.format.paired)
+             next = window.tileRows == 1 ? fill : sourceRow(frame.add(r, frame.constant(1)));
+           Value base = elementOffset(to, r, frame.constant(0));
+           if (partial) {
+             loop(frame.constant(0), frame.constant(window.tileColumns), 1, {},
+                  [&](Value c, ValueRange) {
+                    LLVM::StoreOp::create(builder, loc, stored(elementAt(from, c)),
+                                          bufferPointer(to, elementOffset(to, r, c)));
+                    if (next)
+                      LLVM::StoreOp::create(
+                          builder, loc, stored(elementAt(next, c)),
+                          bufferPointer(to, elementOffset(to, frame.add(r, frame.constant(1)), c)));
+                    return SmallVector<Value>();
+                  });
+             return SmallVector<Value>();
+           }
+           copyVectors([&](Value c, int64_t count) {
+             Value vector = vectorAt(from, c, count);
+             if (next)
+               vector =
+                   vector::InterleaveOp::create(builder, loc, vector, vectorAt(next, c, count));
+             storeVector(
+                 vector,
+                 bufferPointer(to, frame.add(base, frame.mul(c, to.elementBytes() * rowsAtOnce))),
+                 to.elementBytes());
+           });
+           return SmallVector<Value>();
+         });
   };
   if (to.stride != to.lanes)
     fillBuffer(to, zero(to.element));
@@ -228,7 +242,8 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &source) {
     unsigned alignment = static_cast<unsigned>(bytes);
     auto load = [&](Value pointer, Type type) -> Value {
       return count == 1 ? LLVM::LoadOp::create(builder, loc, type, pointer,
-                                               type.getIntOrFloatBitWidth() / 8).getResult()
+                                               type.getIntOrFloatBitWidth() / 8)
+                              .getResult()
                         : loadVector(pointer, type, count, type.getIntOrFloatBitWidth() / 8);
     };
     Value value = load(from, source.element);
@@ -244,7 +259,8 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &source) {
       move(rowAddress, r, frame.constant(0), 1);
       return SmallVector<Value>();
     }
-    Value columns = window.columnsInside ? window.columnsInside : frame.constant(window.tileColumns);
+    Value columns =
+        window.columnsInside ? window.columnsInside : frame.constant(window.tileColumns);
     Value done = frame.constant(0);
     if (source.format.lane == 1) {
       Value tail = arith::RemUIOp::create(builder, loc, columns, frame.constant(width));
