@@ -93,7 +93,7 @@ FailureOr<Value> ForwardMode::slopeOf(Operation *copy, ArrayRef<Value> slopes) {
 
 FailureOr<Dual> ForwardMode::call(func::CallOp op, ArrayRef<Dual> arguments) {
   auto callee = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getCalleeAttr());
-  if (!callee || !isScalarFunction(callee))
+  if (!callee || !isScalarFunction(callee) || arguments.empty())
     return op.emitError("cannot differentiate a call of @") << op.getCallee();
   if (!callee->hasAttr(derivativeAttr))
     return run(callee, arguments);

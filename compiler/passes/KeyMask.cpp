@@ -96,8 +96,6 @@ func::FuncOp conjunctionOf(func::FuncOp mask, ArrayRef<Value> terms, const Twine
 } // namespace
 
 KeyMask keyMaskOf(func::FuncOp mask) {
-  if (mask.isExternal() || !mask.getBody().hasOneBlock())
-    return {};
   Dependences dependences(mask);
   SmallVector<Value> terms, ofKeys;
   appendTerms(mask.getBody().front().getTerminator()->getOperand(0), terms);

@@ -22,8 +22,8 @@ struct KeyMask {
   mlir::func::FuncOp function;
 };
 
-/// Looks at a mask whose calls are inlined; makes its function where the module does not have it
-/// yet.
+/// Looks at a scalar function whose calls are inlined; makes its function where the module does not
+/// have it yet.
 KeyMask keyMaskOf(mlir::func::FuncOp mask);
 
 } // namespace ringc

@@ -79,7 +79,8 @@ struct ApplyPositionlessScore : OpRewritePattern<tile::ApplyOp> {
       return failure();
     auto score = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(apply, apply.getFunctionAttr());
     if (!score || !isPositionless(score) ||
-        apply.getOperand().getType() != apply.getType().clone(score.getArgumentTypes()[0]))
+        apply.getOperand().getType() != apply.getType().clone(score.getArgumentTypes()[0]) ||
+        apply.getType().getElementType() != score.getResultTypes()[0])
       return failure();
     rewriter.replaceOp(apply, TileBody(rewriter, apply).write(score));
     return success();

@@ -2,11 +2,11 @@
 //
 // before                                                      after
 //     func.call @slope(%h) in a score                             the body of @slope
-//     (%x * splat %scale) * splat 1.44                            %x * splat (%scale * 1.44)
-//     arith.addf %acc, (tile.dot %a, %b)                          tile.dot %a, %b acc(%acc)
-//     tile.apply @identity(%s) at ...                             %s
-//     tile.apply @one(%s) at ..., a constant                      dense<1.0>
-//     tile.apply @softcap(%s) at ..., which reads no position     %c * tanh(%s / %c) on tiles
+//     (%x * splat %scale) * splat 1.44                            %x * splat (%scale * 1.44),
+//     likewise / splat %c arith.addf %acc, (tile.dot %a, %b)                          tile.dot %a,
+//     %b acc(%acc) tile.apply @identity(%s) at ...                             %s tile.apply
+//     @one(%s) at ..., a constant                      dense<1.0> tile.apply @softcap(%s) at ...,
+//     which reads no position     %c * tanh(%s / %c) on tiles
 //
 // and every fold and canonical form of the dialects at hand. A mask is not replaced by its value:
 // outside the views it is false.
@@ -16,8 +16,10 @@
 #include "compiler/passes/ScalarFunction.h"
 #include "compiler/passes/TileFolds.h"
 
+#include "mlir/IR/Dominance.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/CSE.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
@@ -45,41 +47,42 @@ Value uniformValue(Value tile, OpBuilder &builder) {
   return arith::ConstantOp::create(builder, tile.getLoc(), constant.getSplatValue<TypedAttr>());
 }
 
-/// (x * a) * c -> x * (a * c), and a * c -> splat(a * c), for tiles a and c of one value.
-struct CombineFactors : OpRewritePattern<arith::MulFOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(arith::MulFOp outer, PatternRewriter &rewriter) const override {
+/// (x * a) * c -> x * (a * c), (x * a) / c -> x * (a / c), and a * c -> splat(a * c), for tiles a
+/// and c of one value.
+template <class OuterOp> struct CombineFactors : OpRewritePattern<OuterOp> {
+  using OpRewritePattern<OuterOp>::OpRewritePattern;
+  LogicalResult matchAndRewrite(OuterOp outer, PatternRewriter &rewriter) const override {
     auto [rest, factor] = split(outer);
     if (!factor)
       return failure();
     if (isUniform(rest)) {
-      rewriter.replaceOp(outer, product(rest, factor, outer, rewriter));
+      rewriter.replaceOp(outer, combine(rest, factor, outer, rewriter));
       return success();
     }
-    auto inner = rest.getDefiningOp<arith::MulFOp>();
+    auto inner = rest.template getDefiningOp<arith::MulFOp>();
     if (!inner || !inner->hasOneUse())
       return failure();
     auto [value, innerFactor] = split(inner);
     if (!innerFactor)
       return failure();
-    Value both = product(innerFactor, factor, outer, rewriter);
+    Value both = combine(innerFactor, factor, outer, rewriter);
     rewriter.replaceOpWithNewOp<arith::MulFOp>(outer, value, both);
     return success();
   }
 
 private:
   /// The operand that is not uniform (any, where both are) and the one that is, or null.
-  static std::pair<Value, Value> split(arith::MulFOp mul) {
-    if (isUniform(mul.getRhs()))
-      return {mul.getLhs(), mul.getRhs()};
-    if (isUniform(mul.getLhs()))
-      return {mul.getRhs(), mul.getLhs()};
+  static std::pair<Value, Value> split(Operation *op) {
+    if (isUniform(op->getOperand(1)))
+      return {op->getOperand(0), op->getOperand(1)};
+    if (isa<arith::MulFOp>(op) && isUniform(op->getOperand(0)))
+      return {op->getOperand(1), op->getOperand(0)};
     return {};
   }
-  static Value product(Value a, Value c, arith::MulFOp mul, PatternRewriter &rewriter) {
-    Value scalar = rewriter.createOrFold<arith::MulFOp>(mul.getLoc(), uniformValue(a, rewriter),
-                                                        uniformValue(c, rewriter));
-    return tile::SplatOp::create(rewriter, mul.getLoc(), mul.getType(), scalar);
+  static Value combine(Value a, Value c, OuterOp outer, PatternRewriter &rewriter) {
+    Value scalar = rewriter.createOrFold<OuterOp>(outer.getLoc(), uniformValue(a, rewriter),
+                                                  uniformValue(c, rewriter));
+    return tile::SplatOp::create(rewriter, outer.getLoc(), outer.getType(), scalar);
   }
 };
 
@@ -100,32 +103,46 @@ struct AccumulateInDot : OpRewritePattern<arith::AddFOp> {
 };
 
 class Specialise : public impl::SpecialiseBase<Specialise> {
+  LogicalResult initialize(MLIRContext *context) override {
+    RewritePatternSet forms(context);
+    addCanonicalForms(forms);
+    canonicalForms = std::move(forms);
+    RewritePatternSet scores(context);
+    addPositionlessScore(scores);
+    positionlessScores = std::move(scores);
+    RewritePatternSet factors(context);
+    addCanonicalForms(factors);
+    factors.add<CombineFactors<arith::MulFOp>, CombineFactors<arith::DivFOp>, AccumulateInDot>(
+        context);
+    combinations = std::move(factors);
+    return success();
+  }
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    if (failed(inlineScalarFunctions(module)) || failed(simplify(module)))
+    // Bodies first: what applies them depends on what they read. Then what a score and its
+    // derivative share: a factor moves only where it has one user.
+    if (failed(inlineScalarFunctions(module)) ||
+        failed(applyPatternsGreedily(module, canonicalForms)) ||
+        failed(applyPatternsGreedily(module, positionlessScores)))
       return signalPassFailure();
-    // Bodies are simple now: what applies them follows.
-    RewritePatternSet patterns(&getContext());
-    patterns.add<CombineFactors, AccumulateInDot>(&getContext());
-    addPositionlessScore(patterns);
-    addCanonicalForms(patterns);
-    if (failed(applyPatternsGreedily(module, std::move(patterns))))
+    IRRewriter rewriter(&getContext());
+    DominanceInfo dominance;
+    eliminateCommonSubExpressions(rewriter, dominance, module);
+    if (failed(applyPatternsGreedily(module, combinations)))
       signalPassFailure();
   }
 
-  LogicalResult simplify(ModuleOp module) {
-    RewritePatternSet patterns(&getContext());
-    addCanonicalForms(patterns);
-    return applyPatternsGreedily(module, std::move(patterns));
+  static void addCanonicalForms(RewritePatternSet &patterns) {
+    MLIRContext *context = patterns.getContext();
+    addTileFolds(patterns);
+    for (Dialect *dialect : context->getLoadedDialects())
+      dialect->getCanonicalizationPatterns(patterns);
+    for (RegisteredOperationName op : context->getRegisteredOperations())
+      op.getCanonicalizationPatterns(patterns, context);
   }
 
-  void addCanonicalForms(RewritePatternSet &patterns) {
-    addTileFolds(patterns);
-    for (Dialect *dialect : getContext().getLoadedDialects())
-      dialect->getCanonicalizationPatterns(patterns);
-    for (RegisteredOperationName op : getContext().getRegisteredOperations())
-      op.getCanonicalizationPatterns(patterns, &getContext());
-  }
+  FrozenRewritePatternSet canonicalForms, positionlessScores, combinations;
 };
 
 } // namespace

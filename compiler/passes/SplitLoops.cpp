@@ -22,12 +22,14 @@
 #include "compiler/passes/KeyMask.h"
 #include "compiler/passes/MaskExpression.h"
 #include "compiler/passes/Passes.h"
+#include "compiler/passes/ScalarFunction.h"
 #include "compiler/passes/TileFolds.h"
 #include "compiler/passes/VisibilityFunction.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 
@@ -43,6 +45,12 @@ bool isWindowOfKeys(tile::LoadOp load, Value row) {
          !load.getWhere();
 }
 
+bool isMask(func::FuncOp function) {
+  return isScalarFunction(function) && function.getResultTypes()[0].isInteger(1) &&
+         llvm::all_of(function.getArgumentTypes().take_front(maskParametersBegin),
+                      [](Type type) { return type.isInteger(32); });
+}
+
 /// One masked loop on its way to a scf.for.
 class Split {
 public:
@@ -51,9 +59,7 @@ public:
         loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {}
 
   void run() {
-    if (loopsOverKeys() || keyMask.kind == KeyMask::Kind::None)
-      ; // the windows are in the body, or nothing is to be left out
-    else
+    if (!loopsOverKeys())
       maskFixedKeys();
     Value step = constantI32(masked.getStep());
     auto loop = scf::ForOp::create(
@@ -206,10 +212,17 @@ class SplitLoops : public impl::SplitLoopsBase<SplitLoops> {
     ModuleOp module = getOperation();
     SmallVector<tile::MaskedForOp> loops;
     module.walk([&](tile::MaskedForOp loop) { loops.push_back(loop); }); // inner ones first
-    SmallVector<func::FuncOp> kernels;
+    SetVector<func::FuncOp> kernels;
     for (tile::MaskedForOp loop : loops) {
       auto mask = module.lookupSymbol<func::FuncOp>(loop.getFunction());
-      kernels.push_back(loop->getParentOfType<func::FuncOp>());
+      auto kernel = loop->getParentOfType<func::FuncOp>();
+      if (!kernel || !isMask(mask)) {
+        loop.emitOpError() << loop.getFunctionAttr()
+                           << " is not a function of b, h, i, j, queryRow, keyRow and parameters "
+                              "with one i1 result";
+        return signalPassFailure();
+      }
+      kernels.insert(kernel);
       Split(loop, mask).run();
     }
     for (func::FuncOp kernel : kernels)

@@ -39,6 +39,32 @@ func.func @factors(%x: tensor<8x16xf32>, %scale: f32) -> tensor<8x16xf32> {
   return %b : tensor<8x16xf32>
 }
 
+// CHECK-LABEL: func.func @factor_and_divisor(
+// CHECK-SAME:    %[[X:[a-z0-9_]+]]: tensor<8x16xf32>, %[[SCALE:[a-z0-9_]+]]: f32, %[[CAP:[a-z0-9_]+]]: f32
+// CHECK-NEXT:    %[[F:[a-z0-9_]+]] = arith.divf %[[SCALE]], %[[CAP]] : f32
+// CHECK-NEXT:    %[[T:[a-z0-9_]+]] = tile.splat %[[F]]
+// CHECK-NEXT:    %[[R:[a-z0-9_]+]] = arith.mulf %[[X]], %[[T]] : tensor<8x16xf32>
+// CHECK-NEXT:    return %[[R]]
+func.func @factor_and_divisor(%x: tensor<8x16xf32>, %scale: f32, %cap: f32) -> tensor<8x16xf32> {
+  %s = tile.splat %scale : f32 -> tensor<8x16xf32>
+  %c = tile.splat %cap : f32 -> tensor<8x16xf32>
+  %a = arith.mulf %x, %s : tensor<8x16xf32>
+  %b = arith.divf %a, %c : tensor<8x16xf32>
+  return %b : tensor<8x16xf32>
+}
+
+// Negative twin: of a quotient the uniform part may be the dividend.
+// CHECK-LABEL: func.func @uniform_dividend
+// CHECK:         arith.mulf %{{.*}} : tensor<8x16xf32>
+// CHECK:         arith.divf %{{.*}} : tensor<8x16xf32>
+func.func @uniform_dividend(%x: tensor<8x16xf32>, %scale: f32, %cap: f32) -> tensor<8x16xf32> {
+  %s = tile.splat %scale : f32 -> tensor<8x16xf32>
+  %c = tile.splat %cap : f32 -> tensor<8x16xf32>
+  %a = arith.mulf %x, %s : tensor<8x16xf32>
+  %b = arith.divf %c, %a : tensor<8x16xf32>
+  return %b : tensor<8x16xf32>
+}
+
 // Negative twin: another user needs the inner product, so nothing would be saved.
 // CHECK-LABEL: func.func @shared_factor
 // CHECK-COUNT-2: arith.mulf %{{.*}} : tensor<8x16xf32>
@@ -141,6 +167,25 @@ func.func @capped_score(%s: tensor<8x16xf32>, %qpos: !tile.positions<"Nq">, %kpo
   %t = tile.apply @softcap(%s : tensor<8x16xf32>) at %qpos[%r], %kpos[%c] with (%cap : f32) : !tile.positions<"Nq">, !tile.positions<"Nk"> -> tensor<8x16xf32>
   %u = arith.mulf %t, %log2e : tensor<8x16xf32>
   return %u : tensor<8x16xf32>
+}
+
+// A score and its derivative share what they have in common.
+func.func private @softcap_slope(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32, %qrow: i32, %krow: i32, %cap: f32) -> f32 {
+  %x = arith.divf %s, %cap : f32
+  %t = math.tanh %x : f32
+  %tt = arith.mulf %t, %t : f32
+  %one = arith.constant 1.0 : f32
+  %r = arith.subf %one, %tt : f32
+  return %r : f32
+}
+// CHECK-LABEL: func.func @score_and_slope
+// CHECK:         math.tanh
+// CHECK-NOT:     math.tanh
+// CHECK:         return
+func.func @score_and_slope(%s: tensor<8x16xf32>, %qpos: !tile.positions<"Nq">, %kpos: !tile.positions<"Nk">, %r: i32, %c: i32, %cap: f32) -> (tensor<8x16xf32>, tensor<8x16xf32>) {
+  %t = tile.apply @softcap(%s : tensor<8x16xf32>) at %qpos[%r], %kpos[%c] with (%cap : f32) : !tile.positions<"Nq">, !tile.positions<"Nk"> -> tensor<8x16xf32>
+  %d = tile.apply @softcap_slope(%s : tensor<8x16xf32>) at %qpos[%r], %kpos[%c] with (%cap : f32) : !tile.positions<"Nq">, !tile.positions<"Nk"> -> tensor<8x16xf32>
+  return %t, %d : tensor<8x16xf32>, tensor<8x16xf32>
 }
 
 // Negative twin: a mask is false outside the views, even one that is always true.
