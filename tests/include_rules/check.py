@@ -2,7 +2,7 @@
 """Who may include what.
 
   MLIR and LLVM   only compiler/{dialect,irgen,passes,codegen}, compiler/Compiler.cpp, tools/ringc-opt,
-                  directly or through a header
+                  tests/unit/{irgen,passes}, directly or through a header
   CUDA and NCCL   only runtime/{driver,comm}
   compiler/       reached from runtime/ through one file in runtime/jit; compiler/spec and
                   compiler/predicate are free for all
@@ -23,6 +23,7 @@ MLIR_HEADER = re.compile(r"^(mlir|llvm|mlir-c|llvm-c)/")
 CUDA_HEADER = re.compile(r"^(cuda|cuda_\w+|nccl|nvrtc|nvml|driver_types|cuda/.*)\.h$")
 MLIR_ALLOWED = re.compile(
     r"^compiler/(dialect|irgen|passes|codegen)/|^compiler/Compiler\.cpp$|^tools/ringc-opt/"
+    r"|^tests/unit/(irgen|passes)/"
 )
 CUDA_ALLOWED = re.compile(r"^runtime/(driver|comm)/")
 FREE_COMPILER = re.compile(r"^compiler/(spec|predicate)/")
