@@ -8,7 +8,7 @@
 //     @one(%s) at ..., a constant                      dense<1.0> tile.apply @softcap(%s) at ...,
 //     which reads no position     %c * tanh(%s / %c) on tiles
 //
-// and every fold and canonical form of the dialects at hand. A mask is not replaced by its value:
+// and every fold and canonical form of arith, math and scf. A mask is not replaced by its value:
 // outside the views it is false.
 
 #include "compiler/passes/Passes.h"
@@ -136,10 +136,9 @@ class Specialise : public impl::SpecialiseBase<Specialise> {
   static void addCanonicalForms(RewritePatternSet &patterns) {
     MLIRContext *context = patterns.getContext();
     addTileFolds(patterns);
-    for (Dialect *dialect : context->getLoadedDialects())
-      dialect->getCanonicalizationPatterns(patterns);
     for (RegisteredOperationName op : context->getRegisteredOperations())
-      op.getCanonicalizationPatterns(patterns, context);
+      if (isa<arith::ArithDialect, math::MathDialect, scf::SCFDialect>(op.getDialect()))
+        op.getCanonicalizationPatterns(patterns, context);
   }
 
   FrozenRewritePatternSet canonicalForms, positionlessScores, combinations;
