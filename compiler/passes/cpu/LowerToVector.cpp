@@ -28,6 +28,19 @@ namespace ringc {
 
 namespace {
 
+/// Programs that add to windows other than their own would race: those windows move with a loop,
+/// not with the program.
+bool addsElsewhere(func::FuncOp kernel) {
+  WalkResult walked = kernel.walk([](tile::StoreOp store) {
+    auto product = store.getOffsets().front().getDefiningOp<arith::MulIOp>();
+    bool own = product && llvm::any_of(product->getOperands(), [](Value factor) {
+                 return factor.getDefiningOp<tile::ProgramIdOp>();
+               });
+    return store.getAdd() && !own ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return walked.wasInterrupted();
+}
+
 struct LowerToVector : impl::LowerToVectorBase<LowerToVector> {
   using LowerToVectorBase::LowerToVectorBase;
 
@@ -47,6 +60,7 @@ struct LowerToVector : impl::LowerToVectorBase<LowerToVector> {
     target.microVectors = microVectors;
     CompiledKernel interface = interfaceOf(kernel);
     interface.mask = maskOf(kernel);
+    interface.serialAxis0 = addsElsewhere(kernel);
     cpu::Lowering lowering(kernel, interface, target);
     FailureOr<func::FuncOp> entry = lowering.run();
     if (failed(entry))

@@ -99,10 +99,8 @@ Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRa
     Value rest = arith::SubIOp::create(b, loc, operands[0], product);
     Value zero = constant(0), one = constant(1);
     Value inexact = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, rest, zero);
-    inexact = arith::AndIOp::create(
-        b, loc, inexact,
-        arith::XOrIOp::create(b, loc, special,
-                              arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, zero, zero)));
+    Value divided = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, divisor, operands[1]);
+    inexact = arith::AndIOp::create(b, loc, inexact, divided);
     Value signs = arith::XOrIOp::create(b, loc, rest, operands[1]);
     Value opposite = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, signs, zero);
     Value lower = arith::SubIOp::create(b, loc, quotient, one);
