@@ -42,11 +42,14 @@ std::vector<std::string> constantNames(const KernelDecl &kernel, ConstantDecl::K
   return names;
 }
 
+/// FILE:NAME is in that file alone, NAME in `file` (none where empty) or else in the library.
 const FunctionDecl *findFunction(const Program &program, const std::string &text,
-                                 FunctionDecl::Kind kind) {
+                                 FunctionDecl::Kind kind, const std::string &file) {
   FunctionName name = splitFunctionName(text);
-  const FunctionDecl *found = name.file.empty() ? program.findFunction(name.name)
-                                                : program.findFunction(name.file, name.name);
+  const FunctionDecl *found = program.findFunction(name.file.empty() ? file : name.file, name.name);
+  for (const frontend::Module *module : program.libraryModules())
+    if (name.file.empty() && (!found || found->kind != kind))
+      found = module->findFunction(name.name);
   if (!found || found->kind != kind)
     throw InputError(keyword(kind), text, joined(functionNames(program, kind)));
   return found;
@@ -54,13 +57,11 @@ const FunctionDecl *findFunction(const Program &program, const std::string &text
 
 std::vector<const FunctionDecl *> findFunctions(const Program &program,
                                                 const std::vector<std::string> &names,
-                                                FunctionDecl::Kind kind) {
+                                                FunctionDecl::Kind kind, const std::string &file) {
   std::vector<const FunctionDecl *> functions;
   for (const std::string &name : names) {
-    const FunctionDecl *function = findFunction(program, name, kind);
-    // Parameters are called by the function's name, which would no longer tell two apart.
-    auto same = std::ranges::find(functions, function->name, &FunctionDecl::name);
-    if (same != functions.end())
+    const FunctionDecl *function = findFunction(program, name, kind, file);
+    if (std::ranges::find(functions, function) != functions.end())
       throw InputError(keyword(kind), name, "each name once");
     functions.push_back(function);
   }
@@ -124,6 +125,28 @@ void checkTiles(const KernelDecl &kernel, const Bindings &bindings) {
   });
 }
 
+/// Parameters are arguments called `function.parameter`, so one name must mean one function in all
+/// of the kernel.
+void checkNames(const KernelDecl &kernel, const Bindings &bindings) {
+  std::map<std::string, const FunctionDecl *> byName;
+  auto add = [&](const FunctionDecl *function) {
+    auto [known, fresh] = byName.emplace(function->name, function);
+    if (!fresh && known->second != function)
+      throw InputError(keyword(function->kind), function->source->name + ":" + function->name,
+                       "another name than that of " + known->second->source->name + ":" +
+                           known->second->name);
+  };
+  for (const auto &entry : bindings.functions)
+    for (const FunctionDecl *function : entry.second)
+      add(function);
+  walk(kernel.body, [&](const frontend::Expr &expr) {
+    auto *call = std::get_if<frontend::CallExpr>(&expr.node);
+    if (call && call->target == frontend::CallExpr::Target::Function &&
+        call->function->kind != FunctionDecl::Kind::Function)
+      add(call->function);
+  });
+}
+
 } // namespace
 
 const KernelDecl &findKernel(const Program &program, const Spec &spec) {
@@ -172,13 +195,16 @@ Bindings bind(const KernelDecl &kernel, const Program &program, const Spec &spec
       std::vector<std::string> names;
       if (constant.name == (isMask ? "mask" : "score"))
         names = isMask ? spec.mask : spec.score;
-      if (names.empty() && !constant.defaultName.empty())
+      bool isDefault = names.empty() && !constant.defaultName.empty();
+      if (isDefault)
         names.push_back(constant.defaultName);
-      bindings.functions[constant.name] = findFunctions(program, names, kind);
+      bindings.functions[constant.name] =
+          findFunctions(program, names, kind, isDefault ? kernel.source->name : spec.source);
       break;
     }
     }
   }
+  checkNames(kernel, bindings);
   checkTiles(kernel, bindings);
   return bindings;
 }

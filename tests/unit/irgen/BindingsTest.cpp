@@ -73,18 +73,35 @@ TEST_CASE("what cannot be bound is refused by name") {
         "constant N of kernel k: got nothing, allowed: 1 to 1048576, in the field constants");
 }
 
+TEST_CASE("two functions of one name would share their arguments' names") {
+  const char *user = "score window(s: f32, b: index, h: index, i: index, j: index, left: f32) {\n"
+                     "  return s * left\n}\n"
+                     "mask causal(b: index, h: index, i: index, j: index) { return j < i }\n";
+  CHECK(refusal({.source = "user.tile", .mask = {"causal"}, .score = {"window"}}, user) ==
+        "accepted");
+  CHECK(refusal({.source = "user.tile", .mask = {"window"}, .score = {"window"}}, user) ==
+        "score: got user.tile:window, allowed: another name than that of masks.tile:window");
+  CHECK(refusal({.mask = {"causal", "user.tile:causal"}}, user) ==
+        "mask: got user.tile:causal, allowed: another name than that of masks.tile:causal");
+}
+
 TEST_CASE("a tile beyond a million elements is refused where it stands") {
   CHECK(
       refusal({.kernel = "matmul", .constants = {{"BM", 4096}, {"BN", 4096}}}) ==
       "tile<f32>[BM, BN] at matmul.tile:6:13: got 4096 x 4096 elements, allowed: at most 1048576");
 }
 
-TEST_CASE("a user's function is found by its file, or by its name before the library's") {
-  const char *user = "mask causal(b: index, h: index, i: index, j: index) { return j < i }";
+TEST_CASE("a name is looked up in the spec's source and in the library, FILE:NAME in that file") {
+  const char *user = "mask causal(b: index, h: index, i: index, j: index) { return j < i }\n"
+                     "kernel k<m: predicate = causal>(x: view<f32>[M]) over r in M step 4 { }\n";
   frontend::Program program = programOf(user);
-  for (const char *name : {"causal", "user.tile:causal"}) {
-    Spec spec{.mask = {name}};
+  auto fileOf = [&](const Spec &spec, const char *constant) {
     Bindings bound = bind(findKernel(program, spec), program, spec, {});
-    CHECK(bound.functions.at("mask")[0]->source->name == "user.tile");
-  }
+    return bound.functions.at(constant)[0]->source->name;
+  };
+  CHECK(fileOf({.source = "user.tile", .mask = {"causal"}}, "mask") == "user.tile");
+  CHECK(fileOf({.mask = {"user.tile:causal"}}, "mask") == "user.tile");
+  CHECK(fileOf({.mask = {"causal"}}, "mask") == "masks.tile");
+  CHECK(fileOf({.source = "user.tile", .mask = {"window"}}, "mask") == "masks.tile");
+  CHECK(fileOf({.kernel = "k"}, "m") == "user.tile"); // a default is looked up where it is written
 }

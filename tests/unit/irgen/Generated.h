@@ -7,10 +7,12 @@
 
 namespace ringc {
 
-/// The tile module of a spec as text; says so where the verifier refuses it.
-inline std::string generated(const Spec &spec, const std::string &user = "",
-                             const TileConfig &config = {}, bool locations = false) {
+/// The tile module of a spec, with the user's text as its source; says so where the verifier
+/// refuses it.
+inline std::string generated(Spec spec, const std::string &user = "", const TileConfig &config = {},
+                             bool locations = false) {
   frontend::Program program = programOf(user);
+  spec.source = user.empty() ? "" : "user.tile";
   if (!program.isGood())
     return frontend::render(program.diagnostics());
   const frontend::KernelDecl &kernel = findKernel(program, spec);
