@@ -71,12 +71,12 @@ NestEmitter::Term NestEmitter::position(const KernelFrame::Positions &positions,
 NestEmitter::Term NestEmitter::element(const KernelFrame::View &view, ArrayRef<Term> indices) {
   Term offset;
   Type i64 = builder.getI64Type();
-  for (auto [index, stride] : llvm::zip(indices, view.strides)) {
+  for (auto [index, viewStride] : llvm::zip(indices, view.strides)) {
     Term wide = hoistable(index.perRow, [&]() -> Value {
       return arith::ExtSIOp::create(
           builder, loc, index.isVector() ? Type(VectorType::get({width}, i64)) : i64, index.value);
     });
-    Term part = binary<arith::MulIOp>(wide, Term{stride});
+    Term part = binary<arith::MulIOp>(wide, Term{viewStride});
     offset = offset.value ? binary<arith::AddIOp>(offset, part) : part;
   }
   Type element = view.element.isInteger(1) ? builder.getI8Type() : view.element;

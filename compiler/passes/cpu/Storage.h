@@ -71,7 +71,7 @@ public:
   /// Phases inside a nested region count anew, above everything that is live outside.
   class Nested {
   public:
-    explicit Nested(ScratchAllocator &allocator) : allocator(allocator), top(allocator.top) {
+    explicit Nested(ScratchAllocator &outside) : allocator(outside), top(outside.top) {
       outer.swap(allocator.blocks);
     }
     ~Nested() {
