@@ -91,15 +91,15 @@ public:
     return report;
   }
 
-  Plan plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+  std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
     Call call(*this, shape, inputs);
     std::vector<KeyIndexed> gradients;
     if (pass == Pass::Backward)
       gradients = {{Tensor(nullptr, DType::F32, inputs.k.shape()), 1},
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs);
-    call.prepare(pass, *code.kernel, std::move(gradients));
-    return call.plan;
+    call.describe(*code.kernel, std::move(gradients));
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring, call.visibility);
   }
 
   /// Tells the other ranks why this one will not take part.
@@ -124,6 +124,12 @@ private:
           k(given.k), v(given.v) {}
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
+      describe(kernel, std::move(gradients));
+      plan = planRank(pass, problem.rank, ring, visibility);
+    }
+
+    /// What is sharded, and what the mask shows.
+    void describe(const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       const AttentionOptions &options = owner.options;
       parameters.emplace(kernel.arguments, namedValues(kernel.arguments, options, inputs), options,
                          Extents::ofRank(problem));
@@ -134,18 +140,17 @@ private:
         if (view.keyAxis)
           shard.keys.push_back({view.tensor, *view.keyAxis});
       shard.gradients = std::move(gradients);
-      RingProblem ring{.rings = problem.rings,
-                       .layout = problem.layout,
-                       .queryLength = problem.global.queryLength,
-                       .keyLength = problem.global.keyLength,
-                       .bytesPerKey = bytesPerKey(shard.keys),
-                       .gradientBytesPerKey = bytesPerKey(shard.gradients)};
-      plan = planRank(pass, problem.rank, ring,
-                      placeVisibility(ring, problem,
-                                      {.mask = kernel.mask,
-                                       .scalars = parameters->scalars,
-                                       .cuSeqlens = inputs.cuSeqlens,
-                                       .heads = options.heads}));
+      ring = {.rings = problem.rings,
+              .layout = problem.layout,
+              .queryLength = problem.global.queryLength,
+              .keyLength = problem.global.keyLength,
+              .bytesPerKey = bytesPerKey(shard.keys),
+              .gradientBytesPerKey = bytesPerKey(shard.gradients)};
+      visibility = placeVisibility(ring, problem,
+                                   {.mask = kernel.mask,
+                                    .scalars = parameters->scalars,
+                                    .cuSeqlens = inputs.cuSeqlens,
+                                    .heads = options.heads});
     }
 
     RingKernelSetup setup() const {
@@ -170,6 +175,8 @@ private:
     UnitStrideRows q, k, v;
     std::optional<Parameters> parameters;
     RankShard shard;
+    RingProblem ring;
+    PlaceVisibility visibility;
     Plan plan;
   };
 
@@ -236,8 +243,9 @@ ExecutionReport Attention::backward(const AttentionShape &shape, const Attention
   return self->guarded([&] { return self->backward(shape, inputs, results, dout, gradients); });
 }
 
-Plan Attention::plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
-  return self->plan(pass, shape, inputs);
+std::vector<Plan> Attention::plans(Pass pass, const AttentionShape &shape,
+                                   const AttentionInputs &inputs) {
+  return self->plans(pass, shape, inputs);
 }
 
 } // namespace ringc

@@ -120,8 +120,9 @@ public:
                            const ForwardResults &results, const Tensor &dout,
                            const GradientResults &gradients);
 
-  /// What a call of one pass does: hops, messages, bytes. Of q, k and v the shapes suffice.
-  Plan plan(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
+  /// What a call of one pass does on every rank of this one's ring, by place: hops, messages, bytes.
+  /// Of q, k and v the shapes suffice.
+  std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
 
 private:
   class Rank;

@@ -135,7 +135,7 @@ public:
   std::vector<Plan> plans(Pass pass, const AttentionInputs &inputs) {
     Problem problem(*this, inputs, "attention_forward");
     std::vector<Plan> made;
-    for (int rank = 0; rank < size; ++rank) {
+    for (int rank = 0; rank < size; rank += problem.ofRank(0).rings.ringSize) {
       Deal deal = problem.dealFor(rank);
       AttentionInputs own = problem.takeArguments(deal);
       RankProblem ofRank = problem.ofRank(rank);
@@ -143,7 +143,8 @@ public:
       own.q = shapeOfPart(inputs.q, batch, ofRank.queryRows());
       own.k = shapeOfPart(inputs.k, batch, ofRank.keyRows());
       own.v = shapeOfPart(inputs.v, batch, ofRank.keyRows());
-      made.push_back(ranks[size_t(rank)].plan(pass, problem.shape, own));
+      std::vector<Plan> ofRing = ranks[size_t(rank)].plans(pass, problem.shape, own);
+      made.insert(made.end(), ofRing.begin(), ofRing.end());
     }
     return made;
   }

@@ -153,11 +153,13 @@ void Launch::checkComplete() const {
 
 void Launch::run(HostPool &pool, HostLaunch::Order order) {
   checkComplete();
-  pool.run({.kernel = enter,
-            .slots = words,
-            .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
-            .scratchBytes = size_t(code.kernel->scratchBytes),
-            .order = order});
+  pool.run(
+      {.kernel = enter,
+       .slots = words,
+       .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
+       .scratchBytes = size_t(code.kernel->scratchBytes),
+       .order = order,
+       .rows = code.kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
 }
 
 } // namespace ringc

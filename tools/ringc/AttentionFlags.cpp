@@ -1,0 +1,186 @@
+#include "tools/ringc/AttentionFlags.h"
+
+#include "compiler/spec/ClosestName.h"
+#include "runtime/Error.h"
+#include "runtime/files/TensorFile.h"
+
+#include <charconv>
+#include <sstream>
+
+namespace ringc::cli {
+
+namespace {
+
+template <typename Number> std::optional<Number> parseNumber(std::string_view text) {
+  Number value{};
+  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || stop != text.data() + text.size())
+    return std::nullopt;
+  return value;
+}
+
+std::vector<std::string> split(const std::string &text, char separator) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, separator);)
+    parts.push_back(part);
+  if (!text.empty() && text.back() == separator)
+    parts.emplace_back();
+  return parts;
+}
+
+UserFunction parseFunction(const std::string &flag, const std::string &text) {
+  size_t colon = text.rfind(':');
+  if (colon == text.npos || colon == 0 || colon + 1 == text.size())
+    throw InputError(flag, "\"" + text + "\"", "FILE.tile:NAME");
+  return {.file = text.substr(0, colon), .name = text.substr(colon + 1)};
+}
+
+bool isTensorFile(std::string_view text) {
+  return text.ends_with(".npy") || text.find(".safetensors:") != text.npos;
+}
+
+/// NAME=VALUE or NAME=FILE.
+std::pair<std::string, ArgumentValue> parseArgument(const std::string &text,
+                                                    std::vector<HostTensor> &memory) {
+  size_t equal = text.find('=');
+  if (equal == text.npos || equal == 0)
+    throw InputError("--arg", "\"" + text + "\"", "NAME=VALUE or NAME=FILE");
+  std::string name = text.substr(0, equal), value = text.substr(equal + 1);
+  if (isTensorFile(value))
+    return {name, memory.emplace_back(readTensor(value)).view()};
+  if (value == "true" || value == "false")
+    return {name, value == "true"};
+  if (auto integer = parseNumber<int64_t>(value))
+    return {name, *integer};
+  if (auto real = parseNumber<double>(value))
+    return {name, *real};
+  throw InputError("argument " + name, "\"" + value + "\"",
+                   "a number, true, false, FILE.npy, FILE.safetensors:NAME");
+}
+
+} // namespace
+
+void AttentionFlags::addTo(CLI::App &command) {
+  command.add_option("--ranks", ranks, "Logical ranks of the world")->type_name("N");
+  command.add_option("--ring-size", ringSize, "Ranks of one ring, a divisor of N; N unless given")
+      ->type_name("M");
+  command.add_option("--layout", layout, "contiguous, striped, striped:S or zigzag")
+      ->type_name("LAYOUT");
+  command.add_flag("--causal", causal, "A query sees no later key");
+  command.add_option("--window", window, "i - L <= j <= i + R; -1 is unbounded")->type_name("L,R");
+  command.add_option("--prefix", prefix, "With --causal: everybody sees the first N keys")
+      ->type_name("N");
+  command.add_option("--softcap", softcap, "C * tanh(s / C)")->type_name("C");
+  command.add_flag("--alibi", alibi, "s minus 2^(-8 (h + 1) / heads) * |i - j|");
+  command.add_option("--mask", masks, "A mask of your own")->type_name("FILE.tile:NAME");
+  command.add_option("--score", scores, "A score of your own")->type_name("FILE.tile:NAME");
+  command
+      .add_option("--arg", arguments, "A parameter of your mask or score: a number, or a tensor")
+      ->type_name("NAME=VALUE|FILE");
+  command.add_option("--bias", bias, "[b or 1, h or 1, n_q, n_k], added")->type_name("FILE");
+  command.add_option("--key-mask", keyMask, "bool [b, n_k], true is visible")->type_name("FILE");
+  command.add_option("--cu-seqlens", cuSeqlens, "i32, 0 .. n_k rising: where documents begin")
+      ->type_name("FILE");
+  command.add_option("--scale", scale, "d^-1/2 unless given")->type_name("X");
+  command.add_option("--kv-head-map", headMap, "blocked: kv = q / group; tiled: kv = q % h_kv")
+      ->type_name("blocked|tiled");
+  command.add_option("--dtype", dtype, "Type to compute in; inputs are rounded to it")
+      ->type_name("f32|f16|bf16");
+  command.add_option("--device", device, "cpu")->type_name("cpu|cuda");
+  command.add_option("--threads", threads, "Threads of all ranks together; 0: as OpenMP says")
+      ->type_name("T");
+  command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+}
+
+AttentionOptions optionsOf(const AttentionFlags &flags) {
+  AttentionOptions options;
+  options.headMap = parseEnum<HeadMap>("kv head map", flags.headMap);
+  options.scale = flags.scale;
+  options.causal = flags.causal;
+  options.prefix = flags.prefix;
+  if (!flags.window.empty()) {
+    const char *allowed = "L,R: two numbers, each -1 or more";
+    std::vector<int64_t> sides = parseIntegers("window", flags.window, allowed);
+    if (sides.size() != 2)
+      throw InputError("window", flags.window, allowed);
+    options.window = {sides[0], sides[1]};
+  }
+  options.softcap = flags.softcap;
+  options.alibi = flags.alibi;
+  for (const std::string &mask : flags.masks)
+    options.masks.push_back(parseFunction("mask", mask));
+  for (const std::string &score : flags.scores)
+    options.scores.push_back(parseFunction("score", score));
+  options.layout = parseLayout(flags.layout);
+  options.ringSize = flags.ringSize;
+  options.tile = parseTile(flags.tile);
+  return options;
+}
+
+SideInputs readSideInputs(const AttentionFlags &flags) {
+  SideInputs side;
+  auto read = [&](const std::string &file, std::optional<Tensor> &into) {
+    if (!file.empty())
+      into = side.memory.emplace_back(readTensor(file)).view();
+  };
+  read(flags.bias, side.inputs.bias);
+  read(flags.keyMask, side.inputs.keyMask);
+  read(flags.cuSeqlens, side.inputs.cuSeqlens);
+  for (const std::string &text : flags.arguments) {
+    auto [name, value] = parseArgument(text, side.memory);
+    if (!side.inputs.arguments.emplace(name, value).second)
+      throw InputError("argument " + name, "two values", "one");
+  }
+  return side;
+}
+
+void checkMachine(const AttentionFlags &flags) {
+  constexpr int most = 1024;
+  requireDevice(flags.device);
+  auto check = [](const char *argument, int value, int low) {
+    if (value < low || value > most)
+      throw InputError(argument, std::to_string(value),
+                       std::to_string(low) + " to " + std::to_string(most));
+  };
+  check("ranks", flags.ranks, 1);
+  check("threads", flags.threads, 0);
+}
+
+void requireDevice(const std::string &device) {
+  if (device != "cpu")
+    throw InputError("device", device, "cpu (this build has no other)");
+}
+
+DType parseFloatType(const std::string &text) {
+  std::optional<DType> dtype = parseDType(text);
+  if (!dtype || !isFloat(*dtype))
+    throw InputError("dtype", text, "f32, f16, bf16");
+  return *dtype;
+}
+
+std::map<std::string, int64_t> parseTile(const std::string &text) {
+  std::map<std::string, int64_t> tile;
+  for (const std::string &part : split(text, ',')) {
+    size_t equal = part.find('=');
+    auto size = parseNumber<int64_t>(
+        std::string_view(part).substr(equal == part.npos ? part.size() : equal + 1));
+    if (!size || !tile.emplace(part.substr(0, equal), *size).second)
+      throw InputError("tile", text, "sizes by dimension, each once: q=64,kv=128");
+  }
+  return tile;
+}
+
+std::vector<int64_t> parseIntegers(const std::string &argument, const std::string &text,
+                                   const std::string &allowed) {
+  std::vector<int64_t> numbers;
+  for (const std::string &part : split(text, ',')) {
+    auto number = parseNumber<int64_t>(part);
+    if (!number)
+      throw InputError(argument, text, allowed);
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+} // namespace ringc::cli

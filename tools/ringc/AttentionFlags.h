@@ -1,0 +1,61 @@
+#pragma once
+
+#include "runtime/Attention.h"
+
+#include <CLI/CLI.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringc::cli {
+
+/// The options that `run` and `verify` share, as text.
+struct AttentionFlags {
+  int ranks = 1;
+  int ringSize = 0;
+  std::string layout = "contiguous";
+  bool causal = false;
+  std::string window;
+  int64_t prefix = 0;
+  std::optional<double> softcap;
+  bool alibi = false;
+  std::vector<std::string> masks, scores, arguments;
+  std::string bias, keyMask, cuSeqlens;
+  std::optional<double> scale;
+  std::string headMap = "blocked";
+  std::string dtype; ///< empty: that of the files
+  std::string device = "cpu";
+  int threads = 0;
+  std::string tile;
+
+  void addTo(CLI::App &command);
+};
+
+/// Masks, bias and arguments read from their files, and the memory of all.
+struct SideInputs {
+  AttentionInputs inputs; ///< without q, k, v
+  std::vector<HostTensor> memory;
+};
+
+/// All that the flags say but heads, head dims and dtype. Throws InputError.
+AttentionOptions optionsOf(const AttentionFlags &flags);
+SideInputs readSideInputs(const AttentionFlags &flags);
+
+/// Throws InputError unless the ranks, threads and device can be.
+void checkMachine(const AttentionFlags &flags);
+
+/// "f32", "f16", "bf16". Throws InputError.
+DType parseFloatType(const std::string &text);
+
+/// "q=64,kv=128". Throws InputError.
+std::map<std::string, int64_t> parseTile(const std::string &text);
+
+/// Numbers of a list such as "-1,0". Throws InputError naming `argument` and `allowed`.
+std::vector<int64_t> parseIntegers(const std::string &argument, const std::string &text,
+                                   const std::string &allowed);
+
+/// "cpu". Throws InputError for another device, naming those that exist.
+void requireDevice(const std::string &device);
+
+} // namespace ringc::cli

@@ -1,0 +1,236 @@
+#include "compiler/Compiler.h"
+#include "runtime/Env.h"
+#include "runtime/Error.h"
+#include "runtime/attention/InProcessRing.h"
+#include "runtime/attention/Options.h"
+#include "runtime/jit/HostCompiler.h"
+#include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/Command.h"
+#include "tools/ringc/Shape.h"
+#include "tools/ringc/Table.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <iostream>
+#include <random>
+
+namespace ringc::cli {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct BenchFlags {
+  std::vector<std::string> shapes;
+  std::vector<std::string> dtypes = {"f32", "bf16"};
+  AttentionFlags attention;
+  bool fullOnly = false;
+  int repeats = 5;
+  bool json = false;
+};
+
+double millisecondsOf(const std::function<void()> &work) {
+  Clock::time_point start = Clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+/// After one run that is not counted.
+double medianMilliseconds(int repeats, const std::function<void()> &work) {
+  work();
+  std::vector<double> times;
+  for (int repeat = 0; repeat < repeats; ++repeat)
+    times.push_back(millisecondsOf(work));
+  std::ranges::nth_element(times, times.begin() + repeats / 2);
+  return times[size_t(repeats / 2)];
+}
+
+/// One line of the result.
+struct Measured {
+  std::string pass, shape, dtype, mask;
+  int ranks = 1, threads = 1;
+  double medianMs = 0, tflops = 0, coldCompileMs = 0, warmLookupUs = 0;
+};
+
+template <typename Value> void visitColumns(const Measured &line, Value &&value) {
+  value("pass", line.pass);
+  value("shape", line.shape);
+  value("dtype", line.dtype);
+  value("mask", line.mask);
+  value("ranks", line.ranks);
+  value("threads", line.threads);
+  value("median_ms", line.medianMs);
+  value("tflops", line.tflops);
+  value("cold_compile_ms", line.coldCompileMs);
+  value("warm_lookup_us", line.warmLookupUs);
+}
+
+void print(const std::vector<Measured> &lines) {
+  std::vector<std::vector<std::string>> rows(1);
+  for (const Measured &line : lines) {
+    std::vector<std::string> row;
+    visitColumns(line, [&](const char *name, const auto &value) {
+      if (rows.size() == 1)
+        rows[0].emplace_back(name);
+      if constexpr (std::is_convertible_v<decltype(value), std::string>)
+        row.push_back(value);
+      else
+        row.push_back(number(double(value), 4));
+    });
+    rows.push_back(std::move(row));
+  }
+  std::cout << table(rows);
+}
+
+void printJson(const Measured &line) {
+  nlohmann::ordered_json json;
+  visitColumns(line, [&](const char *name, const auto &value) { json[name] = value; });
+  std::cout << json.dump() << std::endl;
+}
+
+/// Of all kernels of a pass, compiled one after another with no cache, and the slowest look-up of
+/// one of them.
+void measureCompile(const AttentionOptions &options, const std::vector<const char *> &kernels,
+                    KernelSource &warm, Measured &line) {
+  KernelCache none(std::nullopt);
+  SourceSet sources = warm.sources({});
+  for (const char *kernel : kernels) {
+    Spec spec = specOf(options, 1, {}, kernel);
+    line.coldCompileMs = std::max(line.coldCompileMs, millisecondsOf([&] {
+                                    KernelRequest request =
+                                        makeRequest(spec, sources, hostTarget());
+                                    CompileOutput made = compile(request);
+                                    if (!made.kernel)
+                                      throw InputError(made.diagnostics);
+                                    HostModule module(*made.kernel);
+                                  }));
+    (void)warm.get(spec, sources);
+    constexpr int times = 1000;
+    double ms = millisecondsOf([&] {
+      for (int time = 0; time < times; ++time)
+        (void)warm.get(spec, sources);
+    });
+    line.warmLookupUs = std::max(line.warmLookupUs, ms * 1000 / times);
+  }
+}
+
+HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
+  static std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  HostTensor exact(DType::F32, shape), rounded(dtype, shape);
+  std::generate_n(exact.dataAs<float>(), exact.elementCount(), [&] { return normal(random); });
+  convert(exact, rounded);
+  return rounded;
+}
+
+/// Forward and backward of one shape.
+std::vector<Measured> measure(const BenchFlags &flags, const std::string &text, DType dtype,
+                              bool causal, const AttentionContext &context) {
+  Shape shape = parseShape(text);
+  AttentionOptions options = optionsOf(flags.attention);
+  options.dtype = dtype;
+  options.heads = shape.heads;
+  options.kvHeads = shape.kvHeads;
+  options.headDim = shape.headDim;
+  options.valueHeadDim = shape.valueHeadDim;
+  options.causal = causal;
+  HostTensor q = randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.headDim}),
+             k = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.headDim}),
+             v = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.valueHeadDim}),
+             dout =
+                 randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
+  AttentionInputs inputs{.q = q, .k = k, .v = v};
+  InProcessRing ring(options, flags.attention.ranks, context);
+
+  // Half of the pairs are visible under a causal mask.
+  double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
+                 (causal ? 0.5 : 1.0);
+  double d = double(shape.headDim), dv = double(shape.valueHeadDim);
+  auto line = [&](const char *pass, double flops, const std::vector<const char *> &kernels,
+                  const std::function<void()> &work) {
+    Measured made{.pass = pass,
+                  .shape = text,
+                  .dtype = std::string(nameOf(dtype)),
+                  .mask = causal ? "causal" : "full",
+                  .ranks = flags.attention.ranks,
+                  .threads = context.pool->threads()};
+    measureCompile(completed(options), kernels, *context.kernels, made);
+    made.medianMs = medianMilliseconds(flags.repeats, work);
+    made.tflops = flops / made.medianMs * 1e-9;
+    return made;
+  };
+  InProcessRing::Forward forward;
+  std::vector<Measured> lines;
+  lines.push_back(line("forward", 2 * pairs * (d + dv), {"attention_forward"},
+                       [&] { forward = ring.forward(inputs); }));
+  lines.push_back(line("backward", 2 * pairs * (3 * d + 2 * dv),
+                       {"attention_backward_dkdv", "attention_backward_dq", "attention_delta"},
+                       [&] { (void)ring.backward(inputs, forward, dout); }));
+  return lines;
+}
+
+int benchCommand(const Session &session, const BenchFlags &given) {
+  BenchFlags flags = given;
+  checkMachine(flags.attention);
+  if (flags.repeats < 1 || flags.repeats > 10000)
+    throw InputError("repeats", std::to_string(flags.repeats), "1 to 10000");
+  if (flags.shapes.empty())
+    flags.shapes = {"1,4096,8,8,64", "1,4096,8,8,128"};
+  if (!flags.attention.dtype.empty())
+    flags.dtypes = {flags.attention.dtype};
+  AttentionContext context = hostContext(flags.attention.threads);
+  std::vector<bool> masks = {true};
+  if (!flags.attention.causal)
+    masks = {false, true};
+  if (flags.fullOnly)
+    masks = {false};
+  std::vector<Measured> all;
+  for (const std::string &shape : flags.shapes)
+    for (const std::string &dtype : flags.dtypes)
+      for (bool causal : masks) {
+        session.detail("measuring " + shape + " " + dtype + (causal ? " causal" : " full"));
+        for (Measured &line : measure(flags, shape, parseFloatType(dtype), causal, context)) {
+          if (flags.json)
+            printJson(line);
+          all.push_back(std::move(line));
+        }
+      }
+  if (!flags.json)
+    print(all);
+  return Ok;
+}
+
+} // namespace
+
+void addBench(CLI::App &app, Session &session) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App *command =
+      addCommand(app, session, "bench",
+                 "Median times of both passes, full and causal; of each pass the slowest kernel to "
+                 "compile and to look up",
+                 flags, benchCommand);
+  command->add_option("--shape", flags->shapes, "1,4096,8,8,64 and 1,4096,8,8,128 unless given")
+      ->type_name("b,n[/nk],h,hkv,d[/dv]");
+  command->add_option("--dtype", flags->attention.dtype, "f32 and bf16 unless given")
+      ->type_name("f32|f16|bf16");
+  command->add_flag("--causal", flags->attention.causal, "Causal alone");
+  command->add_flag("--full", flags->fullOnly, "Full alone");
+  command->add_flag("--alibi", flags->attention.alibi, "With ALiBi");
+  command->add_option("--ranks", flags->attention.ranks, "Logical ranks")->type_name("N");
+  command->add_option("--layout", flags->attention.layout, "Of the sequence over the ranks")
+      ->type_name("L");
+  command->add_option("--threads", flags->attention.threads, "Of all ranks together")
+      ->type_name("T");
+  command->add_option("--tile", flags->attention.tile, "Tile sizes by hand")
+      ->type_name("q=64,kv=128");
+  command->add_option("--repeats", flags->repeats, "Runs of which the median is taken")
+      ->type_name("R")
+      ->capture_default_str();
+  command->add_option("--device", flags->attention.device, "cpu")->type_name("D");
+  command->add_flag("--json", flags->json, "A line of JSON for each measurement, as they come");
+}
+
+} // namespace ringc::cli

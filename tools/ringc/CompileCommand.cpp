@@ -1,0 +1,151 @@
+#include "compiler/Compiler.h"
+#include "compiler/frontend/Parser.h"
+#include "compiler/spec/KernelFile.h"
+#include "runtime/Error.h"
+#include "runtime/files/File.h"
+#include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/Command.h"
+#include "tools/ringc/ReadText.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <span>
+
+namespace ringc::cli {
+
+namespace {
+
+struct CompileFlags {
+  std::string source;
+  std::string target;
+  std::vector<std::string> assignments;
+  std::string tile;
+  std::string stopAfter, startFrom, dump, output;
+};
+
+/// What a .tile file asks for by itself: its one kernel, or the library's forward with all of its
+/// masks and scores.
+Spec specOfSource(const std::string &path, const std::string &text) {
+  frontend::Module module = frontend::parse({path, text}).module;
+  Spec spec{.source = path};
+  if (!module.kernels.empty()) {
+    spec.kernel = module.kernels.front()->name;
+    return spec;
+  }
+  for (const auto &function : module.functions) {
+    if (function->kind == frontend::FunctionDecl::Kind::Mask)
+      spec.mask.push_back(path + ":" + function->name);
+    if (function->kind == frontend::FunctionDecl::Kind::Score)
+      spec.score.push_back(path + ":" + function->name);
+  }
+  return spec;
+}
+
+/// Throws where a file has several kernels and nothing says which.
+void requireOneKernel(const Spec &spec, const std::string &text,
+                      std::span<const std::string> assignments) {
+  if (std::ranges::any_of(assignments,
+                          [](const std::string &each) { return each.starts_with("kernel="); }))
+    return;
+  std::string names;
+  size_t count = 0;
+  for (const auto &kernel : frontend::parse({spec.source, text}).module.kernels) {
+    names += (count++ ? ", " : "") + kernel->name;
+  }
+  if (count > 1)
+    throw InputError(spec.source, std::to_string(count) + " kernels",
+                     "one, or --set kernel=NAME with one of " + names);
+}
+
+Spec specOf(const CompileFlags &flags) {
+  std::string text = readText(flags.source);
+  bool isTile = flags.source.ends_with(".tile");
+  if (!isTile && !flags.source.ends_with(".json"))
+    throw InputError("source", flags.source, "SPEC.json, FILE.tile");
+  Spec spec = isTile ? specOfSource(flags.source, text) : parseSpec(text, flags.source);
+  if (isTile)
+    requireOneKernel(spec, text, flags.assignments);
+  for (const std::string &assignment : flags.assignments)
+    set(spec, assignment);
+  if (!flags.tile.empty())
+    spec.tile = parseTile(flags.tile);
+  if (!flags.target.empty())
+    spec.target = flags.target;
+  validate(spec);
+  return spec;
+}
+
+void write(const std::string &path, const std::string &text) {
+  OutputFile file(path);
+  file.write(text);
+  file.close();
+  file.publish();
+}
+
+int compileCommand(const Session &session, const CompileFlags &flags) {
+  Spec spec = specOf(flags);
+  if (!flags.output.empty())
+    checkWritable(flags.output);
+  std::vector<SourceText> sources;
+  for (const std::string &file : sourceFiles(spec))
+    sources.push_back({file, readText(file)});
+
+  KernelRequest request = makeRequest(spec, makeSources(std::move(sources)), hostTarget());
+  auto start = std::chrono::steady_clock::now();
+  CompileOutput made = compile(
+      request, {.stopAfter = flags.stopAfter, .startFrom = flags.startFrom, .dump = flags.dump});
+  std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  if (!made.diagnostics.empty()) {
+    std::cerr << made.diagnostics;
+    return Wrong;
+  }
+  bool stopped = !flags.stopAfter.empty() && !made.kernel;
+  std::string product = stopped ? made.text : made.kernel->code;
+  if (!flags.output.empty())
+    write(flags.output, product);
+  else if (stopped)
+    std::cout << product;
+  else
+    std::cout << toJson(*made.kernel).dump(2) << '\n';
+  session.detail("compiled " + spec.kernel + " in " + std::to_string(took.count()) + " ms");
+  if (!flags.output.empty())
+    session.say(flags.output + ": " + std::to_string(product.size()) + " bytes");
+  return Ok;
+}
+
+} // namespace
+
+void addCompile(CLI::App &app, Session &session) {
+  auto flags = std::make_shared<CompileFlags>();
+  CLI::App *command =
+      addCommand(app, session, "compile", "Compile a kernel: a description on stdout, code with -o",
+                 flags, compileCommand);
+  command->add_option("source", flags->source, "What to compile")
+      ->type_name("SPEC.json|FILE.tile")
+      ->required();
+  command->add_option("--target", flags->target, "What to compile for")
+      ->type_name("cpu|sm_80|sm_90a|native");
+  command->add_option("--set", flags->assignments, "Set a field of the spec")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_option("--tile", flags->tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+  std::string stages;
+  for (const std::string &stage : stageNames())
+    stages += (stages.empty() ? "" : ", ") + stage;
+  command->add_option("--stop-after", flags->stopAfter, "Print this stage: " + stages)
+      ->type_name("STAGE");
+  command
+      ->add_option("--start-from", flags->startFrom,
+                   "A stage's output, edited or not, to go on from; its name says which")
+      ->type_name("FILE");
+  command->add_option("--dump", flags->dump, "Write the output of every stage to this folder")
+      ->type_name("DIR");
+  command->add_option("-o,--output", flags->output, "The code, or the stage's text")
+      ->type_name("OUT");
+  command->footer("Fields of SPEC.json, and keys of --set:\n" + describeSpec());
+}
+
+} // namespace ringc::cli

@@ -1,0 +1,71 @@
+#include "runtime/Error.h"
+#include "runtime/attention/InProcessRing.h"
+#include "runtime/jit/HostCompiler.h"
+#include "runtime/ring/PlanText.h"
+#include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/Command.h"
+
+#include <nlohmann/json.hpp>
+
+#include <iostream>
+
+namespace ringc::cli {
+
+namespace {
+
+struct PlanFlags {
+  AttentionFlags attention;
+  int64_t length = 4096;
+  std::optional<int> rank;
+  bool json = false;
+};
+
+int planCommand(const Session &, const PlanFlags &flags) {
+  checkMachine(flags.attention);
+  int world = flags.attention.ranks;
+  if (flags.rank && (*flags.rank < 0 || *flags.rank >= world))
+    throw InputError("rank", std::to_string(*flags.rank), "0 to " + std::to_string(world - 1));
+  (void)paddedLength(parseLayout(flags.attention.layout), world, flags.length);
+
+  InProcessRing ring(optionsOf(flags.attention), world, hostContext(1));
+  Tensor one(nullptr, DType::F32, {1, flags.length, 1, AttentionOptions().headDim});
+  nlohmann::ordered_json json;
+  for (Pass pass : allPasses) {
+    std::vector<Plan> plans = ring.plans(pass, {.q = one, .k = one, .v = one});
+    if (flags.rank)
+      plans = {plans[size_t(*flags.rank)]};
+    if (flags.json)
+      json[std::string(nameOf(pass))] = nlohmann::ordered_json::parse(planJson(plans));
+    else
+      std::cout << planTable(plans) << (pass == Pass::Forward ? "\n" : "");
+  }
+  if (flags.json)
+    std::cout << json.dump(2) << '\n';
+  return Ok;
+}
+
+} // namespace
+
+void addPlan(CLI::App &app, Session &session) {
+  auto flags = std::make_shared<PlanFlags>();
+  CLI::App *command =
+      addCommand(app, session, "plan",
+                 "Print who computes and sends what, hop by hop; bytes are those of one f32 head "
+                 "of 64 elements",
+                 flags, planCommand);
+  command->add_option("--ranks", flags->attention.ranks, "Ranks of the world")
+      ->type_name("N")
+      ->required();
+  command->add_option("--layout", flags->attention.layout, "contiguous, striped, striped:S, zigzag")
+      ->type_name("L")
+      ->required();
+  command->add_option("--ring-size", flags->attention.ringSize, "Ranks of one ring")
+      ->type_name("M");
+  command->add_flag("--causal", flags->attention.causal, "A query sees no later key");
+  command->add_option("--window", flags->attention.window, "i - L <= j <= i + R")->type_name("L,R");
+  command->add_option("--length", flags->length, "Of the unsharded sequence")->type_name("n");
+  command->add_option("--rank", flags->rank, "This rank alone")->type_name("R");
+  command->add_flag("--json", flags->json, "JSON instead of tables");
+}
+
+} // namespace ringc::cli

@@ -1,0 +1,169 @@
+#include "runtime/Error.h"
+#include "runtime/attention/InProcessRing.h"
+#include "runtime/files/TensorFile.h"
+#include "runtime/jit/HostCompiler.h"
+#include "runtime/ring/PlanText.h"
+#include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/Command.h"
+#include "tools/ringc/Progress.h"
+#include "tools/ringc/Table.h"
+
+#include <chrono>
+#include <numeric>
+
+namespace ringc::cli {
+
+namespace {
+
+struct RunFlags {
+  AttentionFlags attention;
+  std::string q, k, v, dout;
+  std::string out, lse, dq, dk, dv;
+};
+
+std::vector<std::string> targetsOf(const RunFlags &flags) {
+  std::vector<std::string> targets;
+  for (const std::string *target : {&flags.out, &flags.lse, &flags.dq, &flags.dk, &flags.dv})
+    if (!target->empty())
+      targets.push_back(*target);
+  return targets;
+}
+
+/// q, k, v and dout in one type.
+struct MainInputs {
+  HostTensor q, k, v, dout;
+  DType dtype = DType::F32;
+};
+
+MainInputs readMainInputs(const RunFlags &flags) {
+  MainInputs read{readTensor(flags.q), readTensor(flags.k), readTensor(flags.v)};
+  if (!flags.dout.empty())
+    read.dout = readTensor(flags.dout);
+  bool asked = !flags.attention.dtype.empty();
+  read.dtype = asked ? parseFloatType(flags.attention.dtype) : read.q.dtype();
+  auto unify = [&](const char *name, HostTensor &tensor) {
+    if (!isFloat(tensor.dtype()))
+      throw InputError(name, describe(tensor), "f32, f16 or bf16");
+    if (tensor.dtype() == read.dtype)
+      return;
+    if (!asked)
+      throw InputError(name, describe(tensor),
+                       std::string(nameOf(read.dtype)) + " as q, or a type asked for by --dtype");
+    HostTensor rounded(read.dtype, tensor.shape());
+    convert(tensor, rounded);
+    tensor = std::move(rounded);
+  };
+  unify("q", read.q);
+  unify("k", read.k);
+  unify("v", read.v);
+  if (!flags.dout.empty())
+    unify("dout", read.dout);
+  return read;
+}
+
+AttentionOptions optionsFor(const RunFlags &flags, const MainInputs &main) {
+  AttentionOptions options = optionsOf(flags.attention);
+  auto requireFour = [](const char *name, const Tensor &tensor) {
+    if (tensor.rank() != 4)
+      throw InputError(name, describe(tensor), "four axes: batch, sequence, heads, head dim");
+  };
+  requireFour("q", main.q);
+  requireFour("k", main.k);
+  requireFour("v", main.v);
+  options.dtype = main.dtype;
+  options.heads = main.q.dim(2);
+  options.kvHeads = main.k.dim(2);
+  options.headDim = main.q.dim(3);
+  options.valueHeadDim = main.v.dim(3);
+  auto requireSome = [](const char *name, const Tensor &tensor) {
+    if (tensor.dim(2) < 1 || tensor.dim(3) < 1)
+      throw InputError(name, describe(tensor), "one head or more, a head dim of 1 to 256");
+  };
+  requireSome("q", main.q);
+  requireSome("k", main.k);
+  requireSome("v", main.v);
+  return options;
+}
+
+std::string summary(const char *pass, const std::vector<ExecutionReport> &reports,
+                    std::chrono::steady_clock::duration took) {
+  int64_t sent = 0;
+  int hops = 0;
+  for (const ExecutionReport &report : reports) {
+    sent += report.sentBytes;
+    hops += report.computedSteps;
+  }
+  double ms = std::chrono::duration<double, std::milli>(took).count();
+  return std::string(pass) + ": " + number(ms, 4) + " ms, " + std::to_string(hops) +
+         " hops computed, " + std::to_string(sent) + " bytes sent";
+}
+
+int runCommand(const Session &session, const RunFlags &flags) {
+  checkMachine(flags.attention);
+  std::vector<std::string> targets = targetsOf(flags);
+  checkTargets(targets);
+  MainInputs main = readMainInputs(flags);
+  SideInputs side = readSideInputs(flags.attention);
+  AttentionInputs &inputs = side.inputs;
+  inputs.q = main.q;
+  inputs.k = main.k;
+  inputs.v = main.v;
+  if (flags.attention.prefix > 0 && !flags.attention.causal)
+    session.say("ringc: --prefix changes nothing without --causal");
+
+  AttentionContext context = hostContext(flags.attention.threads);
+  context.progress = std::make_shared<LaunchProgress>();
+  InProcessRing ring(optionsFor(flags, main), flags.attention.ranks, context);
+  ProgressBar bar(context.progress,
+                  session.quiet ? ProgressBar::Shown::Never : ProgressBar::Shown::Yes);
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start = Clock::now();
+  InProcessRing::Forward forward = ring.forward(inputs);
+  std::vector<std::string> talk = {summary("forward", ring.reports(), Clock::now() - start)};
+  std::vector<TensorOutput> outputs;
+  auto output = [&](const std::string &target, const Tensor &tensor) {
+    if (!target.empty())
+      outputs.push_back({target, tensor});
+  };
+  output(flags.out, forward.out);
+  output(flags.lse, forward.lse);
+  InProcessRing::Gradients gradients;
+  if (!flags.dout.empty()) {
+    start = Clock::now();
+    gradients = ring.backward(inputs, forward, main.dout);
+    talk.push_back(summary("backward", ring.reports(), Clock::now() - start));
+    output(flags.dq, gradients.dq);
+    output(flags.dk, gradients.dk);
+    output(flags.dv, gradients.dv);
+  }
+  writeTensors(outputs);
+  if (session.talk() == Talk::Verbose)
+    session.detail(planTable(ring.plans(Pass::Forward, inputs)));
+  for (const std::string &line : talk)
+    session.say(line);
+  return Ok;
+}
+
+} // namespace
+
+void addRun(CLI::App &app, Session &session) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App *command = addCommand(app, session, "run",
+                                 "Ring attention of tensors in .npy files or FILE.safetensors:NAME",
+                                 flags, runCommand);
+  auto file = [&](const char *name, std::string &into, const char *description) {
+    return command->add_option(name, into, description)->type_name("F");
+  };
+  file("--q", flags->q, "[b, n_q, h, d]")->required();
+  file("--k", flags->k, "[b, n_k, h_kv, d]")->required();
+  file("--v", flags->v, "[b, n_k, h_kv, d_v]")->required();
+  CLI::Option *dout = file("--dout", flags->dout, "[b, n_q, h, d_v]: computes gradients");
+  flags->attention.addTo(*command);
+  file("--out", flags->out, "Writes [b, n_q, h, d_v]");
+  file("--lse", flags->lse, "Writes f32 [b, h, n_q], natural logarithm");
+  file("--dq", flags->dq, "Writes the gradient of q")->needs(dout);
+  file("--dk", flags->dk, "Writes the gradient of k")->needs(dout);
+  file("--dv", flags->dv, "Writes the gradient of v")->needs(dout);
+}
+
+} // namespace ringc::cli

@@ -1,0 +1,67 @@
+#include "tools/ringc/Command.h"
+
+#include "runtime/Error.h"
+
+#include <exception>
+#include <iostream>
+#include <new>
+
+using namespace ringc;
+using namespace ringc::cli;
+
+void Session::say(const std::string &line) const {
+  if (!quiet)
+    std::cerr << line << '\n';
+}
+
+void Session::detail(const std::string &line) const {
+  if (verbose && !quiet)
+    std::cerr << line << '\n';
+}
+
+void cli::addCommon(CLI::App &app, Session &session) {
+  app.add_flag("-q,--quiet", session.quiet, "Say nothing on stderr but errors");
+  app.add_flag("-v,--verbose", session.verbose, "Say more on stderr");
+  app.set_version_flag("--version", "ringc " RINGC_VERSION);
+}
+
+static int run(int argc, char **argv) {
+  CLI::App app("A tile compiler and a ring: exact ring attention.", "ringc");
+  Session session;
+  addCommon(app, session);
+  app.require_subcommand(1);
+  addCompile(app, session);
+  addRun(app, session);
+  addVerify(app, session);
+  addPlan(app, session);
+  addBench(app, session);
+  addCache(app, session);
+  addInfo(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &error) {
+    return app.exit(error) == 0 ? Ok : Usage;
+  }
+  return session.action();
+}
+
+int main(int argc, char **argv) {
+  try {
+    int code = run(argc, argv);
+    std::cout.flush();
+    if (!std::cout) {
+      std::cerr << "ringc: stdout cannot be written\n";
+      return Wrong;
+    }
+    return code;
+  } catch (const InputError &error) {
+    std::cerr << "ringc: " << error.what() << '\n';
+    return Wrong;
+  } catch (const std::bad_alloc &) {
+    std::cerr << "ringc: out of memory\n";
+    return Wrong;
+  } catch (const std::exception &error) {
+    std::cerr << "ringc: internal error: " << error.what() << '\n';
+    return Internal;
+  }
+}
