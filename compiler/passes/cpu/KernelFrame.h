@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace ringc::cpu {
@@ -86,7 +87,7 @@ private:
   mlir::Value slots, p0, p1, kvHead, batch64, batchIndex, scratchPointer, programIndex;
   llvm::DenseMap<mlir::Value, View> views;
   llvm::DenseMap<mlir::Value, Positions> positionsOf;
-  llvm::DenseMap<mlir::Value, Carry> carries;
+  llvm::MapVector<mlir::Value, Carry> carries;
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;
   llvm::StringMap<mlir::Value> extents;
   mlir::Operation *carrySize = nullptr;

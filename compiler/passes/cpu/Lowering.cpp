@@ -133,9 +133,10 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         auto [tile, swapped] = throughTransposes(store.getTile());
         const Buffer *from = swapped ? findBuffer(store.getTile()) : findBuffer(tile);
         Value stored = swapped ? store.getTile() : tile;
-        emitStore(store, from && !from->format.paired
-                             ? *from
-                             : bufferIn(stored, plainFormat(stored), phase));
+        emitStore(store,
+                  from && !from->format.paired ? *from
+                                               : bufferIn(stored, plainFormat(stored), phase),
+                  phase);
       } else if (op->getNumRegions() || isa<tile::ResumeOp>(op)) {
         if (failed(lowerRegionOp(op, phase, schedule, owners, destinations)))
           return failure();
@@ -151,13 +152,14 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
     Value result = terminator->getOperand(static_cast<unsigned>(i));
     if (isSplat(result))
       continue;
-    Buffer from = bufferIn(result, to.format, schedule.phases());
+    // Not a phase later: the memory of other results would be free to take.
+    Buffer from = bufferIn(result, to.format, schedule.phases() - 1);
     if (from.offset == to.offset)
       continue;
     bool shared = llvm::any_of(destinations,
                                [&](const Buffer &other) { return other.offset == from.offset; });
     if (shared) {
-      Buffer copy = makeBuffer(result, to.format, schedule.phases(), ScratchAllocator::forever);
+      Buffer copy = makeBuffer(result, to.format, schedule.phases() - 1, ScratchAllocator::forever);
       copyBuffer(from, copy);
       from = copy;
     }

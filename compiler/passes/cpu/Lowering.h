@@ -59,11 +59,12 @@ private:
 
   // Windows.cpp: between views and buffers
   void emitLoad(tile::LoadOp load, const Buffer &target);
-  void emitStore(tile::StoreOp store, const Buffer &source);
+  void emitStore(tile::StoreOp store, const Buffer &source, int phase);
   struct Window {
     Value row, column;   ///< i64 offsets of the window
     Value rows;          ///< i64 extent of the view's first axis
-    Value columnsInside; ///< i64: columns of the tile inside the view; null where all are
+    Value columnsInside; ///< i64: where the view ends, at most tileColumns; null where all are in it
+    Value firstRow, firstColumn; ///< i64: what is before it lies before the view; null where 0
     int64_t tileRows, tileColumns;
     const KernelFrame::View *view;
   };
@@ -74,6 +75,12 @@ private:
   /// start of the program.
   Value &fillRow(tile::LoadOp load);
   mlir::LogicalResult makeFillRows();
+
+  // Transposes.cpp
+  void transpose(llvm::MutableArrayRef<Value> rows);
+  bool emitTransposedLoad(const Window &window, const Buffer &to,
+                          llvm::function_ref<Value(Value)> sourceRow);
+  Buffer rowMajor(const Buffer &from, int64_t rows, int64_t columns, int phase);
 
   // Products.cpp
   struct DotOperands {

@@ -17,6 +17,19 @@ static Type typeInMemory(Type element) {
   return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
 }
 
+/// False where an offset is known to be 0 or more.
+static bool mayBeNegative(Value offset) {
+  Operation *op = offset.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op))
+    return constant.value() < 0;
+  if (isa_and_nonnull<arith::AddIOp, arith::MulIOp>(op))
+    return llvm::any_of(op->getOperands(), mayBeNegative);
+  auto argument = dyn_cast<BlockArgument>(offset);
+  if (auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr)
+    return argument != loop.getInductionVar() || mayBeNegative(loop.getLowerBound());
+  return !isa_and_nonnull<tile::ProgramIdOp, tile::ExtentOp>(op);
+}
+
 Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,
                                     RankedTensorType tile) {
   Window window;
@@ -29,12 +42,21 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
     return number >= 0 ? frame.constant(number) : frame.extent(type.getExtentName(axis));
   };
   window.rows = extentOf(0);
+  auto firstOf = [&](Value offset, Value widened, int64_t size) -> Value {
+    if (!mayBeNegative(offset))
+      return {};
+    Value before = arith::SubIOp::create(builder, loc, frame.constant(0), widened);
+    before = arith::MaxSIOp::create(builder, loc, before, frame.constant(0));
+    return arith::MinSIOp::create(builder, loc, before, frame.constant(size));
+  };
+  window.firstRow = firstOf(offsets[0], window.row, window.tileRows);
   window.column = frame.constant(0);
   if (type.getRank() == 1)
     return window;
   auto start = scalars.lookup(offsets[1]).getDefiningOp<arith::ConstantOp>();
   bool atZero = start && cast<IntegerAttr>(start.getValue()).getInt() == 0;
   window.column = frame.widen(scalars.lookup(offsets[1]));
+  window.firstColumn = firstOf(offsets[1], window.column, window.tileColumns);
   if (!(atZero && type.getStaticExtent(1) >= window.tileColumns)) {
     Value left = arith::SubIOp::create(builder, loc, extentOf(1), window.column);
     left = arith::MaxSIOp::create(builder, loc, left, frame.constant(0));
@@ -106,7 +128,7 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   std::optional<Buffer> where;
   if (load.getWhere())
     where = *findBuffer(throughTransposes(load.getWhere()).first);
-  if (to.format.lane == 0 ? to.stride != to.lanes : false)
+  if ((to.format.lane == 0 || window.tileColumns == 1) && to.stride != to.lanes)
     fillBuffer(to, zero(to.element));
   if (to.format.paired && to.outer % 2)
     fillBuffer(to, zero(to.element));
@@ -114,7 +136,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   // The row of the view, or the row of fill values where it is outside or left out.
   auto sourceRow = [&](Value r) -> Value {
     Value row = frame.add(window.row, r);
-    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, row, window.rows);
+    // Unsigned: what lies before the view is far behind it.
+    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
     if (where) {
       Value kept =
           LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*where, r));
@@ -129,6 +152,10 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
       return LLVM::LoadOp::create(builder, loc, element, address, static_cast<unsigned>(bytes));
     Value inside =
         arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, c, window.columnsInside);
+    if (window.firstColumn)
+      inside = arith::AndIOp::create(
+          builder, loc, inside,
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, c, window.firstColumn));
     Value from = arith::SelectOp::create(builder, loc, inside, address, fill);
     return LLVM::LoadOp::create(builder, loc, element, from, static_cast<unsigned>(bytes));
   };
@@ -136,6 +163,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
     return to.element.isInteger(8) ? value : convert(value, to.element);
   };
 
+  if (to.format.lane == 0 && emitTransposedLoad(window, to, sourceRow))
+    return;
   if (to.format.lane == 0 ||
       window.tileColumns == 1) { // scattered: each row of the view becomes a column of the buffer
     loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value r, ValueRange) {
@@ -221,6 +250,10 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
     return emitRows(false);
   Value whole = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, window.columnsInside,
                                       frame.constant(window.tileColumns));
+  if (window.firstColumn)
+    whole = arith::AndIOp::create(builder, loc, whole,
+                                  arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                                        window.firstColumn, frame.constant(0)));
   auto branch = scf::IfOp::create(builder, loc, whole, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
@@ -229,11 +262,14 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   emitRows(true);
 }
 
-void Lowering::emitStore(tile::StoreOp store, const Buffer &source) {
+void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
   auto type = cast<RankedTensorType>(store.getTile().getType());
   Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
   Type element = typeInMemory(window.view->element);
   int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
+  Buffer source = given;
+  if (given.format.lane == 0 && window.tileColumns > 1)
+    source = rowMajor(given, window.tileRows, window.tileColumns, phase);
   Value left = arith::SubIOp::create(builder, loc, window.rows, window.row);
   Value rows = arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileRows));
   auto move = [&](Value rowAddress, Value r, Value c, int64_t count) {
@@ -253,19 +289,25 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &source) {
       value = arith::AddFOp::create(builder, loc, load(to, element), value);
     LLVM::StoreOp::create(builder, loc, value, to, alignment);
   };
-  loop(frame.constant(0), rows, 1, {}, [&](Value r, ValueRange) {
+  Value firstRow = window.firstRow ? window.firstRow : frame.constant(0);
+  loop(firstRow, rows, 1, {}, [&](Value r, ValueRange) {
     Value rowAddress = rowPointer(window, frame.add(window.row, r));
-    if (window.tileColumns == 1) {
+    if (window.tileColumns == 1 && !window.columnsInside) {
       move(rowAddress, r, frame.constant(0), 1);
       return SmallVector<Value>();
     }
     Value columns =
         window.columnsInside ? window.columnsInside : frame.constant(window.tileColumns);
-    Value done = frame.constant(0);
+    Value first = window.firstColumn ? window.firstColumn : frame.constant(0), done = first;
     if (source.format.lane == 1) {
-      Value tail = arith::RemUIOp::create(builder, loc, columns, frame.constant(width));
-      done = arith::SubIOp::create(builder, loc, columns, tail);
-      loop(frame.constant(0), done, width, {}, [&](Value c, ValueRange) {
+      Value count = columns;
+      if (window.firstColumn) {
+        count = arith::SubIOp::create(builder, loc, columns, first);
+        count = arith::MaxSIOp::create(builder, loc, count, frame.constant(0));
+      }
+      Value tail = arith::RemUIOp::create(builder, loc, count, frame.constant(width));
+      done = frame.add(first, arith::SubIOp::create(builder, loc, count, tail));
+      loop(first, done, width, {}, [&](Value c, ValueRange) {
         move(rowAddress, r, c, width);
         return SmallVector<Value>();
       });
