@@ -1,6 +1,6 @@
 #include "compiler/Compiler.h"
 
-#include "compiler/Stages.h"
+#include "compiler/passes/Stages.h"
 #include "compiler/codegen/HostCode.h"
 #include "compiler/frontend/Printer.h"
 #include "compiler/frontend/Program.h"

@@ -122,21 +122,23 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
   };
   Term packed = rowsOf(op.getQueryRow(), queriesAlongLanes),
        key = rowsOf(op.getKeyRow(), !queriesAlongLanes);
-  Term packedCount{frame.narrow(frame.extent(queries.extent))},
-      keyCount{frame.narrow(frame.extent(keys.extent))};
-  Term one{frame.constant32(1)};
+  auto fixed = [&](auto make) { return hoistable(false, make); };
+  Term packedCount = fixed([&] { return frame.narrow(frame.extent(queries.extent)); });
+  Term keyCount = fixed([&] { return frame.narrow(frame.extent(keys.extent)); });
+  Term one = fixed([&] { return frame.constant32(1); });
   Term inside = binary<arith::AndIOp>(compare(arith::CmpIPredicate::slt, packed, packedCount),
                                       compare(arith::CmpIPredicate::slt, key, keyCount));
   Term clampedPacked = binary<arith::MinSIOp>(packed, binary<arith::SubIOp>(packedCount, one));
   Term keyRow = binary<arith::MinSIOp>(key, binary<arith::SubIOp>(keyCount, one));
-  Term queryRow = clampedPacked, member{frame.constant32(0)};
+  Term queryRow = clampedPacked, member = fixed([&] { return frame.constant32(0); });
   if (int64_t group = frame.groupSize(); group != 1) {
-    Term size{frame.constant32(group)};
+    Term size = fixed([&] { return frame.constant32(group); });
     queryRow = binary<arith::DivUIOp>(clampedPacked, size);
     member = binary<arith::RemUIOp>(clampedPacked, size);
   }
-  Term head = binary<arith::AddIOp>(binary<arith::MulIOp>(member, Term{frame.headStep()}),
-                                    Term{frame.headBase()});
+  Term headStep = fixed([&] { return frame.headStep(); });
+  Term headBase = fixed([&] { return frame.headBase(); });
+  Term head = binary<arith::AddIOp>(binary<arith::MulIOp>(member, headStep), headBase);
 
   llvm::DenseMap<Value, Term> terms;
   SmallVector<Term> arguments;

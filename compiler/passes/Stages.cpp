@@ -1,4 +1,4 @@
-#include "compiler/Stages.h"
+#include "compiler/passes/Stages.h"
 
 #include "compiler/passes/Passes.h"
 #include "compiler/passes/Pipeline.h"
@@ -78,7 +78,7 @@ std::unique_ptr<mlir::MLIRContext> makeContext() {
 
 mlir::LogicalResult runStage(mlir::ModuleOp module, StageId id, const KernelRequest &request) {
   mlir::PassManager passes(module.getContext());
-  passes.enableVerifier(id <= StageId::Split);
+  passes.enableVerifier(id <= StageId::Vector);
   if (id == StageId::Vector) {
     LowerToVectorOptions options;
     options.vectorBytes = request.target.vectorBytes;
