@@ -263,17 +263,17 @@ NestEmitter::Term NestEmitter::compute(Value tile, int vector) {
 
 NestEmitter::Term NestEmitter::elementwise(Operation *op, ArrayRef<Term> terms) {
   bool changes = llvm::any_of(terms, [](const Term &term) { return term.perRow; });
-  bool vectors = llvm::any_of(terms, [](const Term &term) { return term.isVector(); });
+  bool inVectors = llvm::any_of(terms, [](const Term &term) { return term.isVector(); });
   // Own exp2 and the polynomials of MLIR's math library are for vectors.
-  vectors |= isa<math::MathDialect>(op->getDialect());
+  inVectors |= isa<math::MathDialect>(op->getDialect());
   SmallVector<Value> operands;
   for (const Term &term : terms)
-    operands.push_back(vectors ? asVector(term) : term.value);
+    operands.push_back(inVectors ? asVector(term) : term.value);
   return hoistable(changes, [&]() -> Value {
     if (Value special = emitSpecial(builder, loc, op, operands, lowering.target))
       return special;
     Type element = getElementTypeOrSelf(op->getResult(0).getType());
-    Type type = vectors ? Type(VectorType::get({width}, element)) : element;
+    Type type = inVectors ? Type(VectorType::get({width}, element)) : element;
     OperationState state(loc, op->getName(), operands, {type}, op->getAttrs());
     Operation *made = builder.create(state);
     if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))

@@ -276,11 +276,11 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
     Value at = source.format.lane == 0 ? elementOffset(source, c, r) : elementOffset(source, r, c);
     Value from = bufferPointer(source, at), to = frame.pointerAt(rowAddress, frame.mul(c, bytes));
     unsigned alignment = static_cast<unsigned>(bytes);
-    auto load = [&](Value pointer, Type type) -> Value {
-      return count == 1 ? LLVM::LoadOp::create(builder, loc, type, pointer,
-                                               type.getIntOrFloatBitWidth() / 8)
-                              .getResult()
-                        : loadVector(pointer, type, count, type.getIntOrFloatBitWidth() / 8);
+    auto load = [&](Value pointer, Type as) -> Value {
+      return count == 1
+                 ? LLVM::LoadOp::create(builder, loc, as, pointer, as.getIntOrFloatBitWidth() / 8)
+                       .getResult()
+                 : loadVector(pointer, as, count, as.getIntOrFloatBitWidth() / 8);
     };
     Value value = load(from, source.element);
     if (!source.element.isInteger(8))
