@@ -85,6 +85,10 @@ void validate(const AttentionOptions &options) {
   requireInteger("window right", options.window.right, -1, positionLimit);
   require(options.ringSize >= 0, "ring size", std::to_string(options.ringSize),
           "a divisor of the world, or 0 for all of it");
+  for (const auto &[dimension, size] : options.tile) {
+    require(dimension == "q" || dimension == "kv", "tile", dimension, "q, kv");
+    requireInteger("tile " + dimension, size, 1, 4096);
+  }
   for (const auto *functions : {&options.masks, &options.scores})
     for (const UserFunction &function : *functions)
       require(!function.file.empty() && !function.name.empty(), "mask or score",

@@ -84,7 +84,7 @@ NamedValues namedValues(std::span<const KernelArgument> arguments, const Attenti
   std::string all;
   std::vector<std::string_view> names;
   for (const KernelArgument *argument : open) {
-    names.push_back(argument->name);
+    names.insert(names.end(), {argument->name, parameterName(argument->name)});
     all += (all.empty() ? "" : ", ") + argument->name;
   }
   for (const auto &[name, value] : inputs.arguments) {
