@@ -1,6 +1,7 @@
 #include "compiler/frontend/Checker.h"
 
 #include <algorithm>
+#include <cassert>
 
 namespace ringc::frontend {
 
@@ -248,6 +249,7 @@ Type Checker::constructed(CallExpr &call, const std::vector<Type> &types) {
 /// A function anywhere, a mask or a score inside another: scalars by value, views by name. In a
 /// kernel a function of scalars works on f32 tiles too, element by element.
 Type Checker::functionCall(Expr &expr, CallExpr &call) {
+  assert(call.function && "constants are called in kernels, as masks and scores");
   const FunctionDecl &callee = *call.function;
   if (!checkCount(call, expr.location, callee.parameters.size()))
     return {};

@@ -96,6 +96,11 @@ ExprPtr ParserState::parseExpr() {
               ConditionalExpr{std::move(condition), std::move(whenTrue), std::move(whenFalse)});
 }
 
+bool ParserState::parseExprInto(ExprPtr &place) {
+  place = parseExpr();
+  return place != nullptr;
+}
+
 /// Operators stronger than `weakest`, which associate to the left; comparisons do not associate.
 ExprPtr ParserState::parseBinary(int weakest) {
   ExprPtr lhs;
@@ -267,7 +272,7 @@ ExprPtr ParserState::parseSubscript(std::string view, Location location) {
     if (!parseAxis(subscript.axes.emplace_back()))
       return nullptr;
   } while (accept(TokenKind::Comma));
-  if (acceptWord("else") && !(subscript.fill = parseExpr()))
+  if (acceptWord("else") && !parseExprInto(subscript.fill))
     return nullptr;
   if (!accept(TokenKind::RightBracket)) {
     fail("',' or ']'");
@@ -280,7 +285,7 @@ bool ParserState::parseAxis(AxisRange &axis) {
   axis.location = peek().location;
   if (accept(TokenKind::Colon))
     return true;
-  if (!(axis.offset = parseExpr()))
+  if (!parseExprInto(axis.offset))
     return false;
   axis.kind = AxisRange::Kind::Index;
   if (!accept(TokenKind::Colon))

@@ -61,6 +61,7 @@ private:
 
   // expressions
   ExprPtr parseExpr();
+  bool parseExprInto(ExprPtr &place);
   ExprPtr parseBinary(int weakest);
   ExprPtr parseUnary();
   ExprPtr parsePostfix();

@@ -72,7 +72,7 @@ bool ParserState::parseStatement(Block &block, const FunctionDecl *function) {
 bool ParserState::parseLet(Block &block) {
   LetStatement let;
   Location location;
-  if (!expectName(let.name, location) || !expect(TokenKind::Equal) || !(let.value = parseExpr()))
+  if (!expectName(let.name, location) || !expect(TokenKind::Equal) || !parseExprInto(let.value))
     return false;
   block.push_back({location, std::move(let)});
   return true;
@@ -81,7 +81,7 @@ bool ParserState::parseLet(Block &block) {
 bool ParserState::parseReturn(Block &block) {
   ReturnStatement result;
   Location location = peek().location;
-  if (!(result.value = parseExpr()))
+  if (!parseExprInto(result.value))
     return false;
   block.push_back({location, std::move(result)});
   return true;
@@ -92,7 +92,7 @@ bool ParserState::parseVar(Block &block) {
     return parseResume(block, peek().location);
   VarStatement var;
   Location location;
-  if (!expectName(var.name, location) || !expect(TokenKind::Equal) || !(var.value = parseExpr()))
+  if (!expectName(var.name, location) || !expect(TokenKind::Equal) || !parseExprInto(var.value))
     return false;
   block.push_back({location, std::move(var)});
   return true;
@@ -138,13 +138,13 @@ bool ParserState::parseFor(Block &block) {
 
 bool ParserState::parseForHeader(ForStatement &loop) {
   if (!expectName(loop.variable, loop.variableLocation) || !expectWord("in") ||
-      !(loop.lower = parseExpr()) || !expect(TokenKind::DotDot) || !(loop.upper = parseExpr()) ||
+      !parseExprInto(loop.lower) || !expect(TokenKind::DotDot) || !parseExprInto(loop.upper) ||
       !expectWord("step") || !parseExtent(loop.step, loop.stepLocation))
     return false;
   if (!acceptWord("if"))
     return true;
   return expectName(loop.seen, loop.seenLocation) && expect(TokenKind::Equal) &&
-         (loop.predicate = parseExpr());
+         parseExprInto(loop.predicate);
 }
 
 bool ParserState::parseFinish(Block &block) {
@@ -168,8 +168,11 @@ bool ParserState::parseAssignment(Block &block) {
   if (!expectName(name, location))
     return false;
   ExprPtr target;
-  if (at(TokenKind::LeftBracket) && !(target = parseSubscript(name, location)))
-    return false;
+  if (at(TokenKind::LeftBracket)) {
+    target = parseSubscript(name, location);
+    if (!target)
+      return false;
+  }
   std::optional<BinaryOp> op;
   if (accept(TokenKind::PlusEqual))
     op = BinaryOp::Add;
