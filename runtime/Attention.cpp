@@ -91,6 +91,13 @@ public:
     return report;
   }
 
+  void prepare(Pass pass, const AttentionInputs &inputs) {
+    if (pass == Pass::Forward)
+      (void)kernel("attention_forward", inputs);
+    else
+      (void)backwardCode(inputs);
+  }
+
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
     Call call(*this, shape, inputs);
     std::vector<KeyIndexed> gradients;
@@ -242,6 +249,8 @@ ExecutionReport Attention::backward(const AttentionShape &shape, const Attention
                                     const GradientResults &gradients) {
   return self->guarded([&] { return self->backward(shape, inputs, results, dout, gradients); });
 }
+
+void Attention::prepare(Pass pass, const AttentionInputs &inputs) { self->prepare(pass, inputs); }
 
 std::vector<Plan> Attention::plans(Pass pass, const AttentionShape &shape,
                                    const AttentionInputs &inputs) {

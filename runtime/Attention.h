@@ -120,8 +120,12 @@ public:
                            const ForwardResults &results, const Tensor &dout,
                            const GradientResults &gradients);
 
-  /// What a call of one pass does on every rank of this one's ring, by place: hops, messages, bytes.
-  /// Of q, k and v the shapes suffice.
+  /// Compiles what a pass needs, where it is not compiled yet, so that the first call does not. Of
+  /// the inputs it matters which are there.
+  void prepare(Pass pass, const AttentionInputs &inputs);
+
+  /// What a call of one pass does on every rank of this one's ring, by place: hops, messages,
+  /// bytes. Of q, k and v the shapes suffice.
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
 
 private:

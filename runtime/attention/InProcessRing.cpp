@@ -132,6 +132,8 @@ public:
     return made;
   }
 
+  void prepare(Pass pass, const AttentionInputs &inputs) { ranks[0].prepare(pass, inputs); }
+
   std::vector<Plan> plans(Pass pass, const AttentionInputs &inputs) {
     Problem problem(*this, inputs, "attention_forward");
     std::vector<Plan> made;
@@ -248,6 +250,9 @@ InProcessRing::Gradients InProcessRing::backward(const AttentionInputs &inputs,
 }
 std::vector<Plan> InProcessRing::plans(Pass pass, const AttentionInputs &inputs) {
   return self->plans(pass, inputs);
+}
+void InProcessRing::prepare(Pass pass, const AttentionInputs &inputs) {
+  self->prepare(pass, inputs);
 }
 const std::vector<ExecutionReport> &InProcessRing::reports() const { return self->reports; }
 

@@ -35,6 +35,9 @@ public:
   Forward forward(const AttentionInputs &inputs);
   Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout);
 
+  /// Compiles what a pass needs, where it is not compiled yet, so that the first call does not.
+  void prepare(Pass pass, const AttentionInputs &inputs);
+
   /// The plan of one pass, by rank.
   std::vector<Plan> plans(Pass pass, const AttentionInputs &inputs);
 

@@ -61,10 +61,10 @@ void requireOneKernel(const Spec &spec, const std::string &text,
 }
 
 Spec specOf(const CompileFlags &flags) {
-  std::string text = readText(flags.source);
   bool isTile = flags.source.ends_with(".tile");
   if (!isTile && !flags.source.ends_with(".json"))
     throw InputError("source", flags.source, "SPEC.json, FILE.tile");
+  std::string text = readText(flags.source);
   Spec spec = isTile ? specOfSource(flags.source, text) : parseSpec(text, flags.source);
   if (isTile)
     requireOneKernel(spec, text, flags.assignments);

@@ -9,7 +9,6 @@
 #include "tools/ringc/Table.h"
 
 #include <chrono>
-#include <numeric>
 
 namespace ringc::cli {
 
@@ -117,6 +116,9 @@ int runCommand(const Session &session, const RunFlags &flags) {
   ProgressBar bar(context.progress,
                   session.quiet ? ProgressBar::Shown::Never : ProgressBar::Shown::Yes);
   using Clock = std::chrono::steady_clock;
+  ring.prepare(Pass::Forward, inputs);
+  if (!flags.dout.empty())
+    ring.prepare(Pass::Backward, inputs);
   Clock::time_point start = Clock::now();
   InProcessRing::Forward forward = ring.forward(inputs);
   std::vector<std::string> talk = {summary("forward", ring.reports(), Clock::now() - start)};
