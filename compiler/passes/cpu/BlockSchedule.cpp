@@ -25,6 +25,13 @@ static ArrayRef<int64_t> shapeOf(Value tile) {
   return cast<RankedTensorType>(tile.getType()).getShape();
 }
 
+/// Somebody but a product reads this transpose.
+static bool isCopied(Operation *transpose) {
+  return llvm::any_of(transpose->getUsers(), [](Operation *user) {
+    return !isa<tile::DotOp, tile::TransposeOp, tile::LoadOp>(user);
+  });
+}
+
 BlockSchedule::BlockSchedule(Lowering &l, Block &b, ArrayRef<Value> o, ArrayRef<Buffer> d)
     : lowering(l), block(b), owners(o), destinations(d) {
   for (Operation &op : block.without_terminator())
@@ -51,8 +58,10 @@ void BlockSchedule::assignPhases() {
       if (!maker || found == phase.end())
         continue;
       bool together = nest && isElementwise(maker) && shapeOf(operand) == shape;
-      // A transpose is a way of reading: it takes no time of its own.
-      together |= isa<tile::TransposeOp>(op);
+      // For a product a transpose is a way of reading: it takes no time of its own. For others it
+      // is a copy of what a nest has made.
+      bool isMadeByNest = isElementwise(maker) || isa<tile::ReduceOp>(maker);
+      together |= isa<tile::TransposeOp>(op) && !(isMadeByNest && isCopied(op));
       at = std::max(at, found->second + (together ? 0 : 1));
     }
     if (isRegionOp(op) || isa<tile::StoreOp>(op))

@@ -82,7 +82,9 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
                                        "element; products alone take such a transpose");
         Buffer to = makeBuffer(transpose.getResult(), plainFormat(transpose.getResult()), phase,
                                ScratchAllocator::forever);
-        copyBuffer(bufferIn(from, plainFormat(from), phase), to);
+        Buffer source = bufferIn(from, plainFormat(from), phase);
+        source.format.lane = 1 - source.format.lane; // the same memory, as the transpose names axes
+        copyBuffer(source, to);
         buffers[transpose.getResult()].push_back(to);
       }
 
