@@ -121,9 +121,12 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
       Value rounded = add(extents.lookup(grid.extent), constant(grid.step - 1));
       return arith::DivSIOp::create(b, loc, rounded, constant(grid.step)).getResult();
     };
-    programIndex = p0;
+    Value outer;
     if (interface.perHead)
-      programIndex = add(p0, mul(programs(0), add(kvHead, mul(batch64, extents.lookup("Hkv")))));
+      outer = add(kvHead, mul(batch64, extents.lookup("Hkv")));
+    if (interface.grid.size() > 1)
+      outer = outer ? add(p1, mul(programs(1), outer)) : p1;
+    programIndex = outer ? add(p0, mul(programs(0), outer)) : p0;
     carrySize = constant(0).getDefiningOp();
     for (auto &[argument, carry] : carries)
       carry.pointer = pointerAt(carry.pointer, mul(programIndex, carrySize->getResult(0)));
