@@ -38,7 +38,7 @@ struct RegisterBlock {
     while (vectorsOfRow % vectors)
       --vectors;
     // One register for each vector of the lane operand and one for the broadcast scalar.
-    rows = std::min<int64_t>(12, (target.registers - vectors - 1) / vectors);
+    rows = std::clamp<int64_t>((target.registers - vectors - 1) / vectors, 1, 12);
     if (target.microRows)
       rows = std::min(rows, target.microRows);
   }
