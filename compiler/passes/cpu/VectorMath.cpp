@@ -21,7 +21,7 @@ Value ringc::cpu::exp2(OpBuilder &b, Location loc, Value x, const CpuTarget &tar
   };
   bool scalef = target.hasAvx512 && type.getNumElements() == 16;
   // The comparison keeps a NaN of x.
-  float least = scalef ? -200.0f : -127.0f;
+  float least = scalef ? -200.0f : -126.0f;
   Value clamped = greaterOf(b, loc, splat(least), x);
   if (!scalef) {
     Value most = splat(128.0f);
@@ -33,9 +33,11 @@ Value ringc::cpu::exp2(OpBuilder &b, Location loc, Value x, const CpuTarget &tar
   // Minimax polynomial of 2^f on [-1/2, 1/2] with 2^0 exact; relative error 1.6e-7.
   constexpr float coefficients[] = {1.32764725e-3f, 9.67554096e-3f, 5.55071309e-2f,
                                     2.40221202e-1f, 6.93146944e-1f, 1.0f};
-  Value p = splat(coefficients[0]);
+  // Without scalef twice 2^f, and 2^(n-1) below: results from 2^127.5 to 2^128 are finite.
+  float factor = scalef ? 1.0f : 2.0f;
+  Value p = splat(factor * coefficients[0]);
   for (int i = 1; i < 6; ++i)
-    p = LLVM::FMAOp::create(b, loc, type, ValueRange{p, f, splat(coefficients[i])});
+    p = LLVM::FMAOp::create(b, loc, type, ValueRange{p, f, splat(factor * coefficients[i])});
   if (scalef) {
     Value all = arith::ConstantIntOp::create(b, loc, -1, 16);
     Value nearest = arith::ConstantIntOp::create(b, loc, 4, 32);
@@ -44,13 +46,12 @@ Value ringc::cpu::exp2(OpBuilder &b, Location loc, Value x, const CpuTarget &tar
                                          ValueRange{p, whole, p, all, nearest})
         .getResult(0);
   }
-  // Two exponents are added, so that 2^128 is reached by way of inf and 2^-127 by way of zero.
   auto integers = type.clone(b.getI32Type());
   Value n = arith::FPToSIOp::create(b, loc, integers, whole);
   Value shift = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(integers, 23));
-  Value bias = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(integers, 127));
+  Value bias = arith::ConstantOp::create(b, loc, DenseElementsAttr::get(integers, 126));
   Value exponent = arith::ShLIOp::create(b, loc, arith::AddIOp::create(b, loc, n, bias), shift);
-  Value power = arith::BitcastOp::create(b, loc, type, exponent); // 0 for n = -127, inf for n = 128
+  Value power = arith::BitcastOp::create(b, loc, type, exponent); // 0 for n = -126
   return arith::MulFOp::create(b, loc, p, power);
 }
 
@@ -58,17 +59,33 @@ Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRa
                               const CpuTarget &target) {
   if (isa<math::Exp2Op>(op))
     return exp2(b, loc, operands[0], target);
-  // A NaN on either side shows, as the language promises for what is visible.
-  auto select = [&](arith::CmpFPredicate predicate) -> Value {
-    Value chosen = arith::SelectOp::create(
-        b, loc, arith::CmpFOp::create(b, loc, predicate, operands[0], operands[1]), operands[0],
-        operands[1]);
-    return chosen;
+  if (isa<math::Log2Op>(op)) {
+    // The polynomial takes numbers below 2^-126 for 2^-126.
+    Value x = operands[0];
+    auto splat = [&](float value) -> Value {
+      return arith::ConstantOp::create(
+          b, loc, DenseElementsAttr::get(cast<VectorType>(x.getType()), value));
+    };
+    Value small = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OLT, x, splat(0x1p-126f));
+    Value larger = arith::MulFOp::create(b, loc, x, splat(0x1p24f));
+    Value log = math::Log2Op::create(b, loc, arith::SelectOp::create(b, loc, small, larger, x));
+    Value less = arith::SelectOp::create(b, loc, small, splat(24), splat(0));
+    return arith::SubFOp::create(b, loc, log, less);
+  }
+  // The comparison, one instruction, gives the second where one is NaN.
+  auto numberOf = [&](arith::CmpFPredicate predicate) -> Value {
+    auto compare = [&](arith::CmpFPredicate how, Value x, Value y) -> Value {
+      return arith::CmpFOp::create(b, loc, how, x, y);
+    };
+    Value chosen = arith::SelectOp::create(b, loc, compare(predicate, operands[0], operands[1]),
+                                           operands[0], operands[1]);
+    Value isNone = compare(arith::CmpFPredicate::UNO, operands[1], operands[1]);
+    return arith::SelectOp::create(b, loc, isNone, operands[0], chosen);
   };
   if (isa<arith::MaxNumFOp>(op))
-    return select(arith::CmpFPredicate::UGT);
+    return numberOf(arith::CmpFPredicate::OGT);
   if (isa<arith::MinNumFOp>(op))
-    return select(arith::CmpFPredicate::ULT);
+    return numberOf(arith::CmpFPredicate::OLT);
   if (isa<math::AbsIOp>(op)) {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(operands[0].getType()));
     return arith::MaxSIOp::create(b, loc, operands[0],
