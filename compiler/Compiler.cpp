@@ -1,10 +1,10 @@
 #include "compiler/Compiler.h"
 
-#include "compiler/passes/Stages.h"
 #include "compiler/codegen/HostCode.h"
 #include "compiler/frontend/Printer.h"
 #include "compiler/frontend/Program.h"
 #include "compiler/irgen/Generate.h"
+#include "compiler/passes/Stages.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/SpecJson.h"
 #include "kernels.tiles/Library.h"
@@ -171,7 +171,14 @@ private:
       if (finished)
         return true;
     }
-    CompiledKernel kernel = compiledKernelFromJson(nlohmann::json::parse(interface));
+    CompiledKernel kernel;
+    try {
+      kernel = compiledKernelFromJson(nlohmann::json::parse(interface));
+    } catch (const nlohmann::json::exception &problem) {
+      output.diagnostics =
+          "error: the interface is not as --dump writes it: " + std::string(problem.what()) + "\n";
+      return false;
+    }
     kernel.code = emitHostObject(*code, request.target);
     kernel.provenance = nlohmann::json{{"spec", toJson(request.spec)},
                                        {"tile", toJson(request.config)},
@@ -257,6 +264,7 @@ private:
 } // namespace
 
 CompileOutput compile(const KernelRequest &request, const CompileOptions &options) {
+  requireTarget(request.spec.target);
   return Compilation(request, options).run();
 }
 
