@@ -33,8 +33,10 @@ public:
   /// The rank's part of a tensor with these axes: a view where there is one, else a copy.
   Tensor take(const Tensor &whole, std::optional<int> batchAxis, std::optional<int> rowAxis) {
     Tensor part = entries(whole, batchAxis);
-    if (!rowAxis || problem.rings.ringSize == 1)
+    if (!rowAxis)
       return part;
+    if (auto view = rowsOf(part, *rowAxis))
+      return *view;
     return copies
         .emplace_back(
             shard(part, *rowAxis, problem.layout, problem.place(), problem.rings.ringSize))
@@ -44,8 +46,8 @@ public:
   /// Where the rank writes its part of a result; `give` brings it home.
   Tensor place(const Tensor &whole, int rowAxis) {
     Tensor home = entries(whole, 0);
-    if (problem.rings.ringSize == 1)
-      return home;
+    if (auto view = rowsOf(home, rowAxis))
+      return *view;
     std::vector<int64_t> shape(home.shape().begin(), home.shape().end());
     shape[size_t(rowAxis)] =
         localLength(problem.layout, problem.place(), problem.rings.ringSize, home.dim(rowAxis));
@@ -63,6 +65,26 @@ private:
   Tensor entries(const Tensor &whole, std::optional<int> batchAxis) const {
     BatchRange batch = problem.batch();
     return batchAxis ? whole.slice(*batchAxis, batch.begin, batch.count) : whole;
+  }
+
+  /// The rank's rows where they lie: consecutive ones and stripes of one row are views.
+  std::optional<Tensor> rowsOf(const Tensor &part, int axis) const {
+    int64_t length = part.dim(axis);
+    int size = problem.rings.ringSize;
+    int64_t rows = localLength(problem.layout, problem.place(), size, length);
+    if (rows == 0)
+      return part.slice(axis, 0, 0);
+    Positions at = positions(problem.layout, problem.place(), size, length);
+    if (rows == 1 || at.jump == at.block)
+      return part.slice(axis, at.first, rows);
+    if (at.block != 1)
+      return std::nullopt;
+    Tensor from = part.slice(axis, at.first, length - at.first);
+    std::vector<int64_t> shape(part.shape().begin(), part.shape().end()),
+        strides(part.strides().begin(), part.strides().end());
+    shape[size_t(axis)] = rows;
+    strides[size_t(axis)] *= at.jump;
+    return Tensor(from.data(), part.dtype(), shape, strides);
   }
 
   struct Result {
