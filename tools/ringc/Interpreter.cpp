@@ -59,7 +59,7 @@ Value binaryIntegers(BinaryOp op, int64_t a, int64_t b) {
   case BinaryOp::Divide:
     return wrapped(floorDivide(a, b));
   case BinaryOp::Remainder:
-    return wrapped(a - floorDivide(a, b) * b);
+    return b == 0 ? wrapped(0) : wrapped(a - floorDivide(a, b) * b);
   case BinaryOp::Or:
   case BinaryOp::And:
     break;
