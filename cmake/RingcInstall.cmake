@@ -1,5 +1,5 @@
-# What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `devel`: the
-# libraries as ringc::<name>, their public headers, and what find_package(ringc) reads.
+# What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `devel`:
+# ringc::runtime and ringc::compiler, their public headers, and what find_package(ringc) reads.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -41,23 +41,43 @@ endforeach()
 list(REMOVE_DUPLICATES ringc_libraries)
 
 foreach(library IN LISTS ringc_libraries)
-  string(REGEX REPLACE "^ringc_" "" name ${library})
+  string(REGEX REPLACE "^ringc_" "internal_" name ${library})
   set_target_properties(${library} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(${library} INTERFACE
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ringc>)
-  if(NOT TARGET ringc::${name})
-    add_library(ringc::${name} ALIAS ${library})
-  endif()
 endforeach()
+
+# ringc::runtime runs kernels that were compiled ahead, and needs no LLVM. ringc::compiler is the compiler
+# and the bridge by which the runtime calls it.
+function(ringc_package name)
+  set(parts)
+  foreach(part IN LISTS ARGN)
+    if(TARGET ${part})
+      list(APPEND parts ${part})
+    endif()
+  endforeach()
+  if(NOT parts)
+    return()
+  endif()
+  add_library(ringc_package_${name} INTERFACE)
+  target_link_libraries(ringc_package_${name} INTERFACE ${parts})
+  set_target_properties(ringc_package_${name} PROPERTIES EXPORT_NAME ${name})
+  add_library(ringc::${name} ALIAS ringc_package_${name})
+  install(TARGETS ringc_package_${name} EXPORT ringcTargets)
+endfunction()
+ringc_package(runtime ringc_attention ringc_jit ringc_files ringc_runtime)
+ringc_package(compiler ringc_host_compiler ringc_compiler)
 
 install(TARGETS ${ringc_libraries} EXPORT ringcTargets ARCHIVE COMPONENT devel)
 install(EXPORT ringcTargets NAMESPACE ringc:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc
         COMPONENT devel)
-install(DIRECTORY runtime compiler/spec compiler/predicate
-        DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringc COMPONENT devel FILES_MATCHING PATTERN "*.h")
+set(ringc_headers ${CMAKE_INSTALL_INCLUDEDIR}/ringc)
+install(DIRECTORY runtime DESTINATION ${ringc_headers}
+        COMPONENT devel FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY compiler/spec compiler/predicate DESTINATION ${ringc_headers}/compiler
+        COMPONENT devel FILES_MATCHING PATTERN "*.h")
 if(EXISTS ${PROJECT_SOURCE_DIR}/compiler/Compiler.h)
-  install(FILES compiler/Compiler.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringc/compiler
-          COMPONENT devel)
+  install(FILES compiler/Compiler.h DESTINATION ${ringc_headers}/compiler COMPONENT devel)
 endif()
 
 configure_package_config_file(cmake/ringcConfig.cmake.in ${PROJECT_BINARY_DIR}/ringcConfig.cmake

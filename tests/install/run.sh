@@ -3,6 +3,7 @@
 set -euo pipefail
 cmake=$1 build=$2 consumer=$3 compiler=$4
 work=$(mktemp -d)
+export RINGC_CACHE_DIR=$work/cache
 trap 'rm -rf "$work"' EXIT
 
 "$cmake" --install "$build" --prefix "$work/prefix" >"$work/install.log" || { cat "$work/install.log"; exit 1; }
