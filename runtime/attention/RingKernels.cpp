@@ -39,13 +39,15 @@ void *stateFor(const Launch &launch, const Plan &plan, CarryMemory &memory) {
                                                      : memory.reserve(launch.carryBytes());
 }
 
-/// Of one launch for each computed step.
-void announce(const RingKernelSetup &setup, const Launch &launch) {
+/// The programs of one launch for each computed step.
+void announce(const RingKernelSetup &setup, Launch &launch) {
   if (!setup.context.progress)
     return;
   for (const Step &step : setup.plan.steps)
-    if (step.computes())
+    if (step.computes()) {
+      launch.setExtent("Nk", step.rows);
       setup.context.progress->planned += launch.programs();
+    }
 }
 
 } // namespace
@@ -109,6 +111,9 @@ BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCo
   queries.set("dq", ProgramTensor::rows(gradient));
   state = stateFor(queries, setup.plan, memory);
   announce(setup, queries);
+  announce(setup, keys);
+  if (setup.context.progress && setup.plan.firstComputed())
+    setup.context.progress->planned += delta.programs();
 }
 
 void BackwardKernels::run(const HopBlock &block) {
