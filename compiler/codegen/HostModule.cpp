@@ -1,8 +1,8 @@
 #include "compiler/Compiler.h"
+#include "compiler/codegen/HostBackend.h"
 
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/TargetSelect.h"
 
 #include <stdexcept>
 
@@ -21,14 +21,7 @@ template <typename T> static T valueOr(llvm::Expected<T> value, const std::strin
 }
 
 HostModule::HostModule(const CompiledKernel &kernel) : linked(std::make_unique<Linked>()) {
-  static const bool initialised = [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    return true;
-  }();
-  (void)initialised;
+  initialiseHostBackend();
   linked->jit = valueOr(llvm::orc::LLJITBuilder().create(), kernel.name);
   llvm::orc::LLJIT &jit = *linked->jit;
   // Mathematics that has no vector form here is the C library's.

@@ -1,6 +1,8 @@
 #include "compiler/Compiler.h"
+#include "compiler/codegen/HostBackend.h"
 
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/TargetSelect.h"
 #include "llvm/TargetParser/Host.h"
 
 #include <algorithm>
@@ -12,6 +14,17 @@ using namespace ringc;
 static int64_t cacheBytes(int name, int64_t otherwise) {
   long bytes = sysconf(name);
   return bytes > 0 ? bytes : otherwise;
+}
+
+void ringc::initialiseHostBackend() {
+  static const bool initialised = [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    return true;
+  }();
+  (void)initialised;
 }
 
 Target ringc::hostTarget() {

@@ -325,11 +325,8 @@ Interpreter::Value Interpreter::element(Frame &frame, const SubscriptExpr &subsc
     int64_t at = integer(evaluate(frame, *subscript.axes[axis].offset));
     if (parameter.type.shape[axis].name == "Nq")
       at -= shift;
-    if (tensor.dim(int(axis)) == 1)
-      at = 0;
-    if (at < 0 || at >= tensor.dim(int(axis)))
-      throw std::logic_error("index outside of " + subscript.view);
-    index.push_back(at);
+    // An extent of 1 broadcasts; what lies outside reads the nearest element.
+    index.push_back(std::max<int64_t>(0, std::min(at, tensor.dim(int(axis)) - 1)));
   }
   return load(tensor, index);
 }

@@ -160,8 +160,16 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
   for (Operation &inner : function.front().without_terminator()) {
     if (auto access = dyn_cast<tile::ElementOp>(inner)) {
       SmallVector<Term> indices;
-      for (Value index : access.getIndices())
-        indices.push_back(terms.lookup(index));
+      for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
+        Term at = terms.lookup(index);
+        // b, h, j and the rows are inside by construction; what the user computes is held inside.
+        if (!isa<BlockArgument>(index)) {
+          Term end = fixed([&] { return lowering.lastIndex(access.getView().getType(), axis); });
+          Term zero = fixed([&] { return frame.constant32(0); });
+          at = binary<arith::MaxSIOp>(binary<arith::MinSIOp>(at, end), zero);
+        }
+        indices.push_back(at);
+      }
       terms[access.getResult()] = element(*views.lookup(access.getView()), indices);
       continue;
     }
@@ -255,12 +263,28 @@ void Lowering::expandScalar(Operation *made, IRMapping *mapping, Operation *orig
   }
 }
 
+/// The last index of an axis of a view, i32.
+Value Lowering::lastIndex(tile::ViewType type, size_t axis) {
+  int64_t number = type.getStaticExtent(static_cast<int64_t>(axis));
+  if (number >= 0)
+    return frame.constant32(number - 1);
+  Value extent = frame.narrow(frame.extent(type.getExtentName(static_cast<int64_t>(axis))));
+  return arith::SubIOp::create(builder, loc, extent, frame.constant32(1));
+}
+
 Value Lowering::loadElement(tile::ElementOp access) {
   const KernelFrame::View &view = frame.view(access.getView());
   Value offset = frame.constant(0);
-  for (auto [index, stride] : llvm::zip(access.getIndices(), view.strides)) {
-    Value known = scalars.lookup(index);
-    offset = frame.add(offset, frame.mul(frame.widen(known ? known : index), stride));
+  for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
+    // In a visibility function the indices are ranges of the window; a kernel's own are held inside
+    // the view.
+    Value at = index;
+    if (Value computed = scalars.lookup(index)) {
+      at = arith::MinSIOp::create(builder, loc, computed,
+                                  lastIndex(access.getView().getType(), axis));
+      at = arith::MaxSIOp::create(builder, loc, at, frame.constant32(0));
+    }
+    offset = frame.add(offset, frame.mul(frame.widen(at), view.strides[axis]));
   }
   Type element = view.element.isInteger(1) ? builder.getI8Type() : view.element;
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;

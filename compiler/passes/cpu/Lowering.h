@@ -56,14 +56,16 @@ private:
   Value inlineScalar(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments);
   void expandScalar(mlir::Operation *made, mlir::IRMapping *mapping, mlir::Operation *original);
   Value loadElement(tile::ElementOp access);
+  Value lastIndex(tile::ViewType type, size_t axis);
 
   // Windows.cpp: between views and buffers
   void emitLoad(tile::LoadOp load, const Buffer &target);
   void emitStore(tile::StoreOp store, const Buffer &source, int phase);
   struct Window {
-    Value row, column;   ///< i64 offsets of the window
-    Value rows;          ///< i64 extent of the view's first axis
-    Value columnsInside; ///< i64: where the view ends, at most tileColumns; null where all are in it
+    Value row, column; ///< i64 offsets of the window
+    Value rows;        ///< i64 extent of the view's first axis
+    Value
+        columnsInside; ///< i64: where the view ends, at most tileColumns; null where all are in it
     Value firstRow, firstColumn; ///< i64: what is before it lies before the view; null where 0
     int64_t tileRows, tileColumns;
     const KernelFrame::View *view;
