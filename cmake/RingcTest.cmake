@@ -17,7 +17,7 @@ function(ringc_add_unit_test name)
   add_executable(test-${name} ${arg_SOURCES})
   target_link_libraries(test-${name} PRIVATE ringc_test_main doctest::doctest ${arg_LIBS})
   add_test(NAME ${arg_LABEL}.${name} COMMAND test-${name})
-  set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 300)
+  set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
 endfunction()
 
 add_custom_target(fuzz COMMENT "Every fuzz target")
@@ -38,5 +38,5 @@ function(ringc_add_fuzz_target name)
   add_test(NAME fuzz.${name}
            COMMAND ${PROJECT_SOURCE_DIR}/cmake/run-fuzz.sh ${program}
                    ${PROJECT_BINARY_DIR}/fuzz/${name} ${arg_CORPUS})
-  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 300)
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 900)
 endfunction()
