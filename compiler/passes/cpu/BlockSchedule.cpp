@@ -86,6 +86,9 @@ void BlockSchedule::addUse(Value tile, int at) {
 }
 
 void BlockSchedule::require(Value tile, Format format) {
+  // A nest stores along its lanes; who reads along the other axis takes a copy.
+  if (isElementwise(tile.getDefiningOp()) && format.lane != lowering.lanes.laneAxis(tile))
+    format = lowering.plainFormat(tile);
   auto &wanted = formats[tile];
   if (!llvm::is_contained(wanted, format))
     wanted.push_back(format);

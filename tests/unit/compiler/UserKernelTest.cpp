@@ -338,3 +338,62 @@ kernel running<BM = 8, BN = 8>(x: view<f32>[M, N], state: carry, y: view<f32>[M,
           }) == 0);
   });
 }
+
+TEST_CASE(
+    "the kernel of LANGUAGE.md: what each key receives from the queries of a group, causally") {
+  constexpr const char *text = R"(
+// Attention weights summed over the queries: what each key receives, under any mask.
+kernel received<D, T: type, BQ = 64, BKV = 64, mask: predicate = all>(
+    q: view<T>[Nq, D], k: view<T>[Nk, D], lse: view<f32>[Nq], qpos: positions[Nq], kpos: positions[Nk],
+    scale: f32, weight: view<f32>[Nk])
+  over keys in Nk step BKV
+{
+  let kt = k[keys : BKV, :]
+  var sum = zeros<f32>[1, BKV]
+  for rows in 0 .. Nq step BQ if seen = mask(qpos[rows : BQ], kpos[keys : BKV]) {
+    let s = dot(q[rows : BQ, :], kt^T) * scale
+    sum += colsum(where(seen, exp2((s - lse[rows : BQ]) * LOG2E), 0.0))
+  }
+  weight[keys : BKV] += sum^T
+}
+)";
+  constexpr int64_t nq = 50, nk = 70, d = 24, group = 2;
+  constexpr float scale = 0.25f;
+  for (const Target &target : hostVariants())
+    for (ElementType type : {ElementType::F32, ElementType::BF16}) {
+      CAPTURE(describe(target));
+      CAPTURE(enumName(type));
+      Matrix q = Matrix::random(type, nq, d * group, 1), k = Matrix::random(type, nk, d, 2);
+      auto score = [&](int64_t i, int64_t h, int64_t j) {
+        double s = 0;
+        for (int64_t c = 0; c < d; ++c)
+          s += q.at(i, h * d + c) * k.at(j, c);
+        return s * scale;
+      };
+      auto sees = [&](int64_t i, int64_t j) { return j <= i + nk - nq; };
+      Matrix lse = Matrix::from(ElementType::F32, nq, group, [&](int64_t i, int64_t h) {
+        double sum = 0;
+        for (int64_t j = 0; j < nk && sees(i, j); ++j)
+          sum += std::exp(score(i, h, j));
+        return std::log(sum);
+      });
+      Matrix weight = Matrix::from(ElementType::F32, nk, 1, [](int64_t, int64_t) { return 1; });
+      KernelRun run({.kernel = "received",
+                     .headDim = d,
+                     .groupSize = group,
+                     .dtype = type,
+                     .mask = {"causal"},
+                     .tile = {{"q", 33}, {"kv", 40}}},
+                    text, target);
+      run.bind("q", q).bind("k", k).bind("lse", lse).bind("weight", weight).bind("scale", scale);
+      run.bind("qpos", Positions{.first = nk - nq, .block = nq, .jump = 0});
+      run.bind("kpos", Positions{.first = 0, .block = nk, .jump = 0}).run();
+      CHECK(largestError(weight, [&](int64_t j, int64_t) {
+              double sum = 1;
+              for (int64_t i = 0; i < nq; ++i)
+                for (int64_t h = 0; h < group; ++h)
+                  sum += sees(i, j) ? std::exp(score(i, h, j) - lse.at(i, h)) : 0;
+              return sum;
+            }) < 1e-5);
+    }
+}
