@@ -10,13 +10,30 @@
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Transforms/Passes.h"
 
+#include <vector>
+
+/// Those of the tile language and, with the passes' default options, those of the host.
+static llvm::ArrayRef<ringc::Stage> allStages() {
+  static const std::vector<ringc::Stage> stages = [] {
+    std::vector<ringc::Stage> all(ringc::tileStages().begin(), ringc::tileStages().end());
+    all.push_back({"vector", [](mlir::OpPassManager &passes) {
+                     passes.addPass(ringc::createLowerToVector());
+                     passes.addPass(mlir::createCSEPass());
+                   }});
+    all.push_back(
+        {"llvm", [](mlir::OpPassManager &passes) { passes.addPass(ringc::createLowerToLlvm()); }});
+    return all;
+  }();
+  return stages;
+}
+
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<ringc::tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
                   mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
                   mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   ringc::registerRingcPasses();
-  ringc::registerStages(ringc::tileStages());
+  ringc::registerStages(allStages());
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();
   mlir::registerSymbolDCEPass();
