@@ -1,0 +1,26 @@
+#pragma once
+
+#include "runtime/comm/InProcess.h"
+#include "runtime/ring/Executor.h"
+#include "tests/ring/semantics/Case.h"
+
+#include <vector>
+
+namespace ringc::test {
+
+/// What happened on one rank.
+struct RankReport {
+  Plan forwardPlan, backwardPlan;
+  ExecutionReport forward, backward;
+  int64_t programs = 0; ///< of its kernels, that ran
+  int64_t outside = 0;  ///< views given to them that lie neither in its shard nor in a hop buffer
+};
+
+/// As `compute`, with ranks that have nothing in common: each rank's rows lie between unmapped
+/// pages, the whole sequence is gone before the first hop, what a hop buffer held is gone (NaN)
+/// before something comes into it, and every view that a kernel is given is looked at. Needs one
+/// ring and no more than 8 ranks.
+reference::Result computeFenced(const Case &given, Data data, std::vector<RankReport> &reports,
+                                InProcessOptions transport = {});
+
+} // namespace ringc::test

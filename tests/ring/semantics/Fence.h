@@ -1,0 +1,48 @@
+#pragma once
+
+#include "runtime/attention/KernelSource.h"
+#include "runtime/comm/Transport.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace ringc::test {
+
+/// Kernels of one rank that note where each of their views begins: `outside` says how many begin in
+/// memory that was not opened. delta is the runtime's own, between two kernels. Up to 8 fences at a
+/// time.
+class Fence final : public KernelSource {
+public:
+  explicit Fence(std::shared_ptr<KernelSource> behind);
+  ~Fence() override;
+
+  void open(const void *data, size_t bytes);
+  /// From where and to where an exchange moves.
+  void open(const Exchange &exchange);
+
+  SourceSet sources(std::vector<SourceText> user) override;
+  HostCode get(const Spec &spec, const SourceSet &sources) override;
+
+  int64_t outside() const;
+
+  std::atomic<int64_t> programs = 0;
+
+  /// Of code number `kernel` behind fence number `fence`.
+  static void enter(int fence, int kernel, const uint64_t *slots, int64_t p0, int64_t p1,
+                    int64_t head, int64_t batch, void *scratch);
+
+private:
+  std::shared_ptr<KernelSource> behind;
+  int number = 0;
+  std::mutex mutex;
+  std::vector<std::pair<const std::byte *, const std::byte *>> regions;
+  std::vector<HostCode> codes;
+  std::set<const std::byte *> views;
+};
+
+} // namespace ringc::test
