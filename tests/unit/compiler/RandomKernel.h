@@ -48,7 +48,7 @@ private:
   void let();
   void loop();
   void store(const Tile &tile);
-  /// `text` as a value of another shape's extents: one of the same shape, or none.
+  /// Some tile of that shape, or null.
   Tile *sameShape(const Tile &like);
 
   std::mt19937 generator;
