@@ -47,7 +47,8 @@ static int run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-  std::signal(SIGXFSZ, SIG_IGN); // a file that may not grow is an error of the write, as a full disk
+  // A file that may not grow is an error of its write, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     int code = run(argc, argv);
     std::cout.flush();
