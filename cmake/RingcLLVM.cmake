@@ -1,8 +1,15 @@
 # Finds MLIR 22 and hides how it is linked: `ringc_link_mlir(target MLIRlib...)`.
 
+# A static LLVM brings its compression libraries along.
+set(zstd_name zstd)
+if(RINGC_STATIC_LLVM)
+  set(zstd_name libzstd.a)
+  set(ZLIB_USE_STATIC_LIBS ON)
+endif()
+
 # LLVM's exported targets name zstd::libzstd_shared, but llvm-22-dev does not depend on libzstd-dev.
 if(NOT TARGET zstd::libzstd_shared)
-  find_library(RINGC_ZSTD NAMES zstd REQUIRED)
+  find_library(RINGC_ZSTD NAMES ${zstd_name} REQUIRED)
   add_library(zstd::libzstd_shared UNKNOWN IMPORTED)
   set_target_properties(zstd::libzstd_shared PROPERTIES IMPORTED_LOCATION ${RINGC_ZSTD})
 endif()
