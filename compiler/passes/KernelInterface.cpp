@@ -25,7 +25,8 @@ static ElementType elementTypeOf(Type type) {
   return type.isInteger(1) ? ElementType::Bool : ElementType::F32;
 }
 
-/// The axes of a view as its launch sees them: with the implicit ones of batch and head where its rows are queries or keys of a program.
+/// The axes of a view as its launch sees them: with the implicit ones of batch and head where its
+/// rows are queries or keys of a program.
 static std::vector<ArgumentAxis> axesOf(tile::ViewType view, bool ofProgram) {
   std::vector<ArgumentAxis> axes;
   if (ofProgram && view.getExtentName(0) == "Nq")
@@ -37,14 +38,16 @@ static std::vector<ArgumentAxis> axesOf(tile::ViewType view, bool ofProgram) {
   return axes;
 }
 
-/// Views that a kernel loads or stores windows of belong to the program; those that only masks and scores read are whole.
+/// Views that a kernel loads or stores windows of belong to the program; those that only masks and
+/// scores read are whole.
 static bool isOfProgram(BlockArgument argument) {
   return llvm::any_of(argument.getUsers(),
                       [](Operation *user) { return isa<tile::LoadOp, tile::StoreOp>(user); });
 }
 
 static bool isWritten(BlockArgument argument) {
-  return llvm::any_of(argument.getUsers(), [](Operation *user) { return isa<tile::StoreOp>(user); });
+  return llvm::any_of(argument.getUsers(),
+                      [](Operation *user) { return isa<tile::StoreOp>(user); });
 }
 
 CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
@@ -65,7 +68,8 @@ CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
   };
   for (BlockArgument argument : kernel.getArguments()) {
     KernelArgument described;
-    if (auto name = kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), TileDialect::nameAttr))
+    if (auto name =
+            kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), TileDialect::nameAttr))
       described.name = name.str();
     if (auto view = dyn_cast<tile::ViewType>(argument.getType())) {
       described.kind = KernelArgument::Kind::View;
