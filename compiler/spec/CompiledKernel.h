@@ -13,21 +13,24 @@ enum class ElementType { F32, F16, BF16, I32, Bool };
 
 /// One axis of a view argument as the launch sees it.
 ///
-/// `name` is an extent of the language: a known one (B, H, Hkv, Nq, Nk), a free one that the launch binds (M, N, K), or a number
-/// in decimal for a static one. The implicit axes of a kernel's per-head views come first: a view written `view<T>[Nq, D]` has
-/// the axes B, Hkv, G (query head within the KV group), Nq, D; `view<T>[Nk, D]` has B, Hkv, Nk, D. Views that masks and scores
+/// `name` is an extent of the language: a known one (B, H, Hkv, Nq, Nk), a free one that the launch
+/// binds (M, N, K), or a number in decimal for a static one. The implicit axes of a kernel's
+/// per-head views come first: a view written `view<T>[Nq, D]` has the axes B, Hkv, G (query head
+/// within the KV group), Nq, D; `view<T>[Nk, D]` has B, Hkv, Nk, D. Views that masks and scores
 /// read have exactly the axes that they are written with.
 struct ArgumentAxis {
   std::string name;
   bool operator==(const ArgumentAxis &) const = default;
 };
 
-/// One argument of a compiled kernel and where it lies in the array of 64-bit slots that a launch passes:
-///   View       pointer, then one stride in elements for each axis, in the order of `axes`
-///   Positions  first, block, jump (sign-extended i32), see SequenceLayout: position(l) = first + (l / block) * jump + l % block
-///   Carry      pointer to the state, flags (bit 0: begins, bit 1: ends)
-///   Scalar     the value: i32 and bool sign-extended, f32 as its 32 bits
-///   Extent     the value of the extent called `name`: Nq (positions, not packed rows), Nk, B, H, Hkv, M, ...
+/// One argument of a compiled kernel and where it lies in the array of 64-bit slots of a launch:
+///
+///     View       pointer, then one stride in elements for each axis, in the order of `axes`
+///     Positions  first, block, jump (sign-extended i32):
+///                position(l) = first + (l / block) * jump + l % block
+///     Carry      pointer to the state, flags (bit 0: begins, bit 1: ends)
+///     Scalar     the value: i32 and bool sign-extended, f32 as its 32 bits
+///     Extent     the extent called `name`: Nq (positions, not packed rows), Nk, B, H, Hkv, M, ...
 struct KernelArgument {
   enum class Kind { View, Positions, Carry, Scalar, Extent };
   std::string name; ///< as in the source; parameters of masks and scores are `function.parameter`
@@ -54,7 +57,8 @@ struct KernelArgument {
   }
 };
 
-/// One axis of the grid: ceil(extent / step) programs. Where the extent is Nq it counts packed rows, Nq * groupSize.
+/// One axis of the grid: ceil(extent / step) programs. Where the extent is Nq it counts packed
+/// rows, Nq * groupSize.
 struct GridAxis {
   std::string extent;
   int64_t step = 1;
@@ -64,8 +68,12 @@ struct GridAxis {
 /// What the compiler made: code and everything that a launch needs to know.
 ///
 /// Host code has the entry
-///   void entry(const uint64_t *slots, int64_t p0, int64_t p1, int64_t kvHead, int64_t batch, void *scratch)
-/// which runs one program of the grid; `scratch` is 64-byte aligned and private to the calling thread.
+///
+///     void entry(const uint64_t *slots, int64_t p0, int64_t p1, int64_t kvHead, int64_t batch,
+///                void *scratch)
+///
+/// which runs one program of the grid; `scratch` is 64-byte aligned and private to the calling
+/// thread.
 struct CompiledKernel {
   enum class Format { HostObject, Ptx };
 
@@ -79,10 +87,11 @@ struct CompiledKernel {
   bool perHead = false;       ///< the grid has the axes KV head and batch too
   int64_t groupSize = 1;      ///< query heads per KV head
   int64_t scratchBytes = 0;
-  int64_t carryBytes = 0;     ///< per program; the state of a launch is carryBytes * number of programs
-  bool serialAxis0 = false;   ///< programs along p0 share an output and must run one after another
-  std::optional<predicate::Expression> mask; ///< of the kernel's masked loop: for plans, which hops are dead
-  std::string provenance;     ///< JSON: spec, tile sizes, target, compiler
+  int64_t carryBytes = 0; ///< per program; the state of a launch is carryBytes * number of programs
+  bool serialAxis0 = false; ///< programs along p0 share an output and must run one after another
+  std::optional<predicate::Expression>
+      mask;               ///< of the kernel's masked loop: for plans, which hops are dead
+  std::string provenance; ///< JSON: spec, tile sizes, target, compiler
 };
 
 } // namespace ringc

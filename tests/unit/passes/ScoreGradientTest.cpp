@@ -86,8 +86,7 @@ const Score scores[] = {
 TEST_CASE("the derivative of a score is its difference quotient") {
   for (const Score &score : scores) {
     CAPTURE(score.name);
-    ScalarModule module(scoreModule(score.body),
-                        "derive-score-gradient,specialise");
+    ScalarModule module(scoreModule(score.body), "derive-score-gradient,specialise");
     // No kink of any score lies within the step of these.
     for (double s : {-3.3, -0.9, -0.26, 0.13, 0.71, 1.9, 4.6})
       for (double c : {0.5, 2.2})
@@ -109,8 +108,7 @@ TEST_CASE("the derivative of a score is its difference quotient") {
 }
 
 TEST_CASE("at a kink the slope is finite: abs has slope 0 at 0") {
-  ScalarModule module(scoreModule("%r = math.absf %s : f32"),
-                      "derive-score-gradient,specialise");
+  ScalarModule module(scoreModule("%r = math.absf %s : f32"), "derive-score-gradient,specialise");
   for (auto [s, slope] : {std::pair(0.0, 0.0), std::pair(2.0, 1.0), std::pair(-2.0, -1.0)})
     CHECK(std::get<double>(
               module.call("score.derivative", {s, int64_t(0), int64_t(0), int64_t(0), int64_t(0),

@@ -8,8 +8,7 @@ using namespace ringc;
 
 TEST_CASE("the model chooses what the spec leaves open") {
   Target target = {.vectorBytes = 64, .vectorRegisters = 32};
-  CHECK(chooseTileConfig({}, target).tile ==
-        std::map<std::string, int64_t>{{"q", 64}, {"kv", 64}});
+  CHECK(chooseTileConfig({}, target).tile == std::map<std::string, int64_t>{{"q", 64}, {"kv", 64}});
   CHECK(chooseTileConfig({.tile = {{"q", 16}}}, target).tile ==
         std::map<std::string, int64_t>{{"q", 16}, {"kv", 64}});
   CHECK(chooseTileConfig({.kernel = "row_softmax"}, target).tile.empty());
