@@ -75,6 +75,21 @@ TEST_CASE("zero-length sequences and batches give empty or zero results") {
                    .shape = {batch, queries, keys}});
 }
 
+TEST_CASE("zero keys with a key mask, documents and bias") {
+  for (int world : {1, 3}) {
+    Case given{.options = {.heads = 2, .headDim = 16, .causal = true}, .world = world};
+    given.biasLeading = {1, 2};
+    given.shape = {2, 5, 0};
+    checkCase(given);
+    given.shape = {2, 0, 0};
+    given.cuSeqlens = {0, 0};
+    checkCase(given);
+    given.shape = {0, 7, 7};
+    given.cuSeqlens = {0, 3, 7};
+    checkCase(given);
+  }
+}
+
 TEST_CASE("a batch smaller than the number of rings leaves rings idle") {
   for (int64_t batch : {0, 1, 3})
     for (int ringSize : {1, 2})

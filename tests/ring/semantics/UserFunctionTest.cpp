@@ -124,51 +124,54 @@ score tables(s: f32, b: index, h: index, i: index, j: index, row: view<f32>[H, N
 )";
   constexpr int64_t n = 67;
   for (const SequenceLayout &layout : layouts)
-    for (int world : {1, 3, 4}) {
-      Case random{.options = {.heads = 4, .headDim = n}, .shape = {2, n, n}};
-      Data data = finiteData(random, freshSeed());
-      HostTensor mine(DType::I32, {2, n}), its(DType::I32, {2, n});
-      for (int64_t at = 0; at < 2 * n; ++at) {
-        mine.dataAs<int32_t>()[at] = int32_t(data.q.dataAs<float>()[at] * 9);
-        its.dataAs<int32_t>()[at] = int32_t(data.k.dataAs<float>()[at] * 9);
+    for (int world : {1, 3, 4})
+      for (int64_t queries : {n, int64_t(40)}) {
+        // Any normal numbers will do, with strides of a larger tensor.
+        Case random{.options = {.heads = 4, .headDim = n}, .shape = {2, n, n}};
+        Data data = finiteData(random, freshSeed());
+        HostTensor mine(DType::I32, {2, queries}), its(DType::I32, {2, n});
+        for (int64_t at = 0; at < its.elementCount(); ++at)
+          its.dataAs<int32_t>()[at] = int32_t(data.k.dataAs<float>()[at] * 9);
+        for (int64_t at = 0; at < mine.elementCount(); ++at)
+          mine.dataAs<int32_t>()[at] = int32_t(data.q.dataAs<float>()[at] * 9);
+        Tensor row = data.q.view().select(0, 0).select(0, 0).slice(1, 0, queries);  // [4, n_q]
+        Tensor key = data.k.view().select(1, 0).select(1, 0);                       // [2, n]
+        Tensor cell = data.v.view().select(0, 0).select(1, 0).slice(0, 0, queries); // [n_q, n]
+        Tensor gain = data.dout.view().select(0, 0).select(0, 0).select(0, 0).slice(0, 0, 3);
+        auto at = [](const Tensor &tensor, std::initializer_list<int64_t> index) {
+          return double(
+              *reinterpret_cast<float *>(tensor.at(std::span(index.begin(), index.size()))));
+        };
+        Case given{.options = {.heads = 4,
+                               .kvHeads = 2,
+                               .headDim = 16,
+                               .causal = true,
+                               .masks = {function("pairs", text)},
+                               .scores = {function("tables", text)},
+                               .layout = layout},
+                   .world = world,
+                   .shape = {2, queries, n},
+                   .arguments = {{"mine", mine.view()},
+                                 {"its", its.view()},
+                                 {"row", row},
+                                 {"key", key},
+                                 {"cell", cell},
+                                 {"gain", gain}}};
+        int64_t offset = n - queries; // of a query's position from its row
+        given.predicate = [&](int b, int h, int64_t i, int64_t j) {
+          return floorModulo(mine.dataAs<int32_t>()[b * queries + i - offset] +
+                                 its.dataAs<int32_t>()[h / 2 * n + j],
+                             3) != 0;
+        };
+        given.score = [&](double s, int b, int h, int64_t i, int64_t j) {
+          return s * at(gain, {floorModulo(i + j, 3)}) +
+                 at(row, {h, i - offset}) * at(key, {b, j}) + at(cell, {i - offset, j});
+        };
+        given.scoreDerivative = [&](double, int, int, int64_t i, int64_t j) {
+          return at(gain, {floorModulo(i + j, 3)});
+        };
+        checkCase(given);
       }
-      // Any normal numbers will do, with strides of a larger tensor.
-      Tensor row = data.q.view().select(0, 0).select(0, 0);  // [4, n]
-      Tensor key = data.k.view().select(1, 0).select(1, 0);  // [2, n]
-      Tensor cell = data.v.view().select(0, 0).select(1, 0); // [n, n]
-      Tensor gain = data.dout.view().select(0, 0).select(0, 0).select(0, 0).slice(0, 0, 3);
-      auto at = [](const Tensor &tensor, std::initializer_list<int64_t> index) {
-        return double(
-            *reinterpret_cast<float *>(tensor.at(std::span(index.begin(), index.size()))));
-      };
-      Case given{.options = {.heads = 4,
-                             .kvHeads = 2,
-                             .headDim = 16,
-                             .causal = true,
-                             .masks = {function("pairs", text)},
-                             .scores = {function("tables", text)},
-                             .layout = layout},
-                 .world = world,
-                 .shape = {2, n, n},
-                 .arguments = {{"mine", mine.view()},
-                               {"its", its.view()},
-                               {"row", row},
-                               {"key", key},
-                               {"cell", cell},
-                               {"gain", gain}}};
-      given.predicate = [&](int b, int h, int64_t i, int64_t j) {
-        return floorModulo(mine.dataAs<int32_t>()[b * n + i] + its.dataAs<int32_t>()[h / 2 * n + j],
-                           3) != 0;
-      };
-      given.score = [&](double s, int b, int h, int64_t i, int64_t j) {
-        return s * at(gain, {floorModulo(i + j, 3)}) + at(row, {h, i}) * at(key, {b, j}) +
-               at(cell, {i, j});
-      };
-      given.scoreDerivative = [&](double, int, int, int64_t i, int64_t j) {
-        return at(gain, {floorModulo(i + j, 3)});
-      };
-      checkCase(given);
-    }
 }
 
 TEST_CASE("integer / and % round down, by zero they are zero, and nothing crashes") {
