@@ -68,7 +68,7 @@ private:
 } // namespace
 
 reference::Result computeFenced(const Case &given, Data data, std::vector<RankReport> &reports,
-                                InProcessOptions transport) {
+                                InProcessOptions transport, std::function<void()> aroundProgram) {
   HostTensor out(data.dout.dtype(), data.dout.shape()), dq(data.q.dtype(), data.q.shape()),
       dk(data.k.dtype(), data.k.shape()), dv(data.v.dtype(), data.v.shape());
   HostTensor lse(DType::F32, {data.q.dim(0), data.q.dim(2), data.q.dim(1)});
@@ -76,6 +76,8 @@ reference::Result computeFenced(const Case &given, Data data, std::vector<RankRe
   for (int rank = 0; rank < given.world; ++rank)
     holdings.push_back(std::make_unique<Holding>(given, data, rank));
   data = {};
+  for (const auto &own : holdings)
+    own->fence->aroundProgram = aroundProgram;
 
   auto before = std::move(transport.beforePost);
   transport.beforePost = [&](int rank, const Exchange &exchange) {

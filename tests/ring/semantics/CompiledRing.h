@@ -4,6 +4,7 @@
 #include "runtime/ring/Executor.h"
 #include "tests/ring/semantics/Case.h"
 
+#include <functional>
 #include <vector>
 
 namespace ringc::test {
@@ -19,8 +20,10 @@ struct RankReport {
 /// As `compute`, with ranks that have nothing in common: each rank's rows lie between unmapped
 /// pages, the whole sequence is gone before the first hop, what a hop buffer held is gone (NaN)
 /// before something comes into it, and every view that a kernel is given is looked at. Needs one
-/// ring and no more than 8 ranks.
+/// ring and no more than 8 ranks. `aroundProgram` is called before and after each program of a
+/// rank's kernels, within their launch, from the pool's threads.
 reference::Result computeFenced(const Case &given, Data data, std::vector<RankReport> &reports,
-                                InProcessOptions transport = {});
+                                InProcessOptions transport = {},
+                                std::function<void()> aroundProgram = {});
 
 } // namespace ringc::test

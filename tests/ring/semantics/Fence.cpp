@@ -85,7 +85,11 @@ void Fence::enter(int fence, int kernel, const uint64_t *slots, int64_t p0, int6
       if (argument.kind == KernelArgument::Kind::View && argument.name != "delta")
         self.views.insert(std::bit_cast<const std::byte *>(slots[argument.slot]));
   }
+  if (self.aroundProgram)
+    self.aroundProgram();
   code.entry(slots, p0, p1, head, batch, scratch);
+  if (self.aroundProgram)
+    self.aroundProgram();
 }
 
 } // namespace ringc::test

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -31,6 +32,9 @@ public:
   int64_t outside() const;
 
   std::atomic<int64_t> programs = 0;
+
+  /// Called before and after each program, on the thread that runs it. Tests delay here.
+  std::function<void()> aroundProgram;
 
   /// Of code number `kernel` behind fence number `fence`.
   static void enter(int fence, int kernel, const uint64_t *slots, int64_t p0, int64_t p1,
