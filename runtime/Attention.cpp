@@ -37,21 +37,20 @@ private:
 /// f32 and row-major, as the executor adds them up: the caller's own memory where it is.
 class GradientSum {
 public:
-  explicit GradientSum(const Tensor &gradient) : target(gradient), sum(gradient) {
-    if (target.dtype() == DType::F32 && target.isContiguous())
-      return;
-    owned = HostTensor(DType::F32, target.shape());
-    sum = owned;
-  }
+  GradientSum(const Tensor &gradient, KeptMemory &memory)
+      : target(gradient), direct(target.dtype() == DType::F32 && target.isContiguous()),
+        sum(direct ? target : memory.tensor(DType::F32, target.shape())) {}
+
   const Tensor &tensor() const { return sum; }
-  void finish() const {
-    if (owned.data())
-      convert(sum, target);
+  void finish(HostPool &pool) const {
+    if (!direct)
+      convert(pool, sum, target);
   }
 
 private:
-  Tensor target, sum;
-  HostTensor owned;
+  Tensor target;
+  bool direct;
+  Tensor sum;
 };
 
 } // namespace
@@ -81,13 +80,13 @@ public:
     checkResults(call, results);
     checkGradients(call, dout, gradients);
     BackwardCode code = backwardCode(inputs);
-    GradientSum dk(gradients.dk), dv(gradients.dv);
+    GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
     call.prepare(Pass::Backward, *code.queries.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
     UnitStrideRows dOut(dout);
     BackwardKernels kernels(call.setup(), code, carry, call.q, dOut, results, gradients.dq);
     ExecutionReport report = execute(call.plan, call.shard, kernels, transport, hops);
-    dk.finish();
-    dv.finish();
+    dk.finish(*context.pool);
+    dv.finish(*context.pool);
     return report;
   }
 
@@ -230,7 +229,7 @@ private:
   AttentionContext context;
   SourceSet sources;
   HopMemory hops;
-  CarryMemory carry;
+  KeptMemory carry, keySums, valueSums;
 };
 
 Attention::Attention(AttentionOptions options, Transport &transport, AttentionContext context)

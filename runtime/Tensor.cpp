@@ -9,6 +9,8 @@
 #include <cstring>
 #include <new>
 
+#include <sys/mman.h>
+
 namespace ringc {
 
 std::string_view nameOf(DType dtype) {
@@ -92,20 +94,6 @@ void checkShape(DType dtype, std::span<const int64_t> shape) {
   }
 }
 
-/// Calls visit(fromByte, toByte) for each element, innermost axis last.
-template <typename Visit>
-void forEachElement(const Tensor &from, const Tensor &to, int axis, std::byte *source,
-                    std::byte *target, Visit &&visit) {
-  if (axis == from.rank()) {
-    visit(source, target);
-    return;
-  }
-  int64_t sourceStep = from.stride(axis) * int64_t(sizeOf(from.dtype()));
-  int64_t targetStep = to.stride(axis) * int64_t(sizeOf(to.dtype()));
-  for (int64_t i = 0, n = from.dim(axis); i < n; ++i)
-    forEachElement(from, to, axis + 1, source + i * sourceStep, target + i * targetStep, visit);
-}
-
 void requireSameShape(const Tensor &from, const Tensor &to) {
   if (!std::ranges::equal(from.shape(), to.shape()))
     throw InputError("shape", listOf(to.shape()), listOf(from.shape()));
@@ -122,36 +110,66 @@ int contiguousTail(const Tensor &from, const Tensor &to) {
   return 0;
 }
 
-void copyRuns(const Tensor &from, const Tensor &to, int axis, int tail, size_t runBytes,
-              std::byte *source, std::byte *target) {
+/// Calls visit(source, target) for each run of the two tensors' common tail.
+template <typename Visit>
+void forEachRun(const Tensor &from, const Tensor &to, int axis, int tail, std::byte *source,
+                std::byte *target, Visit &&visit) {
   if (axis == tail) {
-    std::memcpy(target, source, runBytes);
+    visit(source, target);
     return;
   }
-  int64_t size = int64_t(sizeOf(from.dtype()));
+  int64_t sourceStep = from.stride(axis) * int64_t(sizeOf(from.dtype()));
+  int64_t targetStep = to.stride(axis) * int64_t(sizeOf(to.dtype()));
   for (int64_t i = 0, n = from.dim(axis); i < n; ++i)
-    copyRuns(from, to, axis + 1, tail, runBytes, source + i * from.stride(axis) * size,
-             target + i * to.stride(axis) * size);
+    forEachRun(from, to, axis + 1, tail, source + i * sourceStep, target + i * targetStep, visit);
 }
 
-float loadFloat(DType dtype, const std::byte *element) {
-  if (dtype == DType::F32) {
-    float value;
-    std::memcpy(&value, element, sizeof value);
-    return value;
-  }
-  uint16_t bits;
-  std::memcpy(&bits, element, sizeof bits);
-  return dtype == DType::F16 ? floatFromF16(bits) : floatFromBF16(bits);
+/// Elements of the tail that starts at axis `tail`.
+int64_t elementsOf(const Tensor &tensor, int tail) {
+  int64_t count = 1;
+  for (int axis = tail; axis < tensor.rank(); ++axis)
+    count *= tensor.dim(axis);
+  return count;
 }
 
-void storeFloat(DType dtype, float value, std::byte *element) {
-  if (dtype == DType::F32) {
-    std::memcpy(element, &value, sizeof value);
-    return;
-  }
-  uint16_t bits = dtype == DType::F16 ? f16FromFloat(value) : bf16FromFloat(value);
-  std::memcpy(element, &bits, sizeof bits);
+/// The float types as they lie in memory.
+struct F32 {
+  using Bits = float;
+  static float load(float value) { return value; }
+  static float store(float value) { return value; }
+};
+struct F16 {
+  using Bits = uint16_t;
+  static float load(uint16_t bits) { return floatFromF16(bits); }
+  static uint16_t store(float value) { return f16FromFloat(value); }
+};
+struct BF16 {
+  using Bits = uint16_t;
+  static float load(uint16_t bits) { return floatFromBF16(bits); }
+  static uint16_t store(float value) { return bf16FromFloat(value); }
+};
+
+template <typename From, typename To>
+void convertRun(const std::byte *source, std::byte *target, int64_t count) {
+  auto *from = reinterpret_cast<const typename From::Bits *>(source);
+  auto *to = reinterpret_cast<typename To::Bits *>(target);
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i)
+    to[i] = To::store(From::load(from[i]));
+}
+
+using ConvertRun = void (*)(const std::byte *source, std::byte *target, int64_t count);
+
+template <typename From> ConvertRun convertTo(DType to) {
+  return to == DType::F32   ? convertRun<From, F32>
+         : to == DType::F16 ? convertRun<From, F16>
+                            : convertRun<From, BF16>;
+}
+
+ConvertRun convertBetween(DType from, DType to) {
+  return from == DType::F32   ? convertTo<F32>(to)
+         : from == DType::F16 ? convertTo<F16>(to)
+                              : convertTo<BF16>(to);
 }
 
 } // namespace
@@ -247,10 +265,10 @@ void copy(const Tensor &from, const Tensor &to) {
   if (from.empty())
     return;
   int tail = contiguousTail(from, to);
-  size_t runBytes = sizeOf(from.dtype());
-  for (int axis = tail; axis < from.rank(); ++axis)
-    runBytes *= size_t(from.dim(axis));
-  copyRuns(from, to, 0, tail, runBytes, from.dataAs<std::byte>(), to.dataAs<std::byte>());
+  size_t runBytes = sizeOf(from.dtype()) * size_t(elementsOf(from, tail));
+  forEachRun(
+      from, to, 0, tail, from.dataAs<std::byte>(), to.dataAs<std::byte>(),
+      [&](const std::byte *source, std::byte *target) { std::memcpy(target, source, runBytes); });
 }
 
 void convert(const Tensor &from, const Tensor &to) {
@@ -262,26 +280,42 @@ void convert(const Tensor &from, const Tensor &to) {
                      isFloat(from.dtype()) ? "f32, f16 or bf16" : nameOf(from.dtype()));
   if (from.empty())
     return;
-  forEachElement(from, to, 0, from.dataAs<std::byte>(), to.dataAs<std::byte>(),
-                 [&](const std::byte *source, std::byte *target) {
-                   storeFloat(to.dtype(), loadFloat(from.dtype(), source), target);
-                 });
+  int tail = contiguousTail(from, to);
+  ConvertRun run = convertBetween(from.dtype(), to.dtype());
+  forEachRun(from, to, 0, tail, from.dataAs<std::byte>(), to.dataAs<std::byte>(),
+             [&, count = elementsOf(from, tail)](const std::byte *source, std::byte *target) {
+               run(source, target, count);
+             });
 }
 
-void HostTensor::Free::operator()(void *memory) const noexcept { std::free(memory); }
+void HostTensor::Free::operator()(void *memory) const noexcept {
+  if (mapped)
+    munmap(memory, mapped);
+  else
+    std::free(memory);
+}
 
 HostTensor::HostTensor(DType dtype, std::span<const int64_t> shape)
     : tensor(nullptr, dtype, shape) {
-  constexpr size_t alignment = 64;
+  constexpr size_t cacheLine = 64, hugePage = size_t(2) << 20;
   size_t bytes = size_t(tensor.byteCount());
-  if (bytes > size_t(INT64_MAX) - alignment)
+  // Pages of the system are zero; huge ones spare faults and entries of the TLB.
+  bool pages = bytes >= 2 * hugePage;
+  size_t alignment = pages ? hugePage : cacheLine;
+  if (bytes > size_t(INT64_MAX) - 2 * hugePage)
     throw std::bad_alloc();
-  size_t padded = std::max((bytes + alignment - 1) / alignment * alignment, alignment);
-  memory.reset(std::aligned_alloc(alignment, padded));
-  if (!memory)
+  size_t room = bytes + alignment;
+  void *got = pages
+                  ? mmap(nullptr, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                  : std::calloc(room, 1);
+  if (!got || got == MAP_FAILED)
     throw std::bad_alloc();
-  std::memset(memory.get(), 0, padded);
-  tensor = Tensor(memory.get(), dtype, shape);
+  memory = std::unique_ptr<void, Free>(got, Free{pages ? room : 0});
+  auto start = reinterpret_cast<uintptr_t>(got);
+  void *aligned = reinterpret_cast<void *>((start + alignment - 1) / alignment * alignment);
+  if (pages)
+    madvise(aligned, bytes / hugePage * hugePage, MADV_HUGEPAGE); // no harm where it is refused
+  tensor = Tensor(aligned, dtype, shape);
 }
 
 HostTensor HostTensor::copyOf(const Tensor &from) {

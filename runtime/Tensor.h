@@ -123,6 +123,7 @@ public:
 
 private:
   struct Free {
+    size_t mapped; ///< bytes, where the system gave whole pages; else 0
     void operator()(void *memory) const noexcept;
   };
   void swap(HostTensor &other) noexcept {

@@ -28,7 +28,8 @@ struct ArgumentAxis {
 ///     View       pointer, then one stride in elements for each axis, in the order of `axes`
 ///     Positions  first, block, jump (sign-extended i32):
 ///                position(l) = first + (l / block) * jump + l % block
-///     Carry      pointer to the state, flags (bit 0: begins, bit 1: ends)
+///     Carry      pointer to the state (64-byte aligned; not read when it begins and ends here),
+///                flags (bit 0: begins, bit 1: ends)
 ///     Scalar     the value: i32 and bool sign-extended, f32 as its 32 bits
 ///     Extent     the extent called `name`: Nq (positions, not packed rows), Nk, B, H, Hkv, M, ...
 struct KernelArgument {

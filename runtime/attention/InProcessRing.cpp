@@ -4,6 +4,7 @@
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/Parameters.h"
+#include "runtime/driver/HostMemory.h"
 #include "runtime/ring/Sharding.h"
 
 #include <optional>
@@ -28,7 +29,9 @@ AttentionShape shapeOf(const AttentionInputs &inputs) {
 /// Deals the parts of unsharded tensors to one rank, and holds them.
 class Deal {
 public:
-  explicit Deal(const RankProblem &ofRank) : problem(ofRank) {}
+  /// The copies lie in `memory`, which the deal has to itself while it lives.
+  Deal(const RankProblem &ofRank, std::vector<KeptMemory> &memory)
+      : problem(ofRank), kept(memory) {}
 
   /// The rank's part of a tensor with these axes: a view where there is one, else a copy.
   Tensor take(const Tensor &whole, std::optional<int> batchAxis, std::optional<int> rowAxis) {
@@ -37,10 +40,9 @@ public:
       return part;
     if (auto view = rowsOf(part, *rowAxis))
       return *view;
-    return copies
-        .emplace_back(
-            shard(part, *rowAxis, problem.layout, problem.place(), problem.rings.ringSize))
-        .view();
+    Tensor local = ownRows(part, *rowAxis);
+    shardInto(part, *rowAxis, problem.layout, problem.place(), problem.rings.ringSize, local);
+    return local;
   }
 
   /// Where the rank writes its part of a result; `give` brings it home.
@@ -48,10 +50,7 @@ public:
     Tensor home = entries(whole, 0);
     if (auto view = rowsOf(home, rowAxis))
       return *view;
-    std::vector<int64_t> shape(home.shape().begin(), home.shape().end());
-    shape[size_t(rowAxis)] =
-        localLength(problem.layout, problem.place(), problem.rings.ringSize, home.dim(rowAxis));
-    Tensor local = copies.emplace_back(home.dtype(), shape).view();
+    Tensor local = ownRows(home, rowAxis);
     results.push_back({local, home, rowAxis});
     return local;
   }
@@ -62,6 +61,16 @@ public:
   }
 
 private:
+  /// Memory for the rank's rows of a tensor.
+  Tensor ownRows(const Tensor &part, int rowAxis) {
+    std::vector<int64_t> shape(part.shape().begin(), part.shape().end());
+    shape[size_t(rowAxis)] =
+        localLength(problem.layout, problem.place(), problem.rings.ringSize, part.dim(rowAxis));
+    if (used == kept.size())
+      kept.emplace_back();
+    return kept[used++].tensor(part.dtype(), shape);
+  }
+
   Tensor entries(const Tensor &whole, std::optional<int> batchAxis) const {
     BatchRange batch = problem.batch();
     return batchAxis ? whole.slice(*batchAxis, batch.begin, batch.count) : whole;
@@ -92,7 +101,8 @@ private:
     int rowAxis;
   };
   RankProblem problem;
-  std::vector<HostTensor> copies;
+  std::vector<KeptMemory> &kept;
+  size_t used = 0;
   std::vector<Result> results;
 };
 
@@ -192,7 +202,7 @@ private:
     RankProblem ofRank(int rank) const {
       return RankProblem(owner.options, owner.size, rank, shape);
     }
-    Deal dealFor(int rank) const { return Deal(ofRank(rank)); }
+    Deal dealFor(int rank) const { return Deal(ofRank(rank), owner.shards[size_t(rank)]); }
 
     AttentionInputs take(Deal &deal) const {
       AttentionInputs own = takeArguments(deal);
@@ -238,6 +248,7 @@ private:
     for (int rank = 0; rank < size; ++rank)
       ranks.emplace_back(options, transports->at(rank), context);
     reports.resize(size_t(size));
+    shards.resize(size_t(size));
   }
 
   template <typename Body> void run(Body &&body) {
@@ -255,6 +266,7 @@ private:
   SourceSet sources;
   std::optional<InProcessWorld> transports;
   std::vector<Attention> ranks;
+  std::vector<std::vector<KeptMemory>> shards; ///< of each rank
 };
 
 InProcessRing::InProcessRing(AttentionOptions options, int world, AttentionContext context)

@@ -34,7 +34,7 @@ void setBlock(Launch &launch, const RingKernelSetup &setup, const HopBlock &bloc
 }
 
 /// Null where one hop does it all.
-void *stateFor(const Launch &launch, const Plan &plan, CarryMemory &memory) {
+void *stateFor(const Launch &launch, const Plan &plan, KeptMemory &memory) {
   return plan.firstComputed() == plan.lastComputed() ? nullptr
                                                      : memory.reserve(launch.carryBytes());
 }
@@ -59,17 +59,13 @@ void fill(const Tensor &tensor, float value) {
       tensor);
 }
 
-void *CarryMemory::reserve(int64_t bytes) {
-  if (bytes > memory.byteCount()) {
-    memory = {};
-    memory = HostTensor(DType::Bool, {bytes});
-  }
-  return memory.data();
-}
+void PoolKernels::zero(const Tensor &tensor) { ringc::zero(pool(), tensor); }
+void PoolKernels::add(const Tensor &part, const Tensor &sum) { ringc::add(pool(), part, sum); }
+void PoolKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(pool(), from, to); }
 
-ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, CarryMemory &memory,
+ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, KeptMemory &memory,
                                const Tensor &q, const ForwardResults &to)
-    : setup(shared), results(to),
+    : PoolKernels(shared), results(to),
       forward(std::move(code), shared.heads, shared.context.progress.get()) {
   setCommon(forward, setup);
   forward.set("q", ProgramTensor::rows(q));
@@ -82,7 +78,7 @@ ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, Car
 void ForwardKernels::run(const HopBlock &block) {
   setBlock(forward, setup, block);
   forward.setCarry("state", state, block.begins, block.ends);
-  forward.run(*setup.context.pool, setup.rowOrder);
+  forward.run(pool(), setup.rowOrder);
 }
 
 void ForwardKernels::runNothing() {
@@ -91,9 +87,9 @@ void ForwardKernels::runNothing() {
 }
 
 BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
-                                 CarryMemory &memory, const Tensor &q, const Tensor &dout,
+                                 KeptMemory &memory, const Tensor &q, const Tensor &dout,
                                  const ForwardResults &from, const Tensor &dq)
-    : setup(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
+    : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
       delta(code.delta, shared.heads, shared.context.progress.get()),
       keys(code.keys, shared.heads, shared.context.progress.get()),
       queries(code.queries, shared.heads, shared.context.progress.get()) {
@@ -117,16 +113,15 @@ BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCo
 }
 
 void BackwardKernels::run(const HopBlock &block) {
-  HostPool &pool = *setup.context.pool;
   if (block.begins)
-    delta.run(pool, HostLaunch::Order::Rising);
+    delta.run(pool(), HostLaunch::Order::Rising);
   setBlock(keys, setup, block);
   keys.set("dk", ProgramTensor::rows(block.gradients[0]));
   keys.set("dv", ProgramTensor::rows(block.gradients[1]));
-  keys.run(pool, HostLaunch::Order::Rising);
+  keys.run(pool(), HostLaunch::Order::Rising);
   setBlock(queries, setup, block);
   queries.setCarry("state", state, block.begins, block.ends);
-  queries.run(pool, setup.rowOrder);
+  queries.run(pool(), setup.rowOrder);
 }
 
 void BackwardKernels::runNothing() { fill(gradient, 0); }

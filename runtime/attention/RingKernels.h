@@ -3,6 +3,7 @@
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/Launch.h"
 #include "runtime/attention/Parameters.h"
+#include "runtime/driver/HostMemory.h"
 #include "runtime/ring/Executor.h"
 
 #include <functional>
@@ -20,27 +21,32 @@ struct RingKernelSetup {
   AttentionContext context;
 };
 
-/// Memory for the state that kernels carry from hop to hop, kept between calls.
-class CarryMemory {
+/// Kernels that a HostPool runs, and that does their executor's work on memory too.
+class PoolKernels : public HopKernels {
 public:
-  /// 64-byte aligned; null for 0 bytes.
-  void *reserve(int64_t bytes);
+  explicit PoolKernels(const RingKernelSetup &given) : setup(given) {}
 
-private:
-  HostTensor memory;
+  void zero(const Tensor &tensor) final;
+  void add(const Tensor &part, const Tensor &sum) final;
+  void copy(const Tensor &from, const Tensor &to) final;
+
+protected:
+  HostPool &pool() const { return *setup.context.pool; }
+
+  RingKernelSetup setup;
 };
 
 /// The compiled forward behind the executor. A block's tensors are K, V and travelling views.
-class ForwardKernels final : public HopKernels {
+class ForwardKernels final : public PoolKernels {
 public:
-  ForwardKernels(const RingKernelSetup &setup, HostCode code, CarryMemory &memory, const Tensor &q,
+  /// `memory` is for the state that the kernel carries from hop to hop.
+  ForwardKernels(const RingKernelSetup &setup, HostCode code, KeptMemory &memory, const Tensor &q,
                  const ForwardResults &results);
 
   void run(const HopBlock &block) override;
   void runNothing() override;
 
 private:
-  RingKernelSetup setup;
   ForwardResults results;
   Launch forward;
   void *state = nullptr;
@@ -51,9 +57,9 @@ struct BackwardCode {
 };
 
 /// The compiled backward, in two halves: dK and dV of the block, then dQ.
-class BackwardKernels final : public HopKernels {
+class BackwardKernels final : public PoolKernels {
 public:
-  BackwardKernels(const RingKernelSetup &setup, const BackwardCode &code, CarryMemory &memory,
+  BackwardKernels(const RingKernelSetup &setup, const BackwardCode &code, KeptMemory &memory,
                   const Tensor &q, const Tensor &dout, const ForwardResults &results,
                   const Tensor &dq);
 
@@ -61,7 +67,6 @@ public:
   void runNothing() override;
 
 private:
-  RingKernelSetup setup;
   Tensor gradient; ///< dq
   HostTensor deltas;
   Launch delta, keys, queries;

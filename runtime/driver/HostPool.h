@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -46,6 +47,15 @@ public:
   /// Returns when all programs have run. Called from any thread but the pool's own. Throws
   /// std::bad_alloc when scratch memory is not to be had, after running part of the grid.
   void run(const HostLaunch &launch);
+
+  /// body(i) for each i in [0, count), in any order. The body must not throw.
+  template <typename Body> void forEach(int64_t count, const Body &body) {
+    uint64_t slot = std::bit_cast<uint64_t>(&body);
+    auto call = [](const uint64_t *slots, int64_t i, int64_t, int64_t, int64_t, void *) {
+      (*std::bit_cast<const Body *>(slots[0]))(i);
+    };
+    run({.kernel = call, .slots = {&slot, 1}, .grid = {count, 1, 1, 1}});
+  }
 
 private:
   struct Queue;

@@ -25,21 +25,6 @@ std::vector<Tensor> tensorsOf(std::span<const KeyIndexed> indexed) {
   return tensors;
 }
 
-void zero(std::span<const Tensor> tensors) {
-  for (const Tensor &tensor : tensors)
-    if (!tensor.empty())
-      std::memset(tensor.data(), 0, size_t(tensor.byteCount()));
-}
-
-void add(std::span<const Tensor> parts, std::span<const Tensor> sums) {
-  for (size_t i = 0; i < sums.size(); ++i) {
-    const float *part = parts[i].dataAs<float>();
-    float *sum = sums[i].dataAs<float>();
-    for (int64_t at = 0, count = sums[i].elementCount(); at < count; ++at)
-      sum[at] += part[at];
-  }
-}
-
 void checkRows(std::string_view argument, std::span<const KeyIndexed> tensors, int64_t rows,
                int64_t bytes) {
   int64_t sum = bytesPerKey(tensors);
@@ -100,6 +85,7 @@ public:
 private:
   void run(const Step &step) {
     std::vector<Tensor> resident = residentKeys(step);
+    gatherToSend(step, resident);
     std::unique_ptr<Transfer> keysMove = postKeys(step, resident);
     finishGradients();
     if (step.computes())
@@ -128,21 +114,23 @@ private:
 
   const Step &after(const Step &step) const { return plan.steps[size_t(step.step) + 1]; }
 
+  /// What is sent lies without gaps, and is used from there too.
+  void gatherToSend(const Step &step, std::span<Tensor> resident) {
+    std::vector<Tensor> gathered;
+    for (size_t i = 0; i < resident.size() && step.keysTo; ++i)
+      if (!resident[i].isContiguous()) { // only own keys can be
+        if (gathered.empty())
+          gathered = keysAt(step);
+        kernels.copy(resident[i], gathered[i]);
+        resident[i] = gathered[i];
+      }
+  }
+
   std::unique_ptr<Transfer> postKeys(const Step &step, std::span<const Tensor> resident) {
     Exchange exchange{.hop = step.step, .channel = Channel::Keys, .sends = {}, .receives = {}};
-    if (step.keysTo) {
-      std::vector<Tensor> gathered;
-      for (size_t i = 0; i < resident.size(); ++i) {
-        Tensor from = resident[i];
-        if (!from.isContiguous()) { // only own keys can be
-          if (gathered.empty())
-            gathered = keysAt(step);
-          copy(from, gathered[i]);
-          from = gathered[i];
-        }
+    if (step.keysTo)
+      for (const Tensor &from : resident)
         exchange.sends.push_back({*step.keysTo, bytesOf(from)});
-      }
-    }
     if (step.keysFrom)
       for (const Tensor &to : keysAt(after(step)))
         exchange.receives.push_back({*step.keysFrom, bytesOf(to)});
@@ -169,7 +157,8 @@ private:
   /// Before the next kernel, which writes where the last sums came to, or lie still.
   void finishGradients() {
     wait(gradientsMove);
-    add(homecoming, std::span(ownGradients).first(homecoming.size()));
+    for (size_t i = 0; i < homecoming.size(); ++i)
+      kernels.add(homecoming[i], ownGradients[i]);
     homecoming.clear();
   }
 
@@ -191,6 +180,12 @@ private:
                  .gradients = gradients});
     report.computing += Clock::now() - start;
     ++report.computedSteps;
+  }
+
+  void zero(std::span<const Tensor> tensors) {
+    for (const Tensor &tensor : tensors)
+      if (!tensor.empty())
+        kernels.zero(tensor);
   }
 
   std::unique_ptr<Transfer> post(const Exchange &exchange) {
@@ -219,6 +214,19 @@ private:
 };
 
 } // namespace
+
+void HopKernels::zero(const Tensor &tensor) {
+  std::memset(tensor.data(), 0, size_t(tensor.byteCount()));
+}
+
+void HopKernels::add(const Tensor &part, const Tensor &sum) {
+  const float *from = part.dataAs<float>();
+  float *to = sum.dataAs<float>();
+  for (int64_t i = 0, count = sum.elementCount(); i < count; ++i)
+    to[i] += from[i];
+}
+
+void HopKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(from, to); }
 
 ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
                         Transport &transport, HopMemory &memory) {

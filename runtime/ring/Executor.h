@@ -39,6 +39,12 @@ public:
 
   /// Called instead, once, on a rank none of whose rows sees a key: out is 0, lse -inf, dq 0.
   virtual void runNothing() = 0;
+
+  /// What the executor does to memory between blocks, where the kernels' memory lies: on the host,
+  /// by the calling thread, unless overridden. Row-major tensors; `add` has f32 of one shape.
+  virtual void zero(const Tensor &tensor);
+  virtual void add(const Tensor &part, const Tensor &sum);
+  virtual void copy(const Tensor &from, const Tensor &to); ///< `from` with any strides
 };
 
 /// All that an executor sees besides its hop buffers: what it holds, never the whole sequence.

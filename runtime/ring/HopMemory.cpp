@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 namespace ringc {
@@ -27,6 +25,9 @@ int64_t bytesPerKey(std::span<const KeyIndexed> tensors) {
   return bytes;
 }
 
+/// A tensor without memory has one element all the same.
+static int64_t bytesOf(const HostTensor &part) { return part.data() ? part.byteCount() : 0; }
+
 Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys) {
   return std::ranges::all_of(keys,
                              [](const KeyIndexed &each) { return each.tensor.isContiguous(); })
@@ -34,22 +35,15 @@ Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys) {
              : Plan::OwnKeys::Strided;
 }
 
-void HopMemory::Buffer::Free::operator()(void *memory) const noexcept { std::free(memory); }
-
 void HopMemory::Buffer::reserve(std::span<const KeyIndexed> like, int64_t rows) {
-  constexpr size_t alignment = 64;
   if (parts.size() < like.size())
     parts.resize(like.size());
   for (size_t i = 0; i < like.size(); ++i) {
     int64_t bytes = like[i].bytesPerKey() * rows;
-    if (bytes <= parts[i].bytes)
+    if (bytes <= bytesOf(parts[i]))
       continue;
     parts[i] = {};
-    parts[i].memory.reset(
-        std::aligned_alloc(alignment, (size_t(bytes) + alignment - 1) / alignment * alignment));
-    if (!parts[i].memory)
-      throw std::bad_alloc();
-    parts[i].bytes = bytes;
+    parts[i] = HostTensor(DType::Bool, {bytes});
   }
 }
 
@@ -60,16 +54,16 @@ std::vector<Tensor> HopMemory::Buffer::views(std::span<const KeyIndexed> like, i
     std::vector<int64_t> shape(model.shape().begin(), model.shape().end());
     shape[size_t(like[i].keyAxis)] = rows;
     bool held = i < parts.size();
-    tensors.emplace_back(held ? parts[i].memory.get() : nullptr, model.dtype(), shape);
-    assert(tensors.back().byteCount() <= (held ? parts[i].bytes : 0));
+    tensors.emplace_back(held ? parts[i].data() : nullptr, model.dtype(), shape);
+    assert(tensors.back().byteCount() <= (held ? bytesOf(parts[i]) : 0));
   }
   return tensors;
 }
 
 int64_t HopMemory::Buffer::bytes() const {
   int64_t sum = 0;
-  for (const Part &part : parts)
-    sum += part.bytes;
+  for (const HostTensor &part : parts)
+    sum += bytesOf(part);
   return sum;
 }
 

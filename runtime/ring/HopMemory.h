@@ -6,7 +6,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -40,14 +39,7 @@ public:
     int64_t bytes() const;
 
   private:
-    struct Free {
-      void operator()(void *memory) const noexcept;
-    };
-    struct Part {
-      std::unique_ptr<void, Free> memory;
-      int64_t bytes = 0;
-    };
-    std::vector<Part> parts;
+    std::vector<HostTensor> parts; ///< bytes
   };
 
   /// Asks for all that `plan` needs in advance; `execute` does it too.

@@ -72,10 +72,8 @@ private:
   void count(std::span<const Tensor> given, std::span<const KeyIndexed> own,
              const HopMemory::Buffer &buffer, const HopBlock &block) {
     for (size_t i = 0; i < given.size(); ++i, ++seen) {
-      if (block.step == 0)
-        outside += given[i].data() != own[i].tensor.data();
-      else
-        outside += !inside(given[i], buffer.views(own, block.rows)[i]);
+      bool lent = block.step == 0 && given[i].data() == own[i].tensor.data();
+      outside += !lent && !inside(given[i], buffer.views(own, block.rows)[i]);
     }
   }
 

@@ -52,7 +52,8 @@ Buffer Lowering::bufferIn(Value tile, Format format, int phase) {
 }
 
 Value Lowering::bufferPointer(const Buffer &buffer, Value byteOffset) {
-  return frame.pointerAt(frame.scratch(), frame.add(byteOffset, frame.constant(buffer.offset)));
+  Value base = buffer.carried ? buffer.carried : frame.scratch();
+  return frame.pointerAt(base, frame.add(byteOffset, frame.constant(buffer.offset)));
 }
 
 Value Lowering::elementOffset(const Buffer &buffer, Value outer, Value lane) {

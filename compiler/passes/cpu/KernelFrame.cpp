@@ -98,7 +98,11 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
         Value masked = arith::AndIOp::create(b, loc, flags, constant(mask));
         return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, masked, constant(0));
       };
-      carries[argument] = {slot(index, pointer), bit(1), bit(2)};
+      Value begins = bit(1), ends = bit(2);
+      Value both = arith::AndIOp::create(b, loc, begins, ends);
+      Value yes = arith::ConstantIntOp::create(b, loc, 1, 1);
+      carries[argument] = {slot(index, pointer), begins, ends,
+                           arith::XOrIOp::create(b, loc, both, yes)};
       break;
     }
     case KernelArgument::Kind::Scalar:

@@ -28,8 +28,9 @@ public:
     llvm::StringRef extent;
   };
   struct Carry {
-    mlir::Value pointer;      ///< of this program
+    mlir::Value pointer;      ///< of this program, 64-byte aligned
     mlir::Value begins, ends; ///< i1
+    mlir::Value kept;         ///< i1: not both; nothing is behind the pointer otherwise
   };
 
   /// Creates the entry function after `kernel` and leaves the builder at its start.

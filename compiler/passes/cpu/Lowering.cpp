@@ -156,10 +156,10 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
       continue;
     // Not a phase later: the memory of other results would be free to take.
     Buffer from = bufferIn(result, to.format, schedule.phases() - 1);
-    if (from.offset == to.offset)
+    if (from.sameMemory(to))
       continue;
-    bool shared = llvm::any_of(destinations,
-                               [&](const Buffer &other) { return other.offset == from.offset; });
+    bool shared =
+        llvm::any_of(destinations, [&](const Buffer &other) { return other.sameMemory(from); });
     if (shared) {
       Buffer copy = makeBuffer(result, to.format, schedule.phases() - 1, ScratchAllocator::forever);
       copyBuffer(from, copy);
@@ -190,8 +190,13 @@ LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &s
       results.push_back(*destination);
     } else {
       owners.push_back({});
-      results.push_back(makeBuffer(result, plainFormat(result), phase,
-                                   std::max(schedule.lastUse(result), phase)));
+      if (auto resume = dyn_cast<tile::ResumeOp>(op))
+        results.push_back(carriedBuffer(resume, result));
+      else if (std::optional<Buffer> resumed = resumedFor(result))
+        results.push_back(*resumed);
+      else
+        results.push_back(makeBuffer(result, plainFormat(result), phase,
+                                     std::max(schedule.lastUse(result), phase)));
     }
     buffers[result].push_back(results.back());
   }
@@ -208,11 +213,21 @@ LogicalResult Lowering::lowerRegionOp(Operation *op, int phase, BlockSchedule &s
   return op->emitOpError("has no lowering to host code");
 }
 
+/// The buffer that a loop goes on summing in: the carry's own, where nobody else reads it.
+std::optional<Buffer> Lowering::resumedFor(OpResult result) const {
+  auto loop = dyn_cast<scf::ForOp>(result.getOwner());
+  Value init = loop ? loop.getInitArgs()[result.getResultNumber()] : Value();
+  if (!init || !init.getDefiningOp<tile::ResumeOp>() || !init.hasOneUse())
+    return std::nullopt;
+  const Buffer *buffer = findBuffer(init, plainFormat(result));
+  return buffer ? std::optional(*buffer) : std::nullopt;
+}
+
 void Lowering::moveInto(const Buffer &to, Value tile) {
   if (isSplat(tile))
     return fillFromSplat(to, tile);
   Buffer from = bufferIn(tile, to.format, 0);
-  if (from.offset != to.offset)
+  if (!from.sameMemory(to))
     copyBuffer(from, to);
 }
 
@@ -251,50 +266,59 @@ LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp op, ArrayRef<Value> owner
   return success();
 }
 
-void Lowering::copyCarry(tile::ResumeOp resume, Value pointer, ArrayRef<Buffer> tiles, bool save) {
-  for (auto [offset, buffer] : llvm::zip(carryOffsets[resume.getCarry()], tiles)) {
-    int64_t bytes = buffer.bytes(), step = target.vectorBytes;
-    Value base = frame.pointerAt(pointer, frame.constant(offset));
-    loop(frame.constant(0), frame.constant(bytes), step, {}, [&](Value at, ValueRange) {
-      Value inCarry = frame.pointerAt(base, at), inScratch = bufferPointer(buffer, at);
-      Value bits = loadVector(save ? inScratch : inCarry, builder.getI8Type(), step, save ? 64 : 1);
-      storeVector(bits, save ? inCarry : inScratch, save ? 1 : 64);
-      return SmallVector<Value>();
-    });
-  }
+/// A tile of the running state where the carry keeps it, or in scratch where there is no carry: one
+/// program begins and ends it.
+Buffer Lowering::carriedBuffer(tile::ResumeOp resume, OpResult result) {
+  KernelFrame::Carry carry = frame.carry(resume.getCarry());
+  Buffer buffer = makeBuffer(result, plainFormat(result), 0, ScratchAllocator::forever);
+  Value kept = frame.pointerAt(carry.pointer, frame.constant(frame.reserveCarry(buffer.bytes())));
+  Value own = bufferPointer(buffer, frame.constant(0));
+  buffer.carried = arith::SelectOp::create(builder, loc, carry.kept, kept, own);
+  buffer.offset = 0;
+  return buffer;
 }
 
 void Lowering::lowerResume(tile::ResumeOp op, ArrayRef<Buffer> results) {
-  SmallVector<int64_t> offsets;
-  for (const Buffer &buffer : results)
-    offsets.push_back(frame.reserveCarry(buffer.bytes()));
-  carryOffsets[op.getCarry()] = offsets;
   resumes[op.getCarry()] = op;
-  KernelFrame::Carry carry = frame.carry(op.getCarry());
-  auto branch = scf::IfOp::create(builder, loc, carry.begins, /*withElse=*/true);
+  auto branch =
+      scf::IfOp::create(builder, loc, frame.carry(op.getCarry()).begins, /*withElse=*/false);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
   for (auto [buffer, init] : llvm::zip(results, op.getInits()))
     moveInto(buffer, init);
-  builder.setInsertionPointToStart(branch.elseBlock());
-  copyCarry(op, carry.pointer, results, /*save=*/false);
 }
 
 LogicalResult Lowering::lowerFinish(tile::FinishOp op) {
   auto resume = resumes.lookup(op.getCarry());
   if (!resume)
     return op.emitOpError("finishes a carry that is not resumed before");
-  KernelFrame::Carry carry = frame.carry(op.getCarry());
   SmallVector<Buffer> tiles;
   for (Value tile : op.getTiles())
     tiles.push_back(bufferIn(tile, plainFormat(tile), ScratchAllocator::forever));
-  auto branch = scf::IfOp::create(builder, loc, carry.ends, /*withElse=*/true);
+  auto branch = scf::IfOp::create(builder, loc, frame.carry(op.getCarry()).ends, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.elseBlock());
-  copyCarry(resume, carry.pointer, tiles, /*save=*/true);
+  keep(op, resume, tiles);
   builder.setInsertionPointToStart(branch.thenBlock());
   ScratchAllocator::Nested nested(scratch);
   return lowerBlock(op.getBody().front(), {}, {});
+}
+
+/// Moves to the carry what is not there yet; by way of scratch what lies in another's place.
+void Lowering::keep(tile::FinishOp op, tile::ResumeOp resume, MutableArrayRef<Buffer> tiles) {
+  SmallVector<Buffer> places;
+  for (Value result : resume.getResults())
+    places.push_back(*findBuffer(result, plainFormat(result)));
+  for (auto [tile, from, to] : llvm::zip(op.getTiles(), tiles, places)) {
+    if (!from.carried || from.sameMemory(to))
+      continue;
+    Buffer copy = makeBuffer(tile, from.format, 0, ScratchAllocator::forever);
+    copyBuffer(from, copy);
+    from = copy;
+  }
+  for (auto [from, to] : llvm::zip(tiles, places))
+    if (!from.sameMemory(to))
+      copyBuffer(from, to);
 }
 
 LogicalResult Lowering::lowerScalar(Operation *op) {

@@ -49,8 +49,10 @@ private:
   mlir::LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp op, llvm::ArrayRef<Value> owners,
                                   llvm::ArrayRef<Buffer> buffers);
   void lowerResume(tile::ResumeOp op, llvm::ArrayRef<Buffer> buffers);
-  void copyCarry(tile::ResumeOp resume, Value pointer, llvm::ArrayRef<Buffer> tiles, bool save);
+  Buffer carriedBuffer(tile::ResumeOp resume, mlir::OpResult result);
+  std::optional<Buffer> resumedFor(mlir::OpResult result) const;
   mlir::LogicalResult lowerFinish(tile::FinishOp op);
+  void keep(tile::FinishOp op, tile::ResumeOp resume, llvm::MutableArrayRef<Buffer> tiles);
   mlir::LogicalResult lowerScalar(mlir::Operation *op);
   void lowerVisibility(tile::VisibilityOp op);
   Value inlineScalar(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments);
@@ -127,7 +129,6 @@ private:
   ScratchAllocator scratch;
   llvm::DenseMap<Value, llvm::SmallVector<Buffer, 2>> buffers;
   llvm::DenseMap<Value, Value> scalars;
-  llvm::DenseMap<Value, llvm::SmallVector<int64_t>> carryOffsets;
   llvm::DenseMap<Value, tile::ResumeOp> resumes;
   std::map<std::tuple<const void *, const void *, int64_t>, Value> fillRows;
 };

@@ -8,7 +8,7 @@
 
 namespace ringc::cpu {
 
-/// How a tile lies in scratch memory.
+/// How a tile lies in memory.
 ///
 /// Plain: element (outer, lane) at outer * stride + lane, where the lane axis is axis `lane` of the
 /// tile and `stride` is its extent rounded up to whole vectors. Paired: two outer rows are
@@ -22,11 +22,15 @@ struct Format {
 };
 
 struct Buffer {
-  int64_t offset = -1; ///< in bytes from the start of scratch
+  int64_t offset = -1; ///< in bytes from the start of scratch, or of what `carried` points to
+  mlir::Value carried; ///< a program's carry (or scratch in its place); null for scratch itself
   Format format;
   mlir::Type element; ///< f32, bf16, i32 or i8
   int64_t outer = 1, lanes = 1, stride = 1;
 
+  bool sameMemory(const Buffer &other) const {
+    return offset == other.offset && carried == other.carried;
+  }
   int64_t elementBytes() const { return element.getIntOrFloatBitWidth() / 8; }
   int64_t bytes() const {
     int64_t rows = format.paired ? (outer + 1) / 2 * 2 : outer;
