@@ -68,10 +68,11 @@ void checkPositions(const Positions &at, int64_t rows) {
   if (rows == 0)
     return;
   constexpr double limit = 0x1p31;
-  bool rises = at.block >= 1 && (rows <= at.block || at.jump >= at.block);
-  double last = rises ? double(at.first) + double((rows - 1) / at.block) * double(at.jump) +
-                            double((rows - 1) % at.block)
-                      : limit;
+  double last = limit;
+  if (at.block >= 1 && (rows <= at.block || at.jump >= at.block)) {
+    int64_t jumps = (rows - 1) / at.block, rest = (rows - 1) % at.block;
+    last = double(at.first) + double(jumps) * double(at.jump) + double(rest);
+  }
   if (double(at.first) < -limit || last >= limit)
     throw InputError("positions",
                      "first " + std::to_string(at.first) + ", block " + std::to_string(at.block) +
