@@ -34,6 +34,16 @@ private:
   HostTensor copied;
 };
 
+/// `tensor` without gaps: rows that lie far apart fall into few sets of a cache, which costs a
+/// kernel that reads them again and again more than a copy.
+Tensor dense(const Tensor &tensor, KeptMemory &memory, HostPool &pool) {
+  if (tensor.isContiguous())
+    return tensor;
+  Tensor rows = memory.tensor(tensor.dtype(), tensor.shape());
+  copy(pool, tensor, rows);
+  return rows;
+}
+
 /// f32 and row-major, as the executor adds them up: the caller's own memory where it is.
 class GradientSum {
 public:
@@ -82,8 +92,8 @@ public:
     BackwardCode code = backwardCode(inputs);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
     call.prepare(Pass::Backward, *code.queries.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
-    UnitStrideRows dOut(dout);
-    BackwardKernels kernels(call.setup(), code, carry, call.q, dOut, results, gradients.dq);
+    BackwardKernels kernels(call.setup(), code, carry, dense(inputs.q, queryRows, *context.pool),
+                            dense(dout, gradientRows, *context.pool), results, gradients.dq);
     ExecutionReport report = execute(call.plan, call.shard, kernels, transport, hops);
     dk.finish(*context.pool);
     dv.finish(*context.pool);
@@ -229,7 +239,7 @@ private:
   AttentionContext context;
   SourceSet sources;
   HopMemory hops;
-  KeptMemory carry, keySums, valueSums;
+  KeptMemory carry, keySums, valueSums, queryRows, gradientRows;
 };
 
 Attention::Attention(AttentionOptions options, Transport &transport, AttentionContext context)

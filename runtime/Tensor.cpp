@@ -288,11 +288,11 @@ void convert(const Tensor &from, const Tensor &to) {
              });
 }
 
-void HostTensor::Free::operator()(void *memory) const noexcept {
+void HostTensor::Free::operator()(void *start) const noexcept {
   if (mapped)
-    munmap(memory, mapped);
+    munmap(start, mapped);
   else
-    std::free(memory);
+    std::free(start);
 }
 
 HostTensor::HostTensor(DType dtype, std::span<const int64_t> shape)

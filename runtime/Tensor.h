@@ -124,7 +124,7 @@ public:
 private:
   struct Free {
     size_t mapped; ///< bytes, where the system gave whole pages; else 0
-    void operator()(void *memory) const noexcept;
+    void operator()(void *start) const noexcept;
   };
   void swap(HostTensor &other) noexcept {
     std::swap(memory, other.memory);

@@ -20,7 +20,7 @@ Target targetFromJson(const nlohmann::json &json) {
 std::string availableTargets() {
   std::string all;
   for (std::string_view target : targets)
-    all += (all.empty() ? "" : ", ") + std::string(target);
+    all.append(all.empty() ? "" : ", ").append(target);
   return all;
 }
 

@@ -18,8 +18,8 @@ struct Target {
   int64_t vectorBytes = 16;
   int64_t vectorRegisters = 16;
   bool hasBf16Dot = false; ///< a product of bf16 pairs added to f32, as AVX512_BF16 has
-  int64_t l1Bytes = 32 * 1024;
-  int64_t l2Bytes = 1024 * 1024;
+  int64_t l1Bytes = 32768;
+  int64_t l2Bytes = 1048576;
 
   bool operator==(const Target &) const = default;
 
