@@ -202,10 +202,10 @@ private:
 
   /// Compiled side by side where they are not known yet.
   BackwardCode backwardCode(const AttentionInputs &inputs) {
-    auto load = [&](const char *name) {
-      return std::async(std::launch::async, [this, name, &inputs] { return kernel(name, inputs); });
-    };
-    auto keys = load("attention_backward_dkdv");
+    constexpr const char *dkdv = "attention_backward_dkdv";
+    bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, dkdv), sources);
+    auto keys = std::async(warm ? std::launch::deferred : std::launch::async,
+                           [this, &inputs] { return kernel(dkdv, inputs); });
     HostCode queries = kernel("attention_backward_dq", inputs);
     return {kernel("attention_delta", inputs), keys.get(), queries};
   }

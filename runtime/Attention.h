@@ -101,6 +101,10 @@ struct GradientResults {
 /// sees its own shard and what the transport brings. Batch entries are dealt to the rings
 /// (batchOfRing), rows to a ring's ranks (localLength, positions).
 ///
+/// Sums are f32. Against double precision f32 results are within 2e-5 (relative Frobenius norm) as
+/// long as logits stay below about 100; beyond it the error is that of a logit in f32, 2^-24 times
+/// its size, which exp amplifies.
+///
 /// Throws InputError for options and inputs that cannot be, with .tile diagnostics in its message,
 /// and PeerError when a rank fails; then the other ranks of the world fail too.
 class Attention {

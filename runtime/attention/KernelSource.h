@@ -27,6 +27,9 @@ public:
 
   /// Throws InputError, with rendered diagnostics where a source is wrong.
   virtual HostCode get(const Spec &spec, const SourceSet &sources) = 0;
+
+  /// Whether `get` would take microseconds, so that a thread for it would cost more. May say no.
+  virtual bool isWarm(const Spec &, const SourceSet &) { return false; }
 };
 
 } // namespace ringc

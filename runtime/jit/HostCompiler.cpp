@@ -42,8 +42,16 @@ HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
     auto module = std::make_shared<HostModule>(*kernel);
     HostKernel code = module->entry();
     entry->code = {std::move(kernel), code, std::move(module)};
+    entry->ready = true;
   });
   return entry->code;
+}
+
+bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources) {
+  KernelRequest request = makeRequest(spec, sources, target);
+  std::lock_guard lock(mutex);
+  auto known = linked.find(request);
+  return known != linked.end() && known->second->ready;
 }
 
 AttentionContext hostContext(int threads) {

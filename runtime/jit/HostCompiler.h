@@ -3,6 +3,7 @@
 #include "runtime/attention/Context.h"
 #include "runtime/jit/KernelCache.h"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -17,11 +18,13 @@ public:
 
   SourceSet sources(std::vector<SourceText> user) override;
   HostCode get(const Spec &spec, const SourceSet &sources) override;
+  bool isWarm(const Spec &spec, const SourceSet &sources) override;
 
 private:
   struct Linked {
     std::once_flag once;
     HostCode code;
+    std::atomic<bool> ready = false;
   };
 
   std::shared_ptr<KernelCache> cache;
