@@ -87,7 +87,9 @@ struct CompiledKernel {
   std::vector<GridAxis> grid; ///< one or two
   bool perHead = false;       ///< the grid has the axes KV head and batch too
   int64_t groupSize = 1;      ///< query heads per KV head
-  int64_t scratchBytes = 0;
+  int64_t scratchBytes = 0;   ///< host code: of one thread
+  int64_t threads = 0;        ///< PTX: of a block, which runs one program of the grid
+  int64_t sharedBytes = 0;    ///< PTX: dynamic shared memory of a block
   int64_t carryBytes = 0; ///< per program; the state of a launch is carryBytes * number of programs
   bool serialAxis0 = false; ///< programs along p0 share an output and must run one after another
   std::optional<predicate::Expression>

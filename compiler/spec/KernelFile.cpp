@@ -45,7 +45,7 @@ template <FieldsOf<GridAxis> Self, class Visit> void visitFields(Self &self, Vis
 /// The code is not among them: it follows the header as it is.
 template <FieldsOf<CompiledKernel> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
   auto &[name, format, code, entry, arguments, slotCount, grid, perHead, groupSize, scratchBytes,
-         carryBytes, serialAxis0, mask, provenance] = self;
+         threads, sharedBytes, carryBytes, serialAxis0, mask, provenance] = self;
   visit(Field{"name"}, name);
   visit(Field{"format"}, format);
   visit(Field{"entry"}, entry);
@@ -55,6 +55,8 @@ template <FieldsOf<CompiledKernel> Self, class Visit> void visitFields(Self &sel
   visit(Field{"per_head"}, perHead);
   visit(Field{"group_size", "", 1}, groupSize);
   visit(Field{"scratch_bytes", "", 0}, scratchBytes);
+  visit(Field{"threads", "", 0}, threads);
+  visit(Field{"shared_bytes", "", 0}, sharedBytes);
   visit(Field{"carry_bytes", "", 0}, carryBytes);
   visit(Field{"serial_axis0"}, serialAxis0);
   visit(Field{"mask"}, mask);
@@ -64,7 +66,7 @@ template <FieldsOf<CompiledKernel> Self, class Visit> void visitFields(Self &sel
 namespace {
 
 constexpr std::string_view magic = "RINGCKRN";
-constexpr uint64_t version = 1;
+constexpr uint64_t version = 2;
 constexpr size_t digestOffset = 32, headerOffset = 64;
 
 static_assert(std::endian::native == std::endian::little);

@@ -3,11 +3,44 @@
 #include "compiler/spec/FieldsJson.h"
 #include "compiler/spec/SpecJson.h"
 
+#include <algorithm>
 #include <array>
 
 namespace ringc {
 
-static constexpr std::array<std::string_view, 2> targets = {"cpu", "native"};
+namespace {
+
+constexpr std::array<std::string_view, 2> hosts = {"cpu", "native"};
+
+/// Shared memory that a block may opt in to, from the table of technical specifications in the CUDA
+/// programming guide; and the least PTX that LLVM 22 and ptxas take for the chip, though not below
+/// 8.0 (CUDA 12.0), so that old drivers load it.
+struct Gpu {
+  std::string_view name;
+  int64_t sm;
+  int64_t sharedKiB;
+  std::string_view features;
+};
+constexpr std::array<Gpu, 6> gpus = {{{"sm_80", 80, 163, "+ptx80"},
+                                      {"sm_86", 86, 99, "+ptx80"},
+                                      {"sm_89", 89, 99, "+ptx80"},
+                                      {"sm_90", 90, 227, "+ptx80"},
+                                      {"sm_100", 100, 227, "+ptx86"},
+                                      {"sm_120", 120, 99, "+ptx87"}}};
+
+std::string namesOfGpus() {
+  std::string all;
+  for (const Gpu &gpu : gpus)
+    all.append(all.empty() ? "" : ", ").append(gpu.name);
+  return all;
+}
+
+const Gpu *findGpu(std::string_view name) {
+  auto found = std::find_if(gpus.begin(), gpus.end(), [&](auto &gpu) { return gpu.name == name; });
+  return found == gpus.end() ? nullptr : &*found;
+}
+
+} // namespace
 
 nlohmann::json toJson(const Target &target) { return fields_json::write(target); }
 
@@ -17,15 +50,28 @@ Target targetFromJson(const nlohmann::json &json) {
   return target;
 }
 
+Target gpuTarget(std::string_view name) {
+  const Gpu *gpu = findGpu(name);
+  if (!gpu)
+    throw InputError("target", "\"" + std::string(name) + "\"", namesOfGpus());
+  Target target;
+  target.name = target.chip = name;
+  target.triple = "nvptx64-nvidia-cuda";
+  target.features = gpu->features;
+  target.sm = gpu->sm;
+  target.sharedBytes = gpu->sharedKiB * 1024;
+  return target;
+}
+
 std::string availableTargets() {
   std::string all;
-  for (std::string_view target : targets)
-    all.append(all.empty() ? "" : ", ").append(target);
-  return all;
+  for (std::string_view host : hosts)
+    all.append(all.empty() ? "" : ", ").append(host);
+  return all + ", " + namesOfGpus();
 }
 
 void requireTarget(std::string_view name) {
-  if (std::find(targets.begin(), targets.end(), name) == targets.end())
+  if (std::find(hosts.begin(), hosts.end(), name) == hosts.end() && !findGpu(name))
     throw InputError("target", "\"" + std::string(name) + "\"",
                      availableTargets() + " (this build has no other)");
 }

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace ringc {
+
+/// What the lowering needs to know of a GPU.
+struct GpuTarget {
+  int sm = 80;                      ///< compute capability: 80 is 8.0
+  int64_t sharedBytes = 163 * 1024; ///< shared memory that a block may ask for
+  std::string ptxVersion = "ptx80"; ///< LLVM's feature: the least that names this chip
+};
+
+} // namespace ringc

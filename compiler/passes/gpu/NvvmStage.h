@@ -1,0 +1,27 @@
+#pragma once
+
+#include "compiler/passes/gpu/GpuTarget.h"
+
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace ringc {
+
+struct Target;
+
+/// The facts of a target that is a GPU.
+GpuTarget gpuTargetOf(const Target &target);
+
+/// A pass over a module: lower-to-nvvm for its kernel, whose interface is left as JSON in the
+/// module's attribute tile.interface (CompiledKernel without its code).
+std::unique_ptr<mlir::Pass> createNvvmStagePass(const GpuTarget &target);
+
+/// A pass over a module: what lower-to-nvvm makes becomes the LLVM and NVVM dialects alone, in
+/// operations that have a translation to LLVM IR.
+std::unique_ptr<mlir::Pass> createNvvmToLlvmPass();
+
+/// `--lower-to-nvvm=sm=80` and `--nvvm-to-llvm` for ringc-opt.
+void registerNvvmPasses();
+
+} // namespace ringc
