@@ -14,7 +14,9 @@ static std::optional<std::string> variable(const char *name) {
 Env Env::read() {
   return {.cacheDir = variable("RINGC_CACHE_DIR"),
           .xdgCacheHome = variable("XDG_CACHE_HOME"),
-          .home = variable("HOME")};
+          .home = variable("HOME"),
+          .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),
+          .ncclLibrary = variable("RINGC_NCCL_LIBRARY")};
 }
 
 } // namespace ringc

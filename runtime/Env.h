@@ -16,6 +16,11 @@ struct Env {
   std::optional<std::string> xdgCacheHome;
   /// HOME: without the two above the folder of compiled kernels is .cache/ringc in it.
   std::optional<std::string> home;
+  /// RINGC_CUDA_LIBRARY: the file of the CUDA driver, in place of libcuda.so.1 as the loader finds
+  /// it.
+  std::optional<std::string> cudaLibrary;
+  /// RINGC_NCCL_LIBRARY: the file of NCCL, in place of libnccl.so.2 as the loader finds it.
+  std::optional<std::string> ncclLibrary;
 
   static Env read();
 };

@@ -1,5 +1,7 @@
 #include "compiler/Compiler.h"
 #include "runtime/Env.h"
+#include "runtime/comm/NcclLibrary.h"
+#include "runtime/driver/CudaDevice.h"
 #include "runtime/jit/KernelFolder.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Table.h"
@@ -14,23 +16,58 @@ namespace {
 
 struct InfoFlags {};
 
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string describe(const CudaDeviceFacts &device) {
+  constexpr int64_t mebi = 1 << 20;
+  return device.name + ", sm_" + std::to_string(device.sm) + ", " +
+         std::to_string(device.multiprocessors) + " multiprocessors, " +
+         std::to_string(device.memoryBytes / mebi) + " MiB, " +
+         std::to_string(device.sharedBytesPerBlock / 1024) + " KiB shared, " + device.pciBusId;
+}
+
+/// The driver and its devices, or why there are none.
+void addCuda(Rows &rows, const Env &env) {
+  try {
+    auto driver = CudaDriver::open(env.cudaLibrary);
+    auto module = nvidiaModuleVersion();
+    rows.push_back({"CUDA", driver->cudaVersion() + ", " + driver->path() +
+                                (module ? ", driver " + *module : "")});
+    for (int device = 0; device < driver->deviceCount(); ++device)
+      rows.push_back({"cuda:" + std::to_string(device), describe(driver->facts(device))});
+  } catch (const CudaError &error) {
+    rows.push_back({"CUDA", error.what()});
+  }
+}
+
+void addNccl(Rows &rows, const Env &env) {
+  try {
+    auto nccl = NcclLibrary::open(env.ncclLibrary);
+    rows.push_back({"NCCL", nccl->version() + ", " + nccl->path()});
+  } catch (const NcclError &error) {
+    rows.push_back({"NCCL", error.what()});
+  }
+}
+
 int infoCommand(const Session &session, const InfoFlags &) {
   Target target = hostTarget();
-  auto folder = kernelFolderPath(Env::read());
-  std::vector<std::vector<std::string>> rows = {
-      {"version", RINGC_VERSION},
-      {"build", compilerBuildId()},
-      {"LLVM", llvmVersion()},
-      {"targets", availableTargets()},
-      {"devices", "cpu"},
-      {"host", target.chip + " (" + target.triple + ")"},
-      {"vectors", std::to_string(8 * target.vectorBytes) + " bits, " +
-                      std::to_string(target.vectorRegisters) + " registers" +
-                      (target.hasBf16Dot ? ", bf16 products" : "")},
-      {"L1 data", std::to_string(target.l1Bytes / 1024) + " KiB"},
-      {"L2", std::to_string(target.l2Bytes / 1024) + " KiB"},
-      {"threads", std::to_string(omp_get_max_threads())},
-      {"kernel cache", folder ? folder->string() : "memory alone"}};
+  Env env = Env::read();
+  auto folder = kernelFolderPath(env);
+  Rows rows = {{"version", RINGC_VERSION},
+               {"build", compilerBuildId()},
+               {"LLVM", llvmVersion()},
+               {"targets", availableTargets()},
+               {"devices", "cpu, cuda"},
+               {"host", target.chip + " (" + target.triple + ")"},
+               {"vectors", std::to_string(8 * target.vectorBytes) + " bits, " +
+                               std::to_string(target.vectorRegisters) + " registers" +
+                               (target.hasBf16Dot ? ", bf16 products" : "")},
+               {"L1 data", std::to_string(target.l1Bytes / 1024) + " KiB"},
+               {"L2", std::to_string(target.l2Bytes / 1024) + " KiB"},
+               {"threads", std::to_string(omp_get_max_threads())},
+               {"kernel cache", folder ? folder->string() : "memory alone"}};
+  addCuda(rows, env);
+  addNccl(rows, env);
   if (session.talk() == Talk::Verbose)
     rows.push_back({"features", target.features});
   size_t widest = 0;

@@ -1,6 +1,7 @@
 #include "tools/ringc/Command.h"
 
 #include "runtime/Error.h"
+#include "runtime/driver/CudaDriver.h"
 
 #include <csignal>
 #include <exception>
@@ -58,6 +59,9 @@ int main(int argc, char **argv) {
     }
     return code;
   } catch (const InputError &error) {
+    std::cerr << "ringc: " << error.what() << '\n';
+    return Wrong;
+  } catch (const CudaError &error) {
     std::cerr << "ringc: " << error.what() << '\n';
     return Wrong;
   } catch (const std::bad_alloc &) {
