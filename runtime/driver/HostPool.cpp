@@ -52,9 +52,9 @@ public:
   }
 
 private:
+  alignas(64) std::byte none{};
   void *memory = nullptr;
   size_t capacity = 0;
-  alignas(64) std::byte none{};
 };
 
 /// What one thread runs at a time: a program, or a column of them along p0.
