@@ -28,7 +28,7 @@ Value KernelFrame::pointerAt(Value pointer, Value byteOffset) {
 }
 
 Value KernelFrame::slot(int index, Type type) {
-  Value address = pointerAt(slots, constant(8 * index));
+  Value address = pointerAt(slots, constant(8 * int64_t(index)));
   return LLVM::LoadOp::create(builder, loc, type, address, /*alignment=*/8);
 }
 
