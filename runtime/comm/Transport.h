@@ -65,7 +65,7 @@ public:
 };
 
 /// The seam to whatever moves bytes. One object for each rank, used by one thread at a time.
-/// Transports: InProcess.
+/// Transports: InProcess, Mpi.
 class Transport {
 public:
   virtual ~Transport() = default;
