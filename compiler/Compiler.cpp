@@ -1,6 +1,7 @@
 #include "compiler/Compiler.h"
 
 #include "compiler/codegen/HostCode.h"
+#include "compiler/codegen/Ptx.h"
 #include "compiler/frontend/Printer.h"
 #include "compiler/frontend/Program.h"
 #include "compiler/irgen/Generate.h"
@@ -45,9 +46,14 @@ KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Targ
           .llvmVersion = llvmVersion()};
 }
 
-std::vector<std::string> stageNames() {
+Target targetCalled(std::string_view name) {
+  requireTarget(name);
+  return name.starts_with("sm_") ? gpuTarget(name) : hostTarget();
+}
+
+std::vector<std::string> stageNames(const Target &target) {
   std::vector<std::string> names;
-  for (const StageName &stage : allStages())
+  for (const StageName &stage : stagesFor(target))
     names.push_back(stage.name);
   return names;
 }
@@ -66,9 +72,9 @@ public:
           return mlir::success();
         }) {
     if (!options.stopAfter.empty())
-      last = stageCalled(options.stopAfter, "--stop-after");
+      last = stageCalled(options.stopAfter, "--stop-after", request.target);
     if (!options.startFrom.empty())
-      first = stageOfFile(options.startFrom);
+      first = stageOfFile(options.startFrom, request.target);
     if (!options.startFrom.empty() && first > last)
       throw InputError("--stop-after", options.stopAfter,
                        "a stage after that of --start-from " + options.startFrom);
@@ -78,11 +84,12 @@ public:
     if (!options.dump.empty())
       makeFolder();
     bool good = options.startFrom.empty() ? runFrontend() : load();
-    for (StageId id : {StageId::Specialised, StageId::Split, StageId::Vector, StageId::Llvm}) {
-      if (!good || finished || id <= first)
+    for (const StageName &stage : stagesFor(request.target)) {
+      if (!good || finished || stage.id <= std::max(first, StageId::Tile) ||
+          stage.id > StageId::Llvm)
         continue;
-      good = mlir::succeeded(runStage(*module, id, request)) &&
-             reached(id, [&] { return print(*module); });
+      good = mlir::succeeded(runStage(*module, stage, request)) &&
+             reached(stage.id, [&] { return print(*module); });
     }
     if (good && !finished)
       good = runBackend();
@@ -160,7 +167,8 @@ private:
       }
       interface = described.str();
       (*module)->removeAttr("tile.interface");
-      code = translateForHost(*module, llvmContext, request.target);
+      code = request.target.isGpu() ? translateForGpu(*module, llvmContext, request.target)
+                                    : translateForHost(*module, llvmContext, request.target);
       if (!code)
         return false;
       reached(StageId::Ir, [&] {
@@ -179,7 +187,8 @@ private:
           "error: the interface is not as --dump writes it: " + std::string(problem.what()) + "\n";
       return false;
     }
-    kernel.code = emitHostObject(*code, request.target);
+    if (!emit(*code, kernel))
+      return false;
     kernel.provenance = nlohmann::json{{"spec", toJson(request.spec)},
                                        {"tile", toJson(request.config)},
                                        {"target", toJson(request.target)},
@@ -188,6 +197,21 @@ private:
                             .dump();
     reached(StageId::Code, [&] { return kernel.code; });
     output.kernel = std::move(kernel);
+    return true;
+  }
+
+  bool emit(llvm::Module &code, CompiledKernel &kernel) {
+    if (!request.target.isGpu()) {
+      kernel.code = emitHostObject(code, request.target);
+      return true;
+    }
+    llvm::Expected<std::string> ptx = emitPtx(code, request.target);
+    if (!ptx) {
+      output.diagnostics = "error: LLVM makes no PTX for " + request.target.chip + ": " +
+                           llvm::toString(ptx.takeError()) + "\n";
+      return false;
+    }
+    kernel.code = std::move(*ptx);
     return true;
   }
 
@@ -205,7 +229,8 @@ private:
     if (finished || (id == last && !options.stopAfter.empty()))
       output.text = text();
     if (!options.dump.empty()) {
-      std::string path = (std::filesystem::path(options.dump) / fileNameOf(id)).string();
+      std::string path =
+          (std::filesystem::path(options.dump) / fileNameOf(id, request.target)).string();
       std::ofstream file(path, std::ios::binary);
       file << text();
       if (!file.flush())
@@ -265,6 +290,11 @@ private:
 
 CompileOutput compile(const KernelRequest &request, const CompileOptions &options) {
   requireTarget(request.spec.target);
+  bool forGpu = request.spec.target.starts_with("sm_");
+  if (forGpu ? request.spec.target != request.target.name : request.target.isGpu())
+    throw InputError("target", "\"" + request.spec.target + "\"",
+                     (request.target.isGpu() ? request.target.name : "cpu, native") +
+                         " (what this is compiled for)");
   return Compilation(request, options).run();
 }
 

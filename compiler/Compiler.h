@@ -6,12 +6,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ringc {
 
 /// The processor that this runs on, as LLVM knows it.
 Target hostTarget();
+
+/// What a spec's `target` names: the host for "cpu" and "native", or a GPU. Throws InputError.
+Target targetCalled(std::string_view name);
 
 /// Of this build: changes whenever the compiler's own code may have.
 std::string compilerBuildId();
@@ -25,8 +29,9 @@ SourceSet makeSources(std::vector<SourceText> user);
 KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                           std::optional<TileConfig> config = std::nullopt);
 
-/// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code.
-std::vector<std::string> stageNames();
+/// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code;
+/// for a GPU nvvm in place of vector.
+std::vector<std::string> stageNames(const Target &target);
 
 struct CompileOptions {
   std::string stopAfter; ///< a stage; empty: all
@@ -42,8 +47,9 @@ struct CompileOutput {
                            ///< when all is well
 };
 
-/// Compiles. Errors in sources come back as diagnostics; InputError for a spec that cannot be
-/// (unknown kernel, missing constant).
+/// Compiles, for a host to an ELF object, for a GPU to PTX text. Errors in sources come back as
+/// diagnostics; InputError for a spec that cannot be (unknown kernel, missing constant, a target
+/// that is not the request's).
 CompileOutput compile(const KernelRequest &request, const CompileOptions &options = {});
 
 /// Host code made ready to run.

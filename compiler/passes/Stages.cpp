@@ -2,53 +2,64 @@
 
 #include "compiler/passes/Passes.h"
 #include "compiler/passes/Pipeline.h"
+#include "compiler/passes/gpu/NvvmStage.h"
 #include "runtime/Error.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Transforms/Passes.h"
 
 #include <algorithm>
 
 namespace ringc {
 
-const std::vector<StageName> &allStages() {
-  static const std::vector<StageName> stages = {
+const std::vector<StageName> &stagesFor(const Target &target) {
+  static const std::vector<StageName> host = {
       {StageId::Spec, "spec", "json"},   {StageId::Ast, "ast", "tile"},
       {StageId::Tile, "tile", "mlir"},   {StageId::Specialised, "specialised", "mlir"},
       {StageId::Split, "split", "mlir"}, {StageId::Vector, "vector", "mlir"},
       {StageId::Llvm, "llvm", "mlir"},   {StageId::Ir, "ir", "ll"},
       {StageId::Code, "code", "o"}};
-  return stages;
+  static const std::vector<StageName> gpu = {
+      {StageId::Spec, "spec", "json"},   {StageId::Ast, "ast", "tile"},
+      {StageId::Tile, "tile", "mlir"},   {StageId::Specialised, "specialised", "mlir"},
+      {StageId::Split, "split", "mlir"}, {StageId::Nvvm, "nvvm", "mlir"},
+      {StageId::Llvm, "llvm", "mlir"},   {StageId::Ir, "ir", "ll"},
+      {StageId::Code, "code", "ptx"}};
+  return target.isGpu() ? gpu : host;
 }
 
-static std::string names() {
+static std::string names(const Target &target) {
   std::string all;
-  for (const StageName &stage : allStages())
+  for (const StageName &stage : stagesFor(target))
     all += (all.empty() ? "" : ", ") + std::string(stage.name);
   return all;
 }
 
-std::string fileNameOf(StageId id) {
-  const StageName &stage = allStages()[static_cast<size_t>(id)];
-  std::string number = std::to_string(static_cast<int>(id));
-  return std::string(2 - number.size(), '0') + number + "." + stage.name + "." + stage.suffix;
+std::string fileNameOf(StageId id, const Target &target) {
+  const std::vector<StageName> &stages = stagesFor(target);
+  auto stage =
+      std::find_if(stages.begin(), stages.end(), [&](auto &each) { return each.id == id; });
+  std::string number = std::to_string(stage - stages.begin());
+  return std::string(2 - number.size(), '0') + number + "." + stage->name + "." + stage->suffix;
 }
 
-StageId stageCalled(const std::string &name, const char *argument) {
-  for (const StageName &stage : allStages())
+StageId stageCalled(const std::string &name, const char *argument, const Target &target) {
+  for (const StageName &stage : stagesFor(target))
     if (name == stage.name)
       return stage.id;
-  throw InputError(argument, name, names());
+  throw InputError(argument, name, names(target));
 }
 
-StageId stageOfFile(const std::string &path) {
+StageId stageOfFile(const std::string &path, const Target &target) {
   std::string file = path.substr(path.find_last_of('/') + 1);
-  for (const StageName &stage : allStages()) {
+  for (const StageName &stage : stagesFor(target)) {
     std::string ending = std::string(stage.name) + "." + stage.suffix;
     if (!file.ends_with(ending))
       continue;
@@ -59,27 +70,30 @@ StageId stageOfFile(const std::string &path) {
       return stage.id;
   }
   throw InputError("--start-from", path,
-                   "a file called as --dump calls it, from " + fileNameOf(StageId::Tile) + " to " +
-                       fileNameOf(StageId::Ir));
+                   "a file called as --dump calls it, from " + fileNameOf(StageId::Tile, target) +
+                       " to " + fileNameOf(StageId::Ir, target));
 }
 
 std::unique_ptr<mlir::MLIRContext> makeContext() {
   mlir::DialectRegistry registry;
   registry.insert<tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
                   mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                  mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+                  mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
+  mlir::registerNVVMDialectTranslation(registry);
   auto context =
       std::make_unique<mlir::MLIRContext>(registry, mlir::MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
   return context;
 }
 
-mlir::LogicalResult runStage(mlir::ModuleOp module, StageId id, const KernelRequest &request) {
+mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
+                             const KernelRequest &request) {
   mlir::PassManager passes(module.getContext());
-  passes.enableVerifier(id <= StageId::Vector);
-  if (id == StageId::Vector) {
+  passes.enableVerifier(stage.id <= StageId::Nvvm);
+  switch (stage.id) {
+  case StageId::Vector: {
     LowerToVectorOptions options;
     options.vectorBytes = request.target.vectorBytes;
     options.registers = request.target.vectorRegisters;
@@ -88,11 +102,26 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, StageId id, const KernelRequ
     options.microVectors = request.config.microVectors;
     passes.addPass(createLowerToVector(options));
     passes.addPass(mlir::createCSEPass());
-  } else if (id == StageId::Llvm) {
-    passes.addPass(createLowerToLlvm());
-  } else {
-    auto index = findStage(tileStages(), allStages()[static_cast<size_t>(id)].name);
-    tileStages()[*index].addPasses(passes);
+    break;
+  }
+  case StageId::Nvvm:
+    passes.addPass(createNvvmStagePass(gpuTargetOf(request.target)));
+    passes.addPass(mlir::createCanonicalizerPass());
+    passes.addPass(mlir::createCSEPass());
+    break;
+  case StageId::Llvm:
+    passes.addPass(request.target.isGpu() ? createNvvmToLlvmPass() : createLowerToLlvm());
+    break;
+  case StageId::Tile:
+  case StageId::Specialised:
+  case StageId::Split:
+    tileStages()[*findStage(tileStages(), stage.name)].addPasses(passes);
+    break;
+  case StageId::Spec:
+  case StageId::Ast:
+  case StageId::Ir:
+  case StageId::Code:
+    break; // no passes of MLIR lead there
   }
   return passes.run(module);
 }

@@ -82,7 +82,7 @@ class Compile(RingcTest):
         self.write("spec.json", "{")
         self.refused("spec.json:1:2: error", "compile spec.json -o x.o")
         self.write("spec.json", "{}")
-        self.refused("cpu, native", "compile spec.json --target sm_80 -o x.o")
+        self.refused("cpu, native", "compile spec.json --target sm_75 -o x.o")
         self.refused("did you mean", "compile spec.json --set head_dims=3 -o x.o")
         self.refused("SPEC.json, FILE.tile", "compile .")
         self.write("wrong.tile", "mask m(b: index, h: index, i: index, j: index) {\n  return k\n}\n")

@@ -2,9 +2,11 @@
 
 #include "compiler/passes/Passes.h"
 #include "compiler/passes/Pipeline.h"
+#include "compiler/passes/gpu/NvvmStage.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
@@ -31,8 +33,9 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<ringc::tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
                   mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                  mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+                  mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
   ringc::registerRingcPasses();
+  ringc::registerNvvmPasses();
   ringc::registerStages(allStages());
   mlir::registerCanonicalizerPass();
   mlir::registerCSEPass();

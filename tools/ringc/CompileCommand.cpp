@@ -1,6 +1,7 @@
 #include "compiler/Compiler.h"
 #include "compiler/frontend/Parser.h"
 #include "compiler/spec/KernelFile.h"
+#include "compiler/spec/Target.h"
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
 #include "tools/ringc/AttentionFlags.h"
@@ -93,7 +94,8 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
   for (const std::string &file : sourceFiles(spec))
     sources.push_back({file, readText(file)});
 
-  KernelRequest request = makeRequest(spec, makeSources(std::move(sources)), hostTarget());
+  KernelRequest request =
+      makeRequest(spec, makeSources(std::move(sources)), targetCalled(spec.target));
   auto start = std::chrono::steady_clock::now();
   CompileOutput made = compile(
       request, {.stopAfter = flags.stopAfter, .startFrom = flags.startFrom, .dump = flags.dump});
@@ -126,16 +128,18 @@ void addCompile(CLI::App &app, Session &session) {
   command->add_option("source", flags->source, "What to compile")
       ->type_name("SPEC.json|FILE.tile")
       ->required();
-  command->add_option("--target", flags->target, "What to compile for")
-      ->type_name("cpu|sm_80|sm_90a|native");
+  command->add_option("--target", flags->target, "What to compile for: " + availableTargets())
+      ->type_name("TARGET");
   command->add_option("--set", flags->assignments, "Set a field of the spec")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_option("--tile", flags->tile, "Tile sizes by hand")->type_name("q=64,kv=128");
   std::string stages;
-  for (const std::string &stage : stageNames())
+  for (const std::string &stage : stageNames(Target{}))
     stages += (stages.empty() ? "" : ", ") + stage;
-  command->add_option("--stop-after", flags->stopAfter, "Print this stage: " + stages)
+  command
+      ->add_option("--stop-after", flags->stopAfter,
+                   "Print this stage: " + stages + "; for a GPU nvvm in place of vector")
       ->type_name("STAGE");
   command
       ->add_option("--start-from", flags->startFrom,
@@ -143,7 +147,10 @@ void addCompile(CLI::App &app, Session &session) {
       ->type_name("FILE");
   command->add_option("--dump", flags->dump, "Write the output of every stage to this folder")
       ->type_name("DIR");
-  command->add_option("-o,--output", flags->output, "The code, or the stage's text")
+  command
+      ->add_option("-o,--output", flags->output,
+                   "The code, or the stage's text. The target alone, not OUT's suffix, says what "
+                   "code is: an ELF object for a host, PTX text for a GPU")
       ->type_name("OUT");
   command->footer("Fields of SPEC.json, and keys of --set:\n" + describeSpec());
 }

@@ -14,6 +14,9 @@ namespace {
 const std::vector<std::string> stages = {"spec",   "ast",  "tile", "specialised", "split",
                                          "vector", "llvm", "ir",   "code"};
 
+const std::vector<std::string> gpuStages = {"spec", "ast",  "tile", "specialised", "split",
+                                            "nvvm", "llvm", "ir",   "code"};
+
 KernelRequest requestOf(const Spec &spec, std::vector<SourceText> user = {}) {
   return makeRequest(spec, makeSources(std::move(user)), hostTarget());
 }
@@ -47,7 +50,10 @@ bool contains(const std::string &text, const std::string &part) {
 
 } // namespace
 
-TEST_CASE("the stages have names") { CHECK(stageNames() == stages); }
+TEST_CASE("the stages have names") {
+  CHECK(stageNames(hostTarget()) == stages);
+  CHECK(stageNames(gpuTarget("sm_80")) == gpuStages);
+}
 
 TEST_CASE("every stage can be asked for, and gives the same bytes every time") {
   KernelRequest request = requestOf(smallForward);
@@ -163,12 +169,26 @@ TEST_CASE("names and files of stages that do not exist") {
   contains(thrownBy(request, {.dump = (folder.path() / "file" / "dump").string()}), "--dump: got ");
 }
 
+TEST_CASE("a target is called by its name") {
+  CHECK(targetCalled("cpu") == hostTarget());
+  CHECK(targetCalled("native") == hostTarget());
+  CHECK(targetCalled("sm_89") == gpuTarget("sm_89"));
+  CHECK_THROWS_AS(targetCalled("sm_75"), InputError);
+}
+
 TEST_CASE("specs that cannot be") {
   auto refused = [](const Spec &spec) { return thrownBy(requestOf(spec), {}); };
   contains(refused({.kernel = "attention_froward"}), "attention_forward");
   contains(refused({.kernel = "matmul", .target = "sm_90a"}), "sm_90a");
   contains(refused({.kernel = "matmul", .target = "sm_90a"}), "cpu, native");
   contains(refused({.mask = {"casual"}}), "causal");
+  contains(refused({.kernel = "matmul", .target = "sm_80"}),
+           "target: got \"sm_80\", allowed: cpu, native (what this is compiled for)");
+  auto refusedFor = [](const char *chip, const Spec &spec) {
+    return thrownBy(makeRequest(spec, makeSources({}), gpuTarget(chip)), {});
+  };
+  contains(refusedFor("sm_80", {.kernel = "matmul"}), "target: got \"cpu\", allowed: sm_80 (");
+  contains(refusedFor("sm_80", {.kernel = "matmul", .target = "sm_90"}), "allowed: sm_80 (");
 }
 
 TEST_CASE("nothing is hard-wired: without the library's sources no kernel compiles") {

@@ -34,6 +34,8 @@ CompiledKernel fullKernel() {
   kernel.perHead = true;
   kernel.groupSize = 4;
   kernel.scratchBytes = 4096;
+  kernel.threads = 128;
+  kernel.sharedBytes = 65536;
   kernel.carryBytes = 123;
   kernel.serialAxis0 = true;
   kernel.mask = causal.build();

@@ -51,6 +51,8 @@ std::vector<KernelRequest> changedRequests() {
   changed([](auto &r) { r.target.hasBf16Dot = true; });
   changed([](auto &r) { r.target.l1Bytes = 65536; });
   changed([](auto &r) { r.target.l2Bytes = 65536; });
+  changed([](auto &r) { r.target.sm = 80; });
+  changed([](auto &r) { r.target.sharedBytes = 65536; });
   changed([](auto &r) { r.compilerBuild = "build-2"; });
   changed([](auto &r) { r.llvmVersion = "22.2"; });
   changed([](auto &r) { r.sources = SourceSet({{"a.tile", "kernel a"}, {"b.tile", "kernel c"}}); });

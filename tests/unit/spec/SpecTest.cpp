@@ -106,8 +106,9 @@ TEST_CASE("a spec from anywhere is checked") {
         "a.json: a name in constants: got \"1x\", allowed: a name of letters, digits and _");
   CHECK(jsonMessage(R"({"kernel": ""})") ==
         "a.json: kernel: got \"\", allowed: a name of letters, digits and _");
-  CHECK(jsonMessage(R"({"target": "sm_80"})") ==
-        "a.json: target: got \"sm_80\", allowed: cpu, native (this build has no other)");
+  CHECK(jsonMessage(R"({"target": "sm_75"})") ==
+        "a.json: target: got \"sm_75\", allowed: cpu, native, sm_80, sm_86, sm_89, sm_90, sm_100, "
+        "sm_120 (this build has no other)");
   CHECK(jsonMessage("[]") == "a.json: JSON: got [], allowed: an object");
   CHECK(jsonMessage("{\n  \"kernel\": }") == "a.json:2:13: error: this is not JSON");
   CHECK(jsonMessage("") == "a.json:1:1: error: this is not JSON");
@@ -171,6 +172,24 @@ TEST_CASE("a damaged spec is refused or valid, never worse") {
   }
 }
 
+TEST_CASE("GPUs have names") {
+  for (const char *name : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"}) {
+    Target target = gpuTarget(name);
+    CHECK(target.isGpu());
+    CHECK(target.name == name);
+    CHECK(target.chip == "sm_" + std::to_string(target.sm));
+    CHECK(target.sharedBytes % 1024 == 0);
+    CHECK(targetFromJson(toJson(target)) == target);
+    CHECK(availableTargets().find(name) != std::string::npos);
+    requireTarget(name);
+  }
+  CHECK(!Target{}.isGpu());
+  CHECK(gpuTarget("sm_80").sharedBytes == 163 * 1024);
+  CHECK_THROWS_WITH_AS(gpuTarget("sm_75"),
+                       "target: got \"sm_75\", allowed: sm_80, sm_86, sm_89, sm_90, sm_100, sm_120",
+                       InputError);
+}
+
 TEST_CASE("a target keeps all its facts") {
   Target target = {.name = "native",
                    .triple = "x86_64-pc-linux-gnu",
@@ -180,7 +199,9 @@ TEST_CASE("a target keeps all its facts") {
                    .vectorRegisters = 32,
                    .hasBf16Dot = true,
                    .l1Bytes = 49152,
-                   .l2Bytes = 2097152};
+                   .l2Bytes = 2097152,
+                   .sm = 80,
+                   .sharedBytes = 166912};
   json written = toJson(target), defaults = toJson(Target{});
   for (const auto &[name, value] : defaults.items())
     CHECK_MESSAGE(value != written[name], name);
