@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
 using namespace mlir;
 using namespace ringc;
@@ -36,7 +37,46 @@ static int64_t bytesOf(Type element) {
   return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
 }
 
-KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel &interface)
+void KernelFrame::enterHost(func::FuncOp kernel) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();
+  function =
+      func::FuncOp::create(builder, loc, (kernel.getName() + ".host").str(),
+                           builder.getFunctionType({pointer, i64, i64, i64, i64, pointer}, {}));
+  Block *body = function.addEntryBlock();
+  builder.setInsertionPointToStart(body);
+  slots = body->getArgument(0);
+  p0 = body->getArgument(1);
+  p1 = body->getArgument(2);
+  kvHead = body->getArgument(3);
+  batch64 = body->getArgument(4);
+  scratchPointer = body->getArgument(5);
+}
+
+void KernelFrame::enterDevice(func::FuncOp kernel, const CompiledKernel &interface) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext()), i64 = builder.getI64Type();
+  function = func::FuncOp::create(builder, loc, (kernel.getName() + ".device").str(),
+                                  builder.getFunctionType({pointer}, {}));
+  auto array = LLVM::LLVMArrayType::get(i64, static_cast<unsigned>(interface.slotCount));
+  function.setArgAttr(0, LLVM::LLVMDialect::getByValAttrName(), TypeAttr::get(array));
+  function.setArgAttr(0, LLVM::LLVMDialect::getAlignAttrName(), builder.getI64IntegerAttr(8));
+  Block *body = function.addEntryBlock();
+  builder.setInsertionPointToStart(body);
+  slots = body->getArgument(0);
+  auto wide = [&](Value index) -> Value {
+    return arith::ExtUIOp::create(builder, loc, i64, index);
+  };
+  Type i32 = builder.getI32Type();
+  p0 = wide(NVVM::BlockIdXOp::create(builder, loc, i32));
+  Value y = wide(NVVM::BlockIdYOp::create(builder, loc, i32));
+  batch64 = wide(NVVM::BlockIdZOp::create(builder, loc, i32));
+  // A second grid axis takes the place of the heads, which such a kernel does not have.
+  bool two = interface.grid.size() > 1;
+  p1 = two ? y : constant(0);
+  kvHead = two ? constant(0) : y;
+}
+
+KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel &interface,
+                         Entry entry)
     : builder(b), loc(kernel.getLoc()) {
   Type pointer = LLVM::LLVMPointerType::get(b.getContext());
   Type i64 = b.getI64Type(), i32 = b.getI32Type();
@@ -45,16 +85,10 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
     tiledHeads = map.getValue() == "tiled";
 
   b.setInsertionPointAfter(kernel);
-  function = func::FuncOp::create(b, loc, (kernel.getName() + ".host").str(),
-                                  b.getFunctionType({pointer, i64, i64, i64, i64, pointer}, {}));
-  Block *body = function.addEntryBlock();
-  b.setInsertionPointToStart(body);
-  slots = body->getArgument(0);
-  p0 = body->getArgument(1);
-  p1 = body->getArgument(2);
-  kvHead = body->getArgument(3);
-  batch64 = body->getArgument(4);
-  scratchPointer = body->getArgument(5);
+  if (entry == Entry::Host)
+    enterHost(kernel);
+  else
+    enterDevice(kernel, interface);
   batchIndex = narrow(batch64);
 
   for (const KernelArgument &argument : interface.arguments)

@@ -11,10 +11,14 @@
 
 namespace ringc::cpu {
 
-/// The entry of a host kernel and what its slots hold, as values. Addresses are byte offsets in i64
-/// from an `!llvm.ptr`.
+/// The entry of a kernel and what its slots hold, as values. Addresses are byte offsets in i64 from
+/// an `!llvm.ptr`.
 class KernelFrame {
 public:
+  /// Host: entry(slots, p0, p1, KV head, batch, scratch), called for each program. Device:
+  /// entry(slots), by value; a program is a block of the launch's grid (p0, KV head, batch).
+  enum class Entry { Host, Device };
+
   struct View {
     mlir::Value pointer;                    ///< for a program's view: at its batch and KV head
     llvm::SmallVector<mlir::Value> strides; ///< i64, elements; one an axis of the view's type
@@ -34,7 +38,8 @@ public:
   };
 
   /// Creates the entry function after `kernel` and leaves the builder at its start.
-  KernelFrame(mlir::OpBuilder &builder, mlir::func::FuncOp kernel, const CompiledKernel &interface);
+  KernelFrame(mlir::OpBuilder &builder, mlir::func::FuncOp kernel, const CompiledKernel &interface,
+              Entry entry = Entry::Host);
 
   mlir::func::FuncOp entry() const { return function; }
   const View &view(mlir::Value argument) const { return views.find(argument)->second; }
@@ -81,6 +86,8 @@ public:
 
 private:
   mlir::Value slot(int index, mlir::Type type);
+  void enterHost(mlir::func::FuncOp kernel);
+  void enterDevice(mlir::func::FuncOp kernel, const CompiledKernel &interface);
 
   mlir::OpBuilder &builder;
   mlir::Location loc;

@@ -121,3 +121,13 @@ int LaneAnalysis::laneAxis(Value tile) const {
   int rows = grid[find(it->second)], columns = grid[find(it->second + 1)];
   return rows > columns ? 0 : 1;
 }
+
+int LaneAnalysis::classOf(Value tile, int axis) const {
+  auto it = first.find(tile);
+  return it == first.end() ? -1 : find(it->second + axis);
+}
+
+int LaneAnalysis::gridMark(Value tile, int axis) const {
+  int axisClass = classOf(tile, axis);
+  return axisClass < 0 ? 0 : grid[axisClass];
+}

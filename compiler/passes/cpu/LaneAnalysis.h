@@ -28,6 +28,11 @@ public:
   /// 0: rows run along the lanes; 1: columns do. A column tile has 0, a row tile 1.
   int laneAxis(mlir::Value tile) const;
 
+  /// 1 + the grid axis that moves an axis of the tile; 0 where none does.
+  int gridMark(mlir::Value tile, int axis) const;
+  /// Equal for axes that are one and the same to the kernel; -1 where nothing is known.
+  int classOf(mlir::Value tile, int axis) const;
+
 private:
   int axisClass(mlir::Value tile, int axis);
   int find(int id) const;

@@ -13,7 +13,7 @@ using namespace ringc::cpu;
 
 Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const CpuTarget &t)
     : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()), lanes(k),
-      frame(builder, k, interface) {}
+      frame(builder, k, interface), scalarCode(builder, loc, frame, scalars) {}
 
 FailureOr<func::FuncOp> Lowering::run() {
   for (BlockArgument argument : kernel.getArguments())
@@ -332,11 +332,11 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
     return success();
   }
   if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
-    lowerVisibility(visibility);
+    scalars[visibility.getResult()] = scalarCode.visibility(visibility);
     return success();
   }
   if (auto access = dyn_cast<tile::ElementOp>(op)) {
-    scalars[access.getResult()] = loadElement(access);
+    scalars[access.getResult()] = scalarCode.element(access);
     return success();
   }
   if (isa<tile::TileDialect>(op->getDialect()))
@@ -347,7 +347,7 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
   Operation *made = builder.clone(*op, mapping);
   for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
     mapping.map(from, to);
-  expandScalar(made, &mapping, op);
+  scalarCode.expand(made, &mapping, op);
   for (Value result : op->getResults())
     scalars[result] = mapping.lookup(result);
   return success();

@@ -3,6 +3,7 @@
 #include "compiler/passes/cpu/CpuTarget.h"
 #include "compiler/passes/cpu/KernelFrame.h"
 #include "compiler/passes/cpu/LaneAnalysis.h"
+#include "compiler/passes/cpu/ScalarCode.h"
 #include "compiler/passes/cpu/Storage.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -54,11 +55,6 @@ private:
   mlir::LogicalResult lowerFinish(tile::FinishOp op);
   void keep(tile::FinishOp op, tile::ResumeOp resume, llvm::MutableArrayRef<Buffer> tiles);
   mlir::LogicalResult lowerScalar(mlir::Operation *op);
-  void lowerVisibility(tile::VisibilityOp op);
-  Value inlineScalar(mlir::func::FuncOp function, llvm::ArrayRef<Value> arguments);
-  void expandScalar(mlir::Operation *made, mlir::IRMapping *mapping, mlir::Operation *original);
-  Value loadElement(tile::ElementOp access);
-  Value lastIndex(tile::ViewType type, size_t axis);
 
   // Windows.cpp: between views and buffers
   void emitLoad(tile::LoadOp load, const Buffer &target);
@@ -129,6 +125,7 @@ private:
   ScratchAllocator scratch;
   llvm::DenseMap<Value, llvm::SmallVector<Buffer, 2>> buffers;
   llvm::DenseMap<Value, Value> scalars;
+  ScalarCode scalarCode;
   llvm::DenseMap<Value, tile::ResumeOp> resumes;
   std::map<std::tuple<const void *, const void *, int64_t>, Value> fillRows;
 };

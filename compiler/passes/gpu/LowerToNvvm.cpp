@@ -1,9 +1,20 @@
+// lower-to-nvvm: a kernel of tiles becomes the function of a block's threads.
+//
+//   before  func.func @k(%q: !tile.view<bf16, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}:
+//           after split-loops
+//   after   func.func @k(%slots: !llvm.ptr {llvm.byval}) attributes {nvvm.kernel, nvvm.reqntid} of
+//           scf, arith, LLVM and NVVM operations; no tile operation is left
+//   assumes one kernel in the module
+
 #include "compiler/passes/gpu/LowerToNvvm.h"
 
-#include "compiler/dialect/Tile.h"
+#include "compiler/passes/KernelInterface.h"
+#include "compiler/passes/gpu/Lowering.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
@@ -20,13 +31,31 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
   StringRef getArgument() const override { return "lower-to-nvvm"; }
   StringRef getDescription() const override { return "Turns the kernel of tiles into a GPU's"; }
   void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<LLVM::LLVMDialect, NVVM::NVVMDialect>();
+    registry.insert<arith::ArithDialect, LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
+                    scf::SCFDialect>();
   }
 
   void runOnOperation() override {
-    getOperation().emitError("there is no lowering of ")
-        << kernel.name << " for sm_" << target.sm << " yet";
-    signalPassFailure();
+    ModuleOp module = getOperation();
+    func::FuncOp function = kernelOf(module);
+    gpu::Lowering lowering(function, kernel, target);
+    FailureOr<func::FuncOp> entry = lowering.run();
+    if (failed(entry))
+      return signalPassFailure();
+    kernel.threads = lowering.threads();
+    kernel.sharedBytes = lowering.sharedBytes();
+    kernel.carryBytes = lowering.carryBytes();
+    if (kernel.sharedBytes > target.sharedBytes) {
+      function.emitError() << "needs " << kernel.sharedBytes
+                           << " bytes of shared memory for its tiles; sm_" << target.sm << " has "
+                           << target.sharedBytes << " for a block: choose smaller tiles";
+      return signalPassFailure();
+    }
+    std::string name = function.getName().str();
+    for (auto other : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      if (other != *entry)
+        other.erase();
+    entry->setName(name);
   }
 
   GpuTarget target;

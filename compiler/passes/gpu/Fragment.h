@@ -1,0 +1,89 @@
+#pragma once
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Value.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cstdint>
+
+namespace ringc::gpu {
+
+/// How the elements of a tile lie in the registers of a block's threads: the accumulator of
+/// mma.m16n8 (PTX ISA, "Matrix fragments for mma.m16n8k16"). One axis of the tile is m, which the
+/// warps share in turns of 16 rows, the other n, which every warp has whole:
+///
+///     m = (i * warps + warp) * 16 + lane / 4 + 8 * (e / 2)      n = 8 * j + 2 * (lane % 4) + e % 2
+///
+/// for element e of block (i, j). A tile with one column (row) keeps one number for each m (n) of
+/// its thread, the same in all threads that share it.
+struct FragmentLayout {
+  enum class Kind : uint8_t { Matrix, AlongM, AlongN, Single };
+
+  Kind kind = Kind::Single;
+  int mAxis = 0;                    ///< of the tile
+  int64_t mExtent = 1, nExtent = 1; ///< as the tile has them; the fragments may reach beyond
+  int64_t mBlocks = 0, nBlocks = 0; ///< of 16 a warp; of 8
+
+  int64_t count() const {
+    switch (kind) {
+    case Kind::Matrix:
+      return mBlocks * nBlocks * 4;
+    case Kind::AlongM:
+      return mBlocks * 2;
+    case Kind::AlongN:
+      return nBlocks * 2;
+    case Kind::Single:
+      return 1;
+    }
+    return 0;
+  }
+  int64_t index(int64_t i, int64_t j, int64_t e) const { return (i * nBlocks + j) * 4 + e; }
+
+  /// Which of its thread's m (n) coordinates an element has.
+  int64_t mOf(int64_t element) const {
+    if (kind == Kind::AlongM)
+      return element;
+    return kind == Kind::Matrix ? element / 4 / nBlocks * 2 + element % 4 / 2 : 0;
+  }
+  int64_t nOf(int64_t element) const {
+    if (kind == Kind::AlongN)
+      return element;
+    return kind == Kind::Matrix ? element / 4 % nBlocks * 2 + element % 2 : 0;
+  }
+  /// The element at these coordinates of the thread; what a broadcast reads.
+  int64_t at(int64_t m, int64_t n) const {
+    switch (kind) {
+    case Kind::Matrix:
+      return index(m / 2, n / 2, m % 2 * 2 + n % 2);
+    case Kind::AlongM:
+      return m;
+    case Kind::AlongN:
+      return n;
+    case Kind::Single:
+      return 0;
+    }
+    return 0;
+  }
+};
+
+/// A tile in registers.
+struct Fragment {
+  FragmentLayout layout;
+  llvm::SmallVector<mlir::Value> elements;
+};
+
+/// A tile in shared memory, rows of the tile one after another. Rows are an odd number of 16-byte
+/// chunks apart, so that the eight rows that ldmatrix reads at once lie in different banks.
+struct SharedTile {
+  int64_t offset = 0;            ///< bytes from the start of the block's dynamic shared memory
+  int64_t rows = 0, columns = 0; ///< as the tile has them
+  int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
+  int64_t elementBytes = 2;
+
+  int64_t chunks() const { return paddedColumns * elementBytes / 16; }
+  int64_t rowBytes() const { return (chunks() | 1) * 16; }
+  int64_t bytes() const { return paddedRows * rowBytes(); }
+};
+
+} // namespace ringc::gpu

@@ -1,0 +1,412 @@
+#include "compiler/passes/gpu/Lowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::gpu;
+using cpu::KernelFrame;
+
+static RankedTensorType typeOf(Value tile) { return cast<RankedTensorType>(tile.getType()); }
+
+static bool isMatrix(Value tile) {
+  return tile::isTile(tile.getType()) && typeOf(tile).getDimSize(0) > 1 &&
+         typeOf(tile).getDimSize(1) > 1;
+}
+
+std::pair<Value, bool> ringc::gpu::throughTransposes(Value tile) {
+  bool swapped = false;
+  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
+    tile = transpose.getOperand();
+    swapped = !swapped;
+  }
+  return {tile, swapped};
+}
+
+Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const GpuTarget &t)
+    : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()), axes(k),
+      frame(builder, k, interface, KernelFrame::Entry::Device),
+      scalarCode(builder, loc, frame, scalars) {}
+
+/// m of a matrix: the axis that moves with the program, rows where both do or none.
+static int mAxisOf(const cpu::LaneAnalysis &axes, Value tile) {
+  return axes.gridMark(tile, 0) == 0 && axes.gridMark(tile, 1) > 0 ? 1 : 0;
+}
+
+void Lowering::chooseLayouts() {
+  int64_t fewest = 64;
+  kernel.walk([&](Operation *op) {
+    if (isa<tile::TransposeOp>(op))
+      return;
+    for (Value result : op->getResults()) {
+      if (!isMatrix(result))
+        continue;
+      if (auto load = dyn_cast<tile::LoadOp>(op); load && !goesToRegisters(load))
+        continue;
+      int axis = mAxisOf(axes, result);
+      mClasses.insert(axes.classOf(result, axis));
+      fewest = std::min(fewest, typeOf(result).getDimSize(axis));
+    }
+  });
+  warps = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, 4);
+}
+
+FragmentLayout Lowering::layoutOf(Value tile) const {
+  int64_t rows = typeOf(tile).getDimSize(0), columns = typeOf(tile).getDimSize(1);
+  FragmentLayout layout;
+  auto setM = [&](int64_t extent) {
+    layout.mExtent = extent;
+    layout.mBlocks = llvm::divideCeil(extent, 16 * warps);
+  };
+  auto setN = [&](int64_t extent) {
+    layout.nExtent = extent;
+    layout.nBlocks = llvm::divideCeil(extent, 16) * 2;
+  };
+  if (rows == 1 && columns == 1)
+    return layout;
+  if (rows > 1 && columns > 1) {
+    layout.kind = FragmentLayout::Kind::Matrix;
+    layout.mAxis = mAxisOf(axes, tile);
+    setM(layout.mAxis == 0 ? rows : columns);
+    setN(layout.mAxis == 0 ? columns : rows);
+    return layout;
+  }
+  int axis = rows > 1 ? 0 : 1;
+  if (mClasses.contains(axes.classOf(tile, axis))) {
+    layout.kind = FragmentLayout::Kind::AlongM;
+    setM(rows * columns);
+  } else {
+    layout.kind = FragmentLayout::Kind::AlongN;
+    setN(rows * columns);
+  }
+  return layout;
+}
+
+FailureOr<func::FuncOp> Lowering::run() {
+  chooseLayouts();
+  auto module = kernel->getParentOfType<ModuleOp>();
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(module.getBody());
+    LLVM::GlobalOp::create(builder, loc, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
+                           /*isConstant=*/false, LLVM::Linkage::External, "shared_memory",
+                           Attribute(), /*alignment=*/16, /*addrSpace=*/3);
+  }
+  Type i32Type = builder.getI32Type();
+  sharedBase = LLVM::AddressOfOp::create(
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext(), 3), "shared_memory");
+  thread = NVVM::ThreadIdXOp::create(builder, loc, i32Type);
+  lane = arith::AndIOp::create(builder, loc, thread, i32(31));
+  warp = arith::ShRUIOp::create(builder, loc, thread, i32(5));
+  Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
+  mBase = add(mul(warp, 16), quad);
+  nBase = mul(arith::AndIOp::create(builder, loc, lane, i32(3)), 2);
+  for (BlockArgument argument : kernel.getArguments())
+    if (Value scalar = frame.scalar(argument))
+      scalars[argument] = scalar;
+  if (failed(lowerBlock(kernel.front())))
+    return failure();
+  func::ReturnOp::create(builder, loc);
+  frame.finish();
+  func::FuncOp entry = frame.entry();
+  entry->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+  entry->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                 builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads()), 1, 1}));
+  return entry;
+}
+
+/// Windows that products read are on their way before anything else of their block is computed.
+LogicalResult Lowering::lowerBlock(Block &block) {
+  SmallVector<Value> before = underWay;
+  int64_t top = sharedTop;
+  for (Operation &op : block.without_terminator())
+    if (!op.getNumRegions() && !isa<tile::TileDialect>(op.getDialect()) &&
+        llvm::none_of(op.getResults(), [](Value v) { return tile::isTile(v.getType()); })) {
+      if (failed(lowerScalar(&op)))
+        return failure();
+    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp>(op)) {
+      if (failed(lowerScalar(&op)))
+        return failure();
+    }
+  bool first = true;
+  for (auto load : block.getOps<tile::LoadOp>())
+    if (goesToShared(load)) {
+      if (first && loopDepth > 0)
+        barrier(); // what the round before read from here has been read
+      first = false;
+      if (failed(stage(load)))
+        return failure();
+    }
+  for (Operation &op : block.without_terminator()) {
+    loc = op.getLoc();
+    if (failed(lower(&op)))
+      return failure();
+  }
+  underWay = before;
+  sharedTop = top;
+  return success();
+}
+
+LogicalResult Lowering::lower(Operation *op) {
+  if (auto load = dyn_cast<tile::LoadOp>(op))
+    return goesToRegisters(load) ? loadRegisters(load) : success();
+  if (auto store = dyn_cast<tile::StoreOp>(op))
+    return lowerStore(store);
+  if (auto dot = dyn_cast<tile::DotOp>(op))
+    return lowerDot(dot);
+  if (auto reduce = dyn_cast<tile::ReduceOp>(op))
+    return lowerReduce(reduce);
+  if (auto apply = dyn_cast<tile::ApplyOp>(op))
+    return lowerApply(apply);
+  if (auto loop = dyn_cast<scf::ForOp>(op))
+    return lowerFor(loop);
+  if (auto choice = dyn_cast<scf::IndexSwitchOp>(op))
+    return lowerSwitch(choice);
+  if (auto resume = dyn_cast<tile::ResumeOp>(op))
+    return lowerResume(resume);
+  if (auto finish = dyn_cast<tile::FinishOp>(op))
+    return lowerFinish(finish);
+  if (op->getNumResults() == 1 && tile::isTile(op->getResult(0).getType()))
+    return lowerElementwise(op);
+  if (op->getNumRegions())
+    return op->emitOpError("has no lowering to a GPU");
+  return success(); // scalars are done
+}
+
+LogicalResult Lowering::lowerScalar(Operation *op) {
+  loc = op->getLoc();
+  if (auto id = dyn_cast<tile::ProgramIdOp>(op)) {
+    scalars[id.getResult()] = frame.narrow(frame.programId(static_cast<int>(id.getAxis())));
+    return success();
+  }
+  if (auto extent = dyn_cast<tile::ExtentOp>(op)) {
+    scalars[extent.getResult()] = frame.narrow(frame.extent(extent.getName()));
+    return success();
+  }
+  if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
+    scalars[visibility.getResult()] = scalarCode.visibility(visibility);
+    return success();
+  }
+  if (auto access = dyn_cast<tile::ElementOp>(op)) {
+    scalars[access.getResult()] = scalarCode.element(access);
+    return success();
+  }
+  IRMapping mapping;
+  for (Value operand : op->getOperands())
+    mapping.map(operand, scalars.lookup(operand));
+  Operation *made = builder.clone(*op, mapping);
+  for (auto [from, to] : llvm::zip(op->getResults(), made->getResults()))
+    mapping.map(from, to);
+  scalarCode.expand(made, &mapping, op);
+  for (Value result : op->getResults())
+    scalars[result] = mapping.lookup(result);
+  return success();
+}
+
+/// The fragments of a region operation's results from its flat list of values.
+static void unflatten(ValueRange flat, ArrayRef<FragmentLayout> layouts, ValueRange tiles,
+                      llvm::DenseMap<Value, Fragment> &fragments) {
+  size_t next = 0;
+  for (auto [tile, layout] : llvm::zip(tiles, layouts)) {
+    Fragment fragment{layout, {}};
+    for (int64_t e = 0; e < layout.count(); ++e)
+      fragment.elements.push_back(flat[next++]);
+    fragments[tile] = fragment;
+  }
+}
+
+LogicalResult Lowering::lowerFor(scf::ForOp loop) {
+  SmallVector<FragmentLayout> layouts;
+  SmallVector<Value> inits;
+  for (auto [init, result] : llvm::zip(loop.getInitArgs(), loop.getResults())) {
+    FragmentLayout layout = layoutOf(result);
+    FailureOr<Fragment> fragment = whole(init, loop);
+    if (failed(fragment))
+      return failure();
+    Fragment start = expanded(*fragment, layout);
+    layouts.push_back(layout);
+    inits.append(start.elements);
+  }
+  auto made = scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
+                                 scalars.lookup(loop.getUpperBound()),
+                                 scalars.lookup(loop.getStep()), inits);
+  scalars[loop.getInductionVar()] = made.getInductionVar();
+  unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    if (inits.empty())
+      builder.setInsertionPoint(made.getBody()->getTerminator());
+    else
+      builder.setInsertionPointToEnd(made.getBody());
+    ++loopDepth;
+    if (failed(lowerBlock(*loop.getBody())))
+      return failure();
+    --loopDepth;
+    SmallVector<Value> yielded;
+    for (auto [value, layout] : llvm::zip(loop.getYieldedValues(), layouts)) {
+      FailureOr<Fragment> fragment = whole(value, loop);
+      if (failed(fragment))
+        return failure();
+      yielded.append(expanded(*fragment, layout).elements);
+    }
+    if (!inits.empty())
+      scf::YieldOp::create(builder, loc, yielded);
+  }
+  unflatten(made.getResults(), layouts, loop.getResults(), fragments);
+  return success();
+}
+
+LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
+  SmallVector<FragmentLayout> layouts;
+  SmallVector<Type> types;
+  for (Value result : choice.getResults()) {
+    layouts.push_back(layoutOf(result));
+    types.append(static_cast<size_t>(layouts.back().count()), typeOf(result).getElementType());
+  }
+  auto made = scf::IndexSwitchOp::create(builder, loc, types, scalars.lookup(choice.getArg()),
+                                         choice.getCases(),
+                                         static_cast<unsigned>(choice.getCases().size()));
+  for (auto [from, to] : llvm::zip(choice->getRegions(), made->getRegions())) {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.createBlock(&to);
+    if (failed(lowerBlock(from.front())))
+      return failure();
+    SmallVector<Value> yielded;
+    for (auto [value, layout] : llvm::zip(from.front().getTerminator()->getOperands(), layouts)) {
+      FailureOr<Fragment> fragment = whole(value, choice);
+      if (failed(fragment))
+        return failure();
+      yielded.append(expanded(*fragment, layout).elements);
+    }
+    scf::YieldOp::create(builder, loc, yielded);
+  }
+  unflatten(made.getResults(), layouts, choice.getResults(), fragments);
+  return success();
+}
+
+/// The running state lies in the order of the registers: element e of all threads, then e + 1.
+Value Lowering::carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element) {
+  Value pointer = frame.carry(carry).pointer;
+  Value mine = frame.widen(mul(thread, 4));
+  return global(frame.pointerAt(frame.pointerAt(pointer, mine),
+                                frame.constant(offset + element * threads() * 4)));
+}
+
+LogicalResult Lowering::lowerResume(tile::ResumeOp op) {
+  SmallVector<FragmentLayout> layouts;
+  SmallVector<Type> types;
+  SmallVector<int64_t> offsets;
+  for (Value result : op.getResults()) {
+    layouts.push_back(layoutOf(result));
+    types.append(static_cast<size_t>(layouts.back().count()), builder.getF32Type());
+    offsets.push_back(frame.reserveCarry(layouts.back().count() * threads() * 4));
+  }
+  auto branch = scf::IfOp::create(builder, loc, types, frame.carry(op.getCarry()).begins,
+                                  /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    SmallVector<Value> values;
+    for (auto [init, layout] : llvm::zip(op.getInits(), layouts)) {
+      FailureOr<Fragment> fragment = whole(init, op);
+      if (failed(fragment))
+        return failure();
+      values.append(expanded(*fragment, layout).elements);
+    }
+    scf::YieldOp::create(builder, loc, values);
+    builder.setInsertionPointToStart(branch.elseBlock());
+    values.clear();
+    auto type = cast<tile::CarryType>(op.getCarry().getType());
+    for (auto [layout, offset] : llvm::zip(layouts, offsets))
+      for (int64_t e = 0; e < layout.count(); ++e)
+        values.push_back(load(builder.getF32Type(), carryPointer(type, op.getCarry(), offset, e)));
+    scf::YieldOp::create(builder, loc, values);
+  }
+  unflatten(branch.getResults(), layouts, op.getResults(), fragments);
+  return success();
+}
+
+LogicalResult Lowering::lowerFinish(tile::FinishOp op) {
+  auto branch = scf::IfOp::create(builder, loc, frame.carry(op.getCarry()).ends,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  auto type = cast<tile::CarryType>(op.getCarry().getType());
+  int64_t offset = 0; // as resume counts
+  for (Value tile : op.getTiles()) {
+    FailureOr<Fragment> fragment = whole(tile, op);
+    if (failed(fragment))
+      return failure();
+    Fragment kept = expanded(*fragment, layoutOf(tile));
+    for (auto [e, value] : llvm::enumerate(kept.elements))
+      store(value, carryPointer(type, op.getCarry(), offset, static_cast<int64_t>(e)));
+    offset += kept.layout.count() * threads() * 4;
+  }
+  builder.setInsertionPointToStart(branch.thenBlock());
+  return lowerBlock(op.getBody().front());
+}
+
+std::optional<Fragment> Lowering::fragmentOf(Value tile) {
+  auto it = fragments.find(tile);
+  if (it != fragments.end())
+    return it->second;
+  // A constant is made where it is used.
+  auto constant = tile.getDefiningOp<arith::ConstantOp>();
+  auto splat = constant ? dyn_cast<SplatElementsAttr>(constant.getValue()) : SplatElementsAttr();
+  if (!splat)
+    return std::nullopt;
+  Value value = arith::ConstantOp::create(builder, loc, splat.getSplatValue<TypedAttr>());
+  return Fragment{{}, {value}};
+}
+
+FailureOr<Fragment> Lowering::whole(Value tile, Operation *user) {
+  std::optional<Fragment> fragment = fragmentOf(tile);
+  if (!fragment)
+    return user->emitOpError("reads a tile that is not in registers");
+  FragmentLayout own = layoutOf(tile);
+  if (fragment->layout.kind == FragmentLayout::Kind::Matrix && own.mAxis != fragment->layout.mAxis)
+    return user->emitOpError("needs a tile's axes the other way round, for which there is no "
+                             "conversion between registers");
+  return *fragment;
+}
+
+Fragment Lowering::expanded(const Fragment &fragment, const FragmentLayout &to) {
+  Fragment made{to, {}};
+  for (int64_t e = 0; e < to.count(); ++e)
+    made.elements.push_back(
+        fragment.elements[static_cast<size_t>(fragment.layout.at(to.mOf(e), to.nOf(e)))]);
+  return made;
+}
+
+Value Lowering::mAt(int64_t index) {
+  return add(mBase, i32(index / 2 * warps * 16 + index % 2 * 8));
+}
+Value Lowering::nAt(int64_t index) { return add(nBase, i32(index / 2 * 8 + index % 2)); }
+
+Value Lowering::intrinsic(Type type, StringRef name, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(builder, loc, type, builder.getStringAttr(name), operands)
+      .getResult(0);
+}
+void Lowering::call(StringRef name, ValueRange operands) {
+  LLVM::CallIntrinsicOp::create(builder, loc, builder.getStringAttr(name), operands);
+}
+Value Lowering::add(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
+Value Lowering::mul(Value a, int64_t b) {
+  return b == 1 ? a : arith::MulIOp::create(builder, loc, a, i32(b)).getResult();
+}
+Value Lowering::zeroOf(Type type) {
+  return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
+}
+Value Lowering::global(Value pointer) {
+  return LLVM::AddrSpaceCastOp::create(
+      builder, loc, LLVM::LLVMPointerType::get(builder.getContext(), 1), pointer);
+}
+void Lowering::store(Value value, Value pointer) {
+  LLVM::StoreOp::create(builder, loc, value, pointer, value.getType().getIntOrFloatBitWidth() / 8);
+}
+Value Lowering::load(Type type, Value pointer) {
+  return LLVM::LoadOp::create(builder, loc, type, pointer, type.getIntOrFloatBitWidth() / 8);
+}

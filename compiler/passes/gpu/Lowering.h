@@ -1,0 +1,138 @@
+#pragma once
+
+#include "compiler/passes/cpu/KernelFrame.h"
+#include "compiler/passes/cpu/LaneAnalysis.h"
+#include "compiler/passes/cpu/ScalarCode.h"
+#include "compiler/passes/gpu/Fragment.h"
+#include "compiler/passes/gpu/GpuTarget.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace ringc::gpu {
+
+/// Lowers one kernel from tiles to the threads of a block: mma.sync on fragments in registers,
+/// operands from shared memory by cp.async and ldmatrix (compute capability 8.0 and later).
+///
+/// A product's operand is either a window of a view, copied to shared memory, or a tile that the
+/// block has computed, which becomes the left operand by packing its registers. Everything
+/// elementwise happens in registers, in the accumulator's layout. The axis that moves with the
+/// program is m; a product whose result has it as columns is computed transposed, so that what
+/// comes out of one product is the left operand of the next (dk and dv: p as [keys][queries]).
+class Lowering {
+public:
+  Lowering(mlir::func::FuncOp kernel, const CompiledKernel &interface, const GpuTarget &target);
+
+  /// Emits the entry and returns it, or reports an error at the operation that cannot be lowered.
+  mlir::FailureOr<mlir::func::FuncOp> run();
+  int64_t threads() const { return warps * 32; }
+  int64_t sharedBytes() const { return sharedHighWater; }
+  int64_t carryBytes() const { return frame.carryBytesNeeded(); }
+
+private:
+  using Value = mlir::Value;
+  using LogicalResult = mlir::LogicalResult;
+
+  // Lowering.cpp: layouts, blocks, loops, branches, carries
+  void chooseLayouts();
+  FragmentLayout layoutOf(Value tile) const;
+  LogicalResult lowerBlock(mlir::Block &block);
+  LogicalResult lower(mlir::Operation *op);
+  LogicalResult lowerFor(mlir::scf::ForOp loop);
+  LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp choice);
+  LogicalResult lowerResume(tile::ResumeOp op);
+  LogicalResult lowerFinish(tile::FinishOp op);
+  LogicalResult lowerScalar(mlir::Operation *op);
+  Value carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element);
+
+  // Registers.cpp: elementwise, broadcasts, reductions, masks and scores
+  LogicalResult lowerElementwise(mlir::Operation *op);
+  LogicalResult lowerReduce(tile::ReduceOp op);
+  LogicalResult lowerApply(tile::ApplyOp op);
+  Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
+  /// A mask or score at rows of the window: query and key count from its start.
+  Value applyAt(tile::ApplyOp op, Value query, Value key, Value operand);
+  /// One element of a tile that is computed from positions alone; null where it is not.
+  Value elementAt(Value tile, Value row, Value column);
+  Value position(const cpu::KernelFrame::Positions &positions, Value row);
+  void acrossLanes(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values,
+                   llvm::ArrayRef<int> distances);
+  void acrossWarps(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values);
+  Value combine(tile::ReduceKind kind, Value a, Value b);
+
+  // Memory.cpp: windows of views
+  struct Window {
+    const cpu::KernelFrame::View *view;
+    Value row, column;   ///< i64 offsets
+    Value rows;          ///< i64 extent of the first axis
+    Value columnsInside; ///< i64 columns of the tile inside the view; null where all are
+    int64_t tileRows, tileColumns;
+  };
+  Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
+                  mlir::RankedTensorType tile);
+  Value rowPointer(const Window &window, Value row);
+  /// Whether row and column (i64, of the tile) lie inside the tile and its view.
+  Value inside(const Window &window, Value row, Value column);
+  bool goesToShared(tile::LoadOp load) const;
+  bool goesToRegisters(tile::LoadOp load) const;
+  LogicalResult stage(tile::LoadOp load);
+  LogicalResult loadRegisters(tile::LoadOp load);
+  LogicalResult lowerStore(tile::StoreOp store);
+  Value allocateShared(int64_t bytes, int64_t &offset);
+  Value sharedPointer(Value byteOffset);
+  void barrier();
+  void waitFor(Value staged);
+
+  // Products.cpp
+  LogicalResult lowerDot(tile::DotOp dot);
+  struct Operand {
+    Value tile;       ///< behind transposes
+    int mAxis, kAxis; ///< of `tile`: the axis of the result, and the contracted one
+  };
+  LogicalResult multiply16(tile::DotOp dot, const Operand &left, const Operand &right,
+                           Fragment &sums);
+  LogicalResult multiplyF32(tile::DotOp dot, const Operand &left, const Operand &right,
+                            Fragment &sums);
+  llvm::SmallVector<Value> matrices(const SharedTile &tile, Value rowBase, Value columnBase,
+                                    int64_t row, int64_t column, bool transposed);
+  Value pack(Value low, Value high);
+
+  // Values
+  std::optional<Fragment> fragmentOf(Value tile);
+  /// The fragment of a tile in its own layout.
+  mlir::FailureOr<Fragment> whole(Value tile, mlir::Operation *user);
+  Fragment expanded(const Fragment &fragment, const FragmentLayout &to);
+  Value mAt(int64_t index); ///< i32 coordinates of this thread's elements
+  Value nAt(int64_t index);
+  Value intrinsic(mlir::Type type, llvm::StringRef name, mlir::ValueRange operands);
+  void call(llvm::StringRef name, mlir::ValueRange operands);
+  Value i32(int64_t value) { return frame.constant32(value); }
+  Value add(Value a, Value b);
+  Value mul(Value a, int64_t b);
+  Value zeroOf(mlir::Type type);
+  Value global(Value pointer); ///< in the global address space
+  void store(Value value, Value pointer);
+  Value load(mlir::Type type, Value pointer);
+
+  mlir::func::FuncOp kernel;
+  GpuTarget target;
+  mlir::OpBuilder builder;
+  mlir::Location loc;
+  cpu::LaneAnalysis axes;
+  llvm::DenseSet<int> mClasses;
+  int64_t warps = 4;
+  cpu::KernelFrame frame;
+  llvm::DenseMap<Value, Value> scalars;
+  ScalarCode scalarCode;
+  llvm::DenseMap<Value, Fragment> fragments;
+  llvm::DenseMap<Value, SharedTile> shared;
+  llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first
+  Value thread, lane, warp, mBase, nBase, sharedBase;
+  int64_t sharedTop = 0, sharedHighWater = 0;
+  int loopDepth = 0;
+};
+
+/// The tile behind transposes, and whether there is an odd number of them.
+std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
+
+} // namespace ringc::gpu

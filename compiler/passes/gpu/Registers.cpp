@@ -1,0 +1,311 @@
+#include "compiler/passes/gpu/Lowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/IRMapping.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::gpu;
+using cpu::KernelFrame;
+using Kind = FragmentLayout::Kind;
+
+static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
+
+/// The least layout that holds what depends on both.
+static FragmentLayout joined(const FragmentLayout &a, const FragmentLayout &b,
+                             const FragmentLayout &matrix) {
+  if (a.kind == b.kind || b.kind == Kind::Single)
+    return a;
+  return a.kind == Kind::Single ? b : matrix;
+}
+
+Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
+  Type f32 = builder.getF32Type();
+  if (isa<math::Exp2Op>(op))
+    return intrinsic(f32, "llvm.nvvm.ex2.approx.ftz.f", operands);
+  if (isa<math::Log2Op>(op))
+    return intrinsic(f32, "llvm.nvvm.lg2.approx.f", operands);
+  if (isa<arith::DivFOp>(op)) // within two units in the last place
+    return intrinsic(f32, "llvm.nvvm.div.full", operands);
+  OperationState state(loc, op->getName(), operands, {elementOf(op->getResult(0))}, op->getAttrs());
+  Operation *made = builder.create(state);
+  if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
+    made->setAttr("fastmath", arith::FastMathFlagsAttr::get(builder.getContext(),
+                                                            arith::FastMathFlags::contract));
+  if (isa<arith::FloorDivSIOp, math::AbsIOp>(made)) {
+    IRMapping mapping;
+    mapping.map(op->getResult(0), made->getResult(0));
+    scalarCode.expand(made, &mapping, op);
+    return mapping.lookup(op->getResult(0));
+  }
+  return made->getResult(0);
+}
+
+LogicalResult Lowering::lowerElementwise(Operation *op) {
+  Value result = op->getResult(0);
+  if (isa<arith::ConstantOp>(op))
+    return fragmentOf(result) ? success() : op->emitOpError("is not a constant of one value");
+  if (auto splat = dyn_cast<tile::SplatOp>(op)) {
+    fragments[result] = {{}, {scalars.lookup(splat.getValue())}};
+    return success();
+  }
+  if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
+    // The same registers; whoever reads a tile in shared memory looks through the transpose.
+    if (std::optional<Fragment> fragment = fragmentOf(transpose.getOperand())) {
+      if (fragment->layout.kind == Kind::Matrix)
+        fragment->layout.mAxis = 1 - fragment->layout.mAxis;
+      fragments[result] = *fragment;
+    }
+    return success();
+  }
+  FragmentLayout full = layoutOf(result);
+  SmallVector<Fragment> operands;
+  FragmentLayout layout;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Fragment> fragment = whole(operand, op);
+    if (failed(fragment))
+      return failure();
+    layout = joined(layout, fragment->layout, full);
+    operands.push_back(*fragment);
+  }
+  if (isa<tile::BroadcastOp>(op)) {
+    fragments[result] = operands.front(); // expanded where a matrix of it is needed
+    return success();
+  }
+  Fragment made{layout, {}};
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    SmallVector<Value> values;
+    for (const Fragment &operand : operands)
+      values.push_back(
+          operand.elements[static_cast<size_t>(operand.layout.at(layout.mOf(e), layout.nOf(e)))]);
+    made.elements.push_back(elementwise(op, values));
+  }
+  fragments[result] = made;
+  return success();
+}
+
+Value Lowering::combine(tile::ReduceKind kind, Value a, Value b) {
+  if (kind == tile::ReduceKind::Max)
+    return arith::MaxNumFOp::create(builder, loc, a, b);
+  return arith::AddFOp::create(builder, loc, a, b);
+}
+
+void Lowering::acrossLanes(tile::ReduceKind kind, MutableArrayRef<Value> values,
+                           ArrayRef<int> distances) {
+  for (int distance : distances)
+    for (Value &value : values) {
+      Value other = intrinsic(builder.getF32Type(), "llvm.nvvm.shfl.sync.bfly.f32",
+                              {i32(-1), value, i32(distance), i32(31)});
+      value = combine(kind, value, other);
+    }
+}
+
+/// Each warp's values, the same in all threads with one lane % 4, become those of all warps.
+void Lowering::acrossWarps(tile::ReduceKind kind, MutableArrayRef<Value> values) {
+  if (warps == 1)
+    return;
+  int64_t count = static_cast<int64_t>(values.size()), offset = 0;
+  Value base = allocateShared(warps * 4 * count * 4, offset);
+  Value column = arith::AndIOp::create(builder, loc, lane, i32(3));
+  auto slot = [&](Value ofWarp, int64_t index) {
+    Value at = add(add(mul(ofWarp, 4 * count), mul(column, count)), i32(index));
+    return sharedPointer(add(base, mul(at, 4)));
+  };
+  barrier();
+  for (int64_t i = 0; i < count; ++i)
+    store(values[static_cast<size_t>(i)], slot(warp, i));
+  barrier();
+  for (int64_t i = 0; i < count; ++i)
+    for (int64_t w = 0; w < warps; ++w) {
+      Value other = load(builder.getF32Type(), slot(i32(w), i));
+      Value &sum = values[static_cast<size_t>(i)];
+      sum = w == 0 ? other : combine(kind, sum, other);
+    }
+}
+
+LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
+  FailureOr<Fragment> given = whole(op.getOperand(), op);
+  if (failed(given))
+    return failure();
+  Fragment operand = expanded(*given, layoutOf(op.getOperand()));
+  const FragmentLayout &from = operand.layout;
+  FragmentLayout to = layoutOf(op.getResult());
+  bool overM = from.kind == Kind::Matrix ? static_cast<int>(op.getAxis()) == from.mAxis
+                                         : from.kind == Kind::AlongM;
+  if (from.kind == Kind::Single || to.kind == from.kind) {
+    fragments[op.getResult()] = operand; // along an axis of one element
+    return success();
+  }
+  if (from.kind == Kind::Matrix && to.kind != (overM ? Kind::AlongN : Kind::AlongM))
+    return op.emitOpError("needs its result the other way round, for which there is no conversion "
+                          "between registers");
+  float identity =
+      op.getKind() == tile::ReduceKind::Max ? -std::numeric_limits<float>::infinity() : 0.0f;
+  Value neutral = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(identity));
+  SmallVector<Value> sums(static_cast<size_t>(to.count()));
+  for (int64_t e = 0; e < from.count(); ++e) {
+    Value value = operand.elements[static_cast<size_t>(e)];
+    int64_t m = from.mOf(e), n = from.nOf(e);
+    // What the fragments reach beyond the tile does not count.
+    bool along = overM ? (m / 2 + 1) * 16 * warps > from.mExtent : (n / 2 + 1) * 8 > from.nExtent;
+    if (along) {
+      Value in =
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, overM ? mAt(m) : nAt(n),
+                                i32(overM ? from.mExtent : from.nExtent));
+      value = arith::SelectOp::create(builder, loc, in, value, neutral);
+    }
+    Value &sum = sums[static_cast<size_t>(to.at(m, n))];
+    sum = sum ? combine(op.getKind(), sum, value) : value;
+  }
+  if (overM) {
+    acrossLanes(op.getKind(), sums, {4, 8, 16});
+    acrossWarps(op.getKind(), sums);
+  } else {
+    acrossLanes(op.getKind(), sums, {1, 2});
+  }
+  fragments[op.getResult()] = {to, sums};
+  return success();
+}
+
+Value Lowering::position(const KernelFrame::Positions &positions, Value row) {
+  return frame.position(positions, row);
+}
+
+Value Lowering::applyAt(tile::ApplyOp op, Value query, Value key, Value operand) {
+  auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
+  const KernelFrame::Positions &queries = frame.positions(op.getQueryPositions());
+  const KernelFrame::Positions &keys = frame.positions(op.getKeyPositions());
+  auto less = [&](Value a, Value b) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, a, b);
+  };
+  auto held = [&](Value row, Value count) -> Value {
+    Value last = arith::SubIOp::create(builder, loc, count, i32(1));
+    return arith::MinSIOp::create(builder, loc, row, last);
+  };
+  Value packedCount = frame.narrow(frame.extent(queries.extent));
+  Value keyCount = frame.narrow(frame.extent(keys.extent));
+  Value packed = add(scalars.lookup(op.getQueryRow()), query);
+  Value keyRow = add(scalars.lookup(op.getKeyRow()), key);
+  Value in = arith::AndIOp::create(builder, loc, less(packed, packedCount), less(keyRow, keyCount));
+  // Outside nothing is read.
+  Value queryRow = held(packed, packedCount), member = i32(0);
+  keyRow = held(keyRow, keyCount);
+  if (int64_t group = frame.groupSize(); group != 1) {
+    Value size = i32(group);
+    member = arith::RemUIOp::create(builder, loc, queryRow, size);
+    queryRow = arith::DivUIOp::create(builder, loc, queryRow, size);
+  }
+  SmallVector<Value> arguments;
+  if (operand)
+    arguments.push_back(operand);
+  arguments.append({frame.batch(), frame.head(member), position(queries, queryRow),
+                    position(keys, keyRow), queryRow, keyRow});
+  SmallVector<Value> values;
+  llvm::DenseMap<Value, Value> terms;
+  llvm::DenseMap<Value, const KernelFrame::View *> views;
+  for (auto [argument, value] : llvm::zip(function.getArguments(), arguments))
+    terms[argument] = value;
+  for (auto [argument, parameter] :
+       llvm::zip(function.getArguments().drop_front(arguments.size()), op.getParameters())) {
+    if (isa<tile::ViewType>(parameter.getType()))
+      views[argument] = &frame.view(parameter);
+    else
+      terms[argument] = scalars.lookup(parameter);
+  }
+  for (Operation &inner : function.front().without_terminator()) {
+    if (auto access = dyn_cast<tile::ElementOp>(inner)) {
+      const KernelFrame::View &view = *views.lookup(access.getView());
+      Value offset = frame.constant(0);
+      for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
+        Value at = terms.lookup(index);
+        // b, h, j and the rows are inside by construction; what the user computes is held inside.
+        if (!isa<BlockArgument>(index)) {
+          Value end = scalarCode.lastIndex(access.getView().getType(), axis);
+          at = arith::MaxSIOp::create(builder, loc, arith::MinSIOp::create(builder, loc, at, end),
+                                      i32(0));
+        }
+        offset = frame.add(offset, frame.mul(frame.widen(at), view.strides[axis]));
+      }
+      Type element = view.element.isInteger(1) ? builder.getI8Type() : view.element;
+      int64_t bytes = element.getIntOrFloatBitWidth() / 8;
+      Value loaded = load(element, global(frame.pointerAt(view.pointer, frame.mul(offset, bytes))));
+      if (view.element.isInteger(1))
+        loaded =
+            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, loaded, zeroOf(element));
+      else if (isa<FloatType>(element) && !element.isF32())
+        loaded = arith::ExtFOp::create(builder, loc, builder.getF32Type(), loaded);
+      terms[access.getResult()] = loaded;
+      continue;
+    }
+    SmallVector<Value> operands;
+    for (Value each : inner.getOperands())
+      operands.push_back(terms.lookup(each));
+    terms[inner.getResult(0)] = elementwise(&inner, operands);
+  }
+  Value result = terms.lookup(function.front().getTerminator()->getOperand(0));
+  return operand ? result : arith::AndIOp::create(builder, loc, in, result).getResult();
+}
+
+LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
+  FragmentLayout layout = layoutOf(op.getResult());
+  std::optional<Fragment> operand;
+  if (op.getOperand()) {
+    FailureOr<Fragment> given = whole(op.getOperand(), op);
+    if (failed(given))
+      return failure();
+    operand = *given;
+  }
+  auto type = cast<RankedTensorType>(op.getResult().getType());
+  Fragment made{layout, {}};
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    int64_t m = layout.mOf(e), n = layout.nOf(e);
+    // Queries are the rows of the tile, keys its columns.
+    auto coordinate = [&](int axis) -> Value {
+      if (type.getDimSize(axis) == 1)
+        return i32(0);
+      bool alongM =
+          layout.kind == Kind::Matrix ? layout.mAxis == axis : layout.kind == Kind::AlongM;
+      return alongM ? mAt(m) : nAt(n);
+    };
+    Value given =
+        operand ? operand->elements[static_cast<size_t>(operand->layout.at(m, n))] : Value();
+    made.elements.push_back(applyAt(op, coordinate(0), coordinate(1), given));
+  }
+  fragments[op.getResult()] = made;
+  return success();
+}
+
+Value Lowering::elementAt(Value tile, Value row, Value column) {
+  Operation *op = tile.getDefiningOp();
+  if (!op)
+    return {};
+  if (auto transpose = dyn_cast<tile::TransposeOp>(op))
+    return elementAt(transpose.getOperand(), column, row);
+  auto type = cast<RankedTensorType>(tile.getType());
+  Value r = type.getDimSize(0) == 1 ? i32(0) : row, c = type.getDimSize(1) == 1 ? i32(0) : column;
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto splat = cast<SplatElementsAttr>(constant.getValue());
+    return arith::ConstantOp::create(builder, loc, splat.getSplatValue<TypedAttr>());
+  }
+  if (auto splat = dyn_cast<tile::SplatOp>(op))
+    return scalars.lookup(splat.getValue());
+  if (auto apply = dyn_cast<tile::ApplyOp>(op)) {
+    Value operand;
+    if (apply.getOperand() && !(operand = elementAt(apply.getOperand(), r, c)))
+      return {};
+    return applyAt(apply, r, c, operand);
+  }
+  if (isa<tile::LoadOp, tile::DotOp, tile::ReduceOp>(op) || op->getNumRegions() ||
+      op->getNumResults() != 1)
+    return {};
+  SmallVector<Value> operands;
+  for (Value each : op->getOperands()) {
+    operands.push_back(elementAt(each, r, c));
+    if (!operands.back())
+      return {};
+  }
+  return isa<tile::BroadcastOp>(op) ? operands.front() : elementwise(op, operands);
+}
