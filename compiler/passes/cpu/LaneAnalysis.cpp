@@ -13,7 +13,7 @@ static int64_t extent(Value tile, int axis) {
   return cast<RankedTensorType>(tile.getType()).getDimSize(axis);
 }
 
-LaneAnalysis::LaneAnalysis(func::FuncOp kernel) {
+LaneAnalysis::LaneAnalysis(func::FuncOp kernel, Constants constants) : ofConstants(constants) {
   kernel.walk([&](Operation *op) { visit(op); });
 }
 
@@ -34,6 +34,11 @@ int LaneAnalysis::axisClass(Value tile, int axis) {
 }
 
 void LaneAnalysis::identify(Value a, int axisOfA, Value b, int axisOfB) {
+  auto isConstant = [](Value tile) {
+    return tile.getDefiningOp<arith::ConstantOp>() || tile.getDefiningOp<tile::SplatOp>();
+  };
+  if (ofConstants == Constants::Ignore && (isConstant(a) || isConstant(b)))
+    return;
   if (extent(a, axisOfA) == 1 || extent(b, axisOfB) == 1)
     return;
   int left = axisClass(a, axisOfA), right = axisClass(b, axisOfB);

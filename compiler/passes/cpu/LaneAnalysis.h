@@ -23,7 +23,10 @@ namespace ringc::cpu {
 /// such an axis are row-major.
 class LaneAnalysis {
 public:
-  explicit LaneAnalysis(mlir::func::FuncOp kernel);
+  /// Whether a constant that several tiles start from makes their axes one and the same.
+  enum class Constants { Identify, Ignore };
+
+  explicit LaneAnalysis(mlir::func::FuncOp kernel, Constants constants = Constants::Identify);
 
   /// 0: rows run along the lanes; 1: columns do. A column tile has 0, a row tile 1.
   int laneAxis(mlir::Value tile) const;
@@ -41,6 +44,7 @@ private:
   void visit(mlir::Operation *op);
   void markWindow(mlir::Value tile, mlir::ValueRange offsets);
 
+  Constants ofConstants;
   llvm::DenseMap<mlir::Value, int> first; ///< id of axis 0 of a tile; axis 1 is the next
   mutable std::vector<int> parent;
   std::vector<int> grid; ///< per class root: 1 + the grid axis that moves it, 0 none

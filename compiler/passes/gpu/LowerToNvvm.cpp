@@ -2,7 +2,7 @@
 //
 //   before  func.func @k(%q: !tile.view<bf16, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}:
 //           after split-loops
-//   after   func.func @k(%slots: !llvm.ptr {llvm.byval}) attributes {nvvm.kernel, nvvm.reqntid} of
+//   after   llvm.func @k(%slots: !llvm.ptr {llvm.byval}) attributes {nvvm.kernel, nvvm.reqntid} of
 //           scf, arith, LLVM and NVVM operations; no tile operation is left
 //   assumes one kernel in the module
 
@@ -51,11 +51,29 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
                            << target.sharedBytes << " for a block: choose smaller tiles";
       return signalPassFailure();
     }
-    std::string name = function.getName().str();
+    LLVM::LLVMFuncOp made = kernelFrom(*entry, function.getName());
     for (auto other : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
-      if (other != *entry)
-        other.erase();
-    entry->setName(name);
+      other.erase();
+    made.setName(kernel.entry);
+  }
+
+  /// The entry as a function that a GPU may be launched with.
+  LLVM::LLVMFuncOp kernelFrom(func::FuncOp entry, StringRef name) {
+    OpBuilder builder(entry);
+    Location loc = entry.getLoc();
+    auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(&getContext()),
+                                            entry.getFunctionType().getInputs());
+    auto made = LLVM::LLVMFuncOp::create(builder, loc, (name + ".kernel").str(), type);
+    made.setArgAttrsAttr(entry.getArgAttrsAttr());
+    made.getBody().takeBody(entry.getBody());
+    Operation *end = made.getBody().back().getTerminator();
+    builder.setInsertionPoint(end);
+    LLVM::ReturnOp::create(builder, loc, ValueRange());
+    end->erase();
+    made->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
+    made->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                  builder.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
+    return made;
   }
 
   GpuTarget target;

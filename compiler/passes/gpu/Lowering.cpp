@@ -27,7 +27,8 @@ std::pair<Value, bool> ringc::gpu::throughTransposes(Value tile) {
 }
 
 Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const GpuTarget &t)
-    : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()), axes(k),
+    : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()),
+      axes(k, cpu::LaneAnalysis::Constants::Ignore),
       frame(builder, k, interface, KernelFrame::Entry::Device),
       scalarCode(builder, loc, frame, scalars) {}
 
@@ -39,7 +40,7 @@ static int mAxisOf(const cpu::LaneAnalysis &axes, Value tile) {
 void Lowering::chooseLayouts() {
   int64_t fewest = 64;
   kernel.walk([&](Operation *op) {
-    if (isa<tile::TransposeOp>(op))
+    if (isa<tile::TransposeOp, tile::SplatOp, arith::ConstantOp>(op))
       return;
     for (Value result : op->getResults()) {
       if (!isMatrix(result))
@@ -112,9 +113,6 @@ FailureOr<func::FuncOp> Lowering::run() {
   func::ReturnOp::create(builder, loc);
   frame.finish();
   func::FuncOp entry = frame.entry();
-  entry->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  entry->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
-                 builder.getDenseI32ArrayAttr({static_cast<int32_t>(threads()), 1, 1}));
   return entry;
 }
 
