@@ -21,6 +21,9 @@ struct Env {
   std::optional<std::string> cudaLibrary;
   /// RINGC_NCCL_LIBRARY: the file of NCCL, in place of libnccl.so.2 as the loader finds it.
   std::optional<std::string> ncclLibrary;
+  /// OMPI_COMM_WORLD_SIZE or PMI_SIZE, as mpirun sets them: the processes that it started, which
+  /// are the ranks of ringc run, verify and bench.
+  std::optional<std::string> mpiProcesses;
 
   static Env read();
 };

@@ -10,6 +10,8 @@ std::string_view nameOf(Channel channel) {
     return "keys";
   case Channel::Gradients:
     return "gradients";
+  case Channel::Results:
+    return "results";
   }
   assert(false && "not a Channel");
   return {};

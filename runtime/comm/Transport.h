@@ -12,9 +12,9 @@
 namespace ringc {
 
 /// What an exchange moves.
-enum class Channel : uint8_t { Keys, Gradients };
+enum class Channel : uint8_t { Keys, Gradients, Results };
 
-/// "keys", "gradients"
+/// "keys", "gradients", "results"
 std::string_view nameOf(Channel channel);
 
 struct SendPart {

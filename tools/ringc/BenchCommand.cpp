@@ -1,13 +1,13 @@
 #include "compiler/Compiler.h"
 #include "runtime/Env.h"
 #include "runtime/Error.h"
-#include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/World.h"
 
 #include <nlohmann/json.hpp>
 
@@ -27,6 +27,7 @@ struct BenchFlags {
   std::vector<std::string> shapes;
   std::vector<std::string> dtypes = {"f32", "bf16"};
   AttentionFlags attention;
+  WorldFlags world;
   bool fullOnly = false;
   int repeats = 5;
   bool json = false;
@@ -38,12 +39,13 @@ double millisecondsOf(const std::function<void()> &work) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-/// After one run that is not counted.
-double medianMilliseconds(int repeats, const std::function<void()> &work) {
+/// After one run that is not counted; each as long as the slowest process took.
+double medianMilliseconds(World &world, int repeats, const std::function<void()> &work) {
   work();
+  (void)world.largest(0); // all start together
   std::vector<double> times;
   for (int repeat = 0; repeat < repeats; ++repeat)
-    times.push_back(millisecondsOf(work));
+    times.push_back(world.largest(millisecondsOf(work)));
   std::ranges::nth_element(times, times.begin() + repeats / 2);
   return times[size_t(repeats / 2)];
 }
@@ -127,8 +129,8 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
 }
 
 /// Forward and backward of one shape.
-std::vector<Measured> measure(const BenchFlags &flags, const std::string &text, DType dtype,
-                              bool causal, const AttentionContext &context) {
+std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::string &text,
+                              DType dtype, bool causal, const AttentionContext &context) {
   Shape shape = parseShape(text);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype = dtype;
@@ -143,7 +145,7 @@ std::vector<Measured> measure(const BenchFlags &flags, const std::string &text, 
              dout =
                  randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
   AttentionInputs inputs{.q = q, .k = k, .v = v};
-  InProcessRing ring(options, flags.attention.ranks, context);
+  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
 
   // Half of the pairs are visible under a causal mask.
   double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
@@ -155,26 +157,25 @@ std::vector<Measured> measure(const BenchFlags &flags, const std::string &text, 
                   .shape = text,
                   .dtype = std::string(nameOf(dtype)),
                   .mask = causal ? "causal" : "full",
-                  .ranks = flags.attention.ranks,
+                  .ranks = world.size(),
                   .threads = context.pool->threads()};
-    measureCompile(completed(options), kernels, *context.kernels, made);
-    made.medianMs = medianMilliseconds(flags.repeats, work);
+    if (world.isFirst())
+      measureCompile(completed(options), kernels, *context.kernels, made);
+    made.medianMs = medianMilliseconds(world, flags.repeats, work);
     made.tflops = flops / made.medianMs * 1e-9;
     return made;
   };
-  InProcessRing::Forward forward;
   std::vector<Measured> lines;
-  lines.push_back(line("forward", 2 * pairs * (d + dv), {"attention_forward"},
-                       [&] { forward = ring.forward(inputs); }));
+  lines.push_back(
+      line("forward", 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
   lines.push_back(line("backward", 2 * pairs * (3 * d + 2 * dv),
                        {"attention_backward_dkdv", "attention_backward_dq", "attention_delta"},
-                       [&] { (void)ring.backward(inputs, forward, dout); }));
+                       [&] { ring->backward(); }));
   return lines;
 }
 
-int benchCommand(const Session &session, const BenchFlags &given) {
+int benchIn(World &world, const Session &session, const BenchFlags &given) {
   BenchFlags flags = given;
-  checkMachine(flags.attention);
   if (flags.repeats < 1 || flags.repeats > 10000)
     throw InputError("repeats", std::to_string(flags.repeats), "1 to 10000");
   if (flags.shapes.empty())
@@ -192,15 +193,23 @@ int benchCommand(const Session &session, const BenchFlags &given) {
     for (const std::string &dtype : flags.dtypes)
       for (bool causal : masks) {
         session.detail("measuring " + shape + " " + dtype + (causal ? " causal" : " full"));
-        for (Measured &line : measure(flags, shape, parseFloatType(dtype), causal, context)) {
-          if (flags.json)
+        for (Measured &line :
+             measure(world, flags, shape, parseFloatType(dtype), causal, context)) {
+          if (flags.json && world.isFirst())
             printJson(line);
           all.push_back(std::move(line));
         }
       }
-  if (!flags.json)
+  if (!flags.json && world.isFirst())
     print(all);
   return Ok;
+}
+
+int benchCommand(const Session &session, const BenchFlags &flags) {
+  checkMachine(flags.attention);
+  return runInWorld(
+      session, flags.attention.ranks, flags.world,
+      [&](const Session &heard, World &world) { return benchIn(world, heard, flags); });
 }
 
 } // namespace
@@ -230,6 +239,7 @@ void addBench(CLI::App &app, Session &session) {
       ->type_name("R")
       ->capture_default_str();
   command->add_option("--device", flags->attention.device, "cpu")->type_name("D");
+  flags->world.addTo(*command);
   command->add_flag("--json", flags->json, "A line of JSON for each measurement, as they come");
 }
 

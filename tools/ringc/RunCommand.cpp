@@ -1,5 +1,4 @@
 #include "runtime/Error.h"
-#include "runtime/attention/InProcessRing.h"
 #include "runtime/files/TensorFile.h"
 #include "runtime/jit/HostCompiler.h"
 #include "runtime/ring/PlanText.h"
@@ -7,6 +6,7 @@
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Progress.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/World.h"
 
 #include <chrono>
 
@@ -16,6 +16,7 @@ namespace {
 
 struct RunFlags {
   AttentionFlags attention;
+  WorldFlags world;
   std::string q, k, v, dout;
   std::string out, lse, dq, dk, dv;
 };
@@ -84,23 +85,28 @@ AttentionOptions optionsFor(const RunFlags &flags, const MainInputs &main) {
   return options;
 }
 
-std::string summary(const char *pass, const std::vector<ExecutionReport> &reports,
+std::string summary(const char *pass, World &world, const WorldRing &ring,
                     std::chrono::steady_clock::duration took) {
-  int64_t sent = 0;
-  int hops = 0;
-  for (const ExecutionReport &report : reports) {
-    sent += report.sentBytes;
-    hops += report.computedSteps;
+  std::vector<double> counted;
+  for (const ExecutionReport &report : ring.reports()) {
+    counted.push_back(double(report.sentBytes));
+    counted.push_back(report.computedSteps);
+  }
+  counted = world.gather(counted);
+  int64_t sent = 0, hops = 0;
+  for (size_t i = 0; i < counted.size(); i += 2) {
+    sent += int64_t(counted[i]);
+    hops += int64_t(counted[i + 1]);
   }
   double ms = std::chrono::duration<double, std::milli>(took).count();
   return std::string(pass) + ": " + number(ms, 4) + " ms, " + std::to_string(hops) +
          " hops computed, " + std::to_string(sent) + " bytes sent";
 }
 
-int runCommand(const Session &session, const RunFlags &flags) {
-  checkMachine(flags.attention);
+int runIn(World &world, const Session &session, const RunFlags &flags) {
   std::vector<std::string> targets = targetsOf(flags);
-  checkTargets(targets);
+  if (world.isFirst())
+    checkTargets(targets);
   MainInputs main = readMainInputs(flags);
   SideInputs side = readSideInputs(flags.attention);
   AttentionInputs &inputs = side.inputs;
@@ -112,38 +118,49 @@ int runCommand(const Session &session, const RunFlags &flags) {
 
   AttentionContext context = hostContext(flags.attention.threads);
   context.progress = std::make_shared<LaunchProgress>();
-  InProcessRing ring(optionsFor(flags, main), flags.attention.ranks, context);
+  AttentionOptions options = optionsFor(flags, main);
+  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, main.dout);
   ProgressBar bar(context.progress,
                   session.quiet ? ProgressBar::Shown::Never : ProgressBar::Shown::Yes);
   using Clock = std::chrono::steady_clock;
-  ring.prepare(Pass::Forward, inputs);
+  ring->prepare(Pass::Forward);
   if (!flags.dout.empty())
-    ring.prepare(Pass::Backward, inputs);
-  Clock::time_point start = Clock::now();
-  InProcessRing::Forward forward = ring.forward(inputs);
-  std::vector<std::string> talk = {summary("forward", ring.reports(), Clock::now() - start)};
+    ring->prepare(Pass::Backward);
+  std::vector<std::string> talk;
+  auto run = [&](const char *name, auto &&pass) {
+    Clock::time_point start = Clock::now();
+    pass();
+    talk.push_back(summary(name, world, *ring, Clock::now() - start));
+  };
+  run("forward", [&] { ring->forward(); });
+  if (!flags.dout.empty())
+    run("backward", [&] { ring->backward(); });
+  WorldRing::Results results = ring->collect();
+  if (!world.isFirst())
+    return Ok;
   std::vector<TensorOutput> outputs;
   auto output = [&](const std::string &target, const Tensor &tensor) {
     if (!target.empty())
       outputs.push_back({target, tensor});
   };
-  output(flags.out, forward.out);
-  output(flags.lse, forward.lse);
-  InProcessRing::Gradients gradients;
-  if (!flags.dout.empty()) {
-    start = Clock::now();
-    gradients = ring.backward(inputs, forward, main.dout);
-    talk.push_back(summary("backward", ring.reports(), Clock::now() - start));
-    output(flags.dq, gradients.dq);
-    output(flags.dk, gradients.dk);
-    output(flags.dv, gradients.dv);
-  }
+  output(flags.out, results.forward.out);
+  output(flags.lse, results.forward.lse);
+  output(flags.dq, results.gradients.dq);
+  output(flags.dk, results.gradients.dk);
+  output(flags.dv, results.gradients.dv);
   writeTensors(outputs);
   if (session.talk() == Talk::Verbose)
-    session.detail(planTable(ring.plans(Pass::Forward, inputs)));
+    session.detail(
+        planTable(InProcessRing(options, world.size(), context).plans(Pass::Forward, inputs)));
   for (const std::string &line : talk)
     session.say(line);
   return Ok;
+}
+
+int runCommand(const Session &session, const RunFlags &flags) {
+  checkMachine(flags.attention);
+  return runInWorld(session, flags.attention.ranks, flags.world,
+                    [&](const Session &heard, World &world) { return runIn(world, heard, flags); });
 }
 
 } // namespace
@@ -161,6 +178,7 @@ void addRun(CLI::App &app, Session &session) {
   file("--v", flags->v, "[b, n_k, h_kv, d_v]")->required();
   CLI::Option *dout = file("--dout", flags->dout, "[b, n_q, h, d_v]: computes gradients");
   flags->attention.addTo(*command);
+  flags->world.addTo(*command);
   file("--out", flags->out, "Writes [b, n_q, h, d_v]");
   file("--lse", flags->lse, "Writes f32 [b, h, n_q], natural logarithm");
   file("--dq", flags->dq, "Writes the gradient of q")->needs(dout);

@@ -9,6 +9,7 @@
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/World.h"
 
 #include <algorithm>
 #include <iostream>
@@ -21,6 +22,7 @@ namespace {
 
 struct VerifyFlags {
   AttentionFlags attention;
+  WorldFlags world;
   std::string shape = "1,257,4,2,64";
   uint64_t seed = 1;
 };
@@ -64,8 +66,7 @@ bool check(Rows &rows, const std::string &who, const char *tensor, double error,
   return passed;
 }
 
-int verifyCommand(const Session &session, const VerifyFlags &flags) {
-  checkMachine(flags.attention);
+int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   Shape shape = parseShape(flags.shape);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype =
@@ -92,16 +93,11 @@ int verifyCommand(const Session &session, const VerifyFlags &flags) {
   inputs.v = v;
 
   AttentionContext context = hostContext(flags.attention.threads);
-  auto runOn = [&](int world, int ringSize) {
-    AttentionOptions onWorld = options;
-    onWorld.ringSize = ringSize;
-    InProcessRing ring(onWorld, world, context);
-    InProcessRing::Forward forward = ring.forward(inputs);
-    InProcessRing::Gradients gradients = ring.backward(inputs, forward, dout);
-    return Results(forward, gradients);
-  };
-  int world = flags.attention.ranks;
-  Results many = runOn(world, options.ringSize);
+  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
+  ring->forward();
+  ring->backward();
+  WorldRing::Results collected = ring->collect();
+  Results many(collected.forward, collected.gradients);
 
   reference::Problem problem = problemOf(options, inputs, dout);
   Interpreter interpreter(options, inputs);
@@ -111,24 +107,45 @@ int verifyCommand(const Session &session, const VerifyFlags &flags) {
   if (dtype != DType::F32)
     bars.plain.emplace(reference::plainAttention(problem, dtype));
 
+  constexpr size_t tensors = Results::names.size();
+  std::vector<double> errors; // and bars, of each tensor of each rank
+  for (int rank : world.ranks()) {
+    RankProblem part(options, world.size(), rank, {shape.batch, shape.queries, shape.keys});
+    for (size_t tensor = 0; tensor < tensors; ++tensor) {
+      errors.push_back(measure.ofRank(many, tensor, part));
+      errors.push_back(bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part))
+                                  : Bars::f32);
+    }
+  }
+  errors = world.gather(errors);
+  if (!world.isFirst())
+    return Ok; // what this rank missed is the first's to say
+
   Rows rows = {{"rank", "tensor", "error", "bar", "result"}};
   bool passed = true;
-  for (int rank = 0; rank < world; ++rank) {
-    RankProblem part(options, world, rank, {shape.batch, shape.queries, shape.keys});
-    for (size_t tensor = 0; tensor < Results::names.size(); ++tensor)
-      passed &= check(
-          rows, std::to_string(rank), Results::names[tensor], measure.ofRank(many, tensor, part),
-          bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part)) : Bars::f32);
-  }
-  if (world > 1) {
-    Results one = runOn(1, 1);
-    for (size_t tensor = 0; tensor < Results::names.size(); ++tensor)
-      passed &= check(rows, std::to_string(world) + " to 1", Results::names[tensor],
-                      measure.whole(many, tensor), bars.ofManyRanks(measure.whole(one, tensor)));
+  for (size_t i = 0; i < errors.size(); i += 2)
+    passed &= check(rows, std::to_string(i / (2 * tensors)), Results::names[i / 2 % tensors],
+                    errors[i], errors[i + 1]);
+  if (world.size() > 1) {
+    AttentionOptions alone = options;
+    alone.ringSize = 1;
+    InProcessRing one(alone, 1, context);
+    InProcessRing::Forward forward = one.forward(inputs);
+    Results ofOne(forward, one.backward(inputs, forward, dout));
+    for (size_t tensor = 0; tensor < tensors; ++tensor)
+      passed &= check(rows, std::to_string(world.size()) + " to 1", Results::names[tensor],
+                      measure.whole(many, tensor), bars.ofManyRanks(measure.whole(ofOne, tensor)));
   }
   std::cout << table(rows);
   session.say(passed ? "all within their bars" : "an error is above its bar");
   return passed ? Ok : Wrong;
+}
+
+int verifyCommand(const Session &session, const VerifyFlags &flags) {
+  checkMachine(flags.attention);
+  return runInWorld(
+      session, flags.attention.ranks, flags.world,
+      [&](const Session &heard, World &world) { return verifyIn(world, heard, flags); });
 }
 
 } // namespace
@@ -147,6 +164,7 @@ void addVerify(CLI::App &app, Session &session) {
       ->type_name("S")
       ->capture_default_str();
   flags->attention.addTo(*command);
+  flags->world.addTo(*command);
 }
 
 } // namespace ringc::cli

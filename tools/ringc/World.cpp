@@ -1,0 +1,122 @@
+#include "tools/ringc/World.h"
+
+#include "runtime/Env.h"
+#include "runtime/Error.h"
+#include "runtime/comm/Transport.h"
+
+#include <charconv>
+#include <chrono>
+#include <exception>
+#include <iostream>
+#include <numeric>
+#include <optional>
+
+namespace ringc::cli {
+
+namespace {
+
+class ThreadRing final : public WorldRing {
+public:
+  ThreadRing(const AttentionOptions &options, int size, const AttentionContext &context,
+             AttentionInputs given, const Tensor &gradient)
+      : ranks(options, size, context), inputs(std::move(given)), dout(gradient) {}
+
+  void prepare(Pass pass) override { ranks.prepare(pass, inputs); }
+  void forward() override { results.forward = ranks.forward(inputs); }
+  void backward() override { results.gradients = ranks.backward(inputs, results.forward, dout); }
+  std::vector<ExecutionReport> reports() const override { return ranks.reports(); }
+  Results collect() override { return std::move(results); }
+
+private:
+  InProcessRing ranks;
+  AttentionInputs inputs;
+  Tensor dout;
+  Results results;
+};
+
+class ThreadWorld final : public World {
+public:
+  explicit ThreadWorld(int ranks) : count(ranks) {}
+
+  int size() const override { return count; }
+  std::vector<int> ranks() const override {
+    std::vector<int> all(static_cast<size_t>(count));
+    std::iota(all.begin(), all.end(), 0);
+    return all;
+  }
+  std::unique_ptr<WorldRing> ring(const AttentionOptions &options, const AttentionContext &context,
+                                  const AttentionInputs &inputs, const Tensor &dout) override {
+    return std::make_unique<ThreadRing>(options, count, context, inputs, dout);
+  }
+  std::vector<double> gather(const std::vector<double> &own) override { return own; }
+  double largest(double own) override { return own; }
+  void abort(const std::string &) noexcept override {}
+
+private:
+  int count;
+};
+
+/// As mpirun says; 1 without it.
+int startedProcesses() {
+  std::optional<std::string> text = Env::read().mpiProcesses;
+  int processes = 1;
+  if (text) {
+    auto [stop, error] = std::from_chars(text->data(), text->data() + text->size(), processes);
+    if (error != std::errc() || *stop || processes < 1)
+      throw InputError("OMPI_COMM_WORLD_SIZE or PMI_SIZE", *text, "a number, 1 or more");
+  }
+  return processes;
+}
+
+std::unique_ptr<World> makeWorld(int processes, int ranks, const WorldFlags &flags) {
+  constexpr double longest = 1e6;
+  if (!(flags.deadlineSeconds > 0 && flags.deadlineSeconds <= longest))
+    throw InputError("deadline", std::to_string(flags.deadlineSeconds) + " s",
+                     "above 0, at most 1000000");
+  if (processes == 1)
+    return std::make_unique<ThreadWorld>(ranks);
+  if (flags.ranks && flags.ranks->count() > 0 && ranks != processes)
+    throw InputError("ranks", std::to_string(ranks),
+                     std::to_string(processes) +
+                         ", the processes that mpirun has started, or not given");
+#if RINGC_WITH_MPI
+  std::chrono::duration<double> deadline(flags.deadlineSeconds);
+  return makeMpiWorld(std::chrono::ceil<std::chrono::milliseconds>(deadline));
+#else
+  throw InputError("mpirun has started " + std::to_string(processes) +
+                   " processes, but this ringc is built without MPI: install libopenmpi-dev and "
+                   "openmpi-bin and build it again, or start one process with --ranks " +
+                   std::to_string(processes));
+#endif
+}
+
+} // namespace
+
+void WorldFlags::addTo(CLI::App &command) {
+  ranks = command.get_option("--ranks");
+  command
+      .add_option("--deadline", deadlineSeconds,
+                  "Under mpirun: the longest that a process waits for another, in seconds")
+      ->type_name("S")
+      ->capture_default_str();
+}
+
+int runInWorld(const Session &session, int ranks, const WorldFlags &flags,
+               const std::function<int(const Session &, World &)> &command) {
+  std::unique_ptr<World> world = makeWorld(startedProcesses(), ranks, flags);
+  Session heard = session;
+  heard.quiet |= !world->isFirst();
+  try {
+    int code = command(heard, *world);
+    return int(world->largest(code));
+  } catch (const PeerError &error) {
+    world->abort(error.what());
+    std::cerr << "ringc: " << error.what() << '\n';
+    return Wrong;
+  } catch (const std::exception &error) {
+    world->abort(error.what());
+    throw;
+  }
+}
+
+} // namespace ringc::cli
