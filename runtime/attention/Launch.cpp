@@ -37,33 +37,31 @@ int64_t stepOf(const Tensor &tensor, int axis) {
 
 } // namespace
 
-Launch::Launch(HostCode made, const HeadsAndBatch &headsAndBatch, LaunchProgress *progress)
-    : code(std::move(made)), heads(headsAndBatch),
-      words(headerWords + size_t(code.kernel->slotCount)), given(code.kernel->arguments.size()) {
-  words[0] = std::bit_cast<uint64_t>(code.entry);
-  words[1] = uint64_t(heads.firstBatch);
-  words[2] = progress ? std::bit_cast<uint64_t>(&progress->done) : 0;
+LaunchSlots::LaunchSlots(std::shared_ptr<const CompiledKernel> made,
+                         const HeadsAndBatch &headsAndBatch, size_t header)
+    : kernel(std::move(made)), heads(headsAndBatch), words(header + size_t(kernel->slotCount)),
+      first(header), given(kernel->arguments.size()) {
   setExtent("B", heads.firstBatch + heads.batch);
   setExtent("H", heads.kvHeads * heads.groupSize);
   setExtent("Hkv", heads.kvHeads);
 }
 
-const KernelArgument *Launch::find(std::string_view name, Kind kind) const {
-  for (const KernelArgument &argument : code.kernel->arguments)
+const KernelArgument *LaunchSlots::find(std::string_view name, Kind kind) const {
+  for (const KernelArgument &argument : kernel->arguments)
     if (argument.kind == kind && argument.name == name)
       return &argument;
   return nullptr;
 }
 
-uint64_t *Launch::slotsOf(std::string_view name, Kind kind) {
+uint64_t *LaunchSlots::slotsOf(std::string_view name, Kind kind) {
   const KernelArgument *argument = find(name, kind);
   if (!argument)
     return nullptr;
-  given[size_t(argument - code.kernel->arguments.data())] = true;
-  return words.data() + headerWords + argument->slot;
+  given[size_t(argument - kernel->arguments.data())] = true;
+  return words.data() + first + size_t(argument->slot);
 }
 
-void Launch::set(std::string_view name, const ProgramTensor &program) {
+void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
   uint64_t *slots = slotsOf(name, Kind::View);
   if (!slots)
     return;
@@ -88,7 +86,7 @@ void Launch::set(std::string_view name, const ProgramTensor &program) {
   }
 }
 
-void Launch::set(std::string_view name, const Tensor &tensor) {
+void LaunchSlots::set(std::string_view name, const Tensor &tensor) {
   uint64_t *slots = slotsOf(name, Kind::View);
   if (!slots)
     return;
@@ -102,7 +100,7 @@ void Launch::set(std::string_view name, const Tensor &tensor) {
   slots[0] = rebased(tensor.data(), batchStep * int64_t(sizeOf(tensor.dtype())), heads.firstBatch);
 }
 
-void Launch::set(std::string_view name, const Positions &positions) {
+void LaunchSlots::set(std::string_view name, const Positions &positions) {
   if (uint64_t *slots = slotsOf(name, Kind::Positions)) {
     slots[0] = uint64_t(positions.first);
     slots[1] = uint64_t(positions.block);
@@ -110,56 +108,62 @@ void Launch::set(std::string_view name, const Positions &positions) {
   }
 }
 
-void Launch::setScalar(std::string_view name, uint64_t slot) {
+void LaunchSlots::setScalar(std::string_view name, uint64_t slot) {
   if (uint64_t *slots = slotsOf(name, Kind::Scalar))
     slots[0] = slot;
 }
 
-void Launch::setExtent(std::string_view name, int64_t extent) {
+void LaunchSlots::setExtent(std::string_view name, int64_t extent) {
   if (uint64_t *slots = slotsOf(name, Kind::Extent))
     slots[0] = uint64_t(extent);
 }
 
-void Launch::setCarry(std::string_view name, void *state, bool begins, bool ends) {
+void LaunchSlots::setCarry(std::string_view name, void *state, bool begins, bool ends) {
   if (uint64_t *slots = slotsOf(name, Kind::Carry)) {
-    int64_t bytes = code.kernel->carryBytes * programsAlongRows() * heads.kvHeads;
+    int64_t bytes = kernel->carryBytes * programsAlongRows() * heads.kvHeads;
     slots[0] = rebased(state, bytes, heads.firstBatch);
     slots[1] = (begins ? 1 : 0) | (ends ? 2 : 0);
   }
 }
 
-int64_t Launch::extent(std::string_view name) const {
+int64_t LaunchSlots::extent(std::string_view name) const {
   if (const KernelArgument *argument = find(name, Kind::Extent))
-    return int64_t(words[headerWords + size_t(argument->slot)]);
+    return int64_t(words[first + size_t(argument->slot)]);
   int64_t number = 0;
   std::from_chars(name.data(), name.data() + name.size(), number);
   return number;
 }
 
-int64_t Launch::programsAlongRows() const {
-  const GridAxis &axis = code.kernel->grid.at(0);
+int64_t LaunchSlots::programsAlongRows() const {
+  const GridAxis &axis = kernel->grid.at(0);
   int64_t rows = extent(axis.extent);
   if (axis.extent == "Nq")
     rows *= heads.groupSize;
   return (rows + axis.step - 1) / axis.step;
 }
 
-void Launch::checkComplete() const {
+void LaunchSlots::checkComplete() const {
   for (size_t index = 0; index < given.size(); ++index)
     if (!given[index])
-      throw std::logic_error("kernel " + code.kernel->name + ": no value for the argument " +
-                             code.kernel->arguments[index].name);
+      throw std::logic_error("kernel " + kernel->name + ": no value for the argument " +
+                             kernel->arguments[index].name);
+}
+
+Launch::Launch(HostCode made, const HeadsAndBatch &headsAndBatch, LaunchProgress *progress)
+    : LaunchSlots(made.kernel, headsAndBatch, headerWords), code(std::move(made)) {
+  words[0] = std::bit_cast<uint64_t>(code.entry);
+  words[1] = uint64_t(heads.firstBatch);
+  words[2] = progress ? std::bit_cast<uint64_t>(&progress->done) : 0;
 }
 
 void Launch::run(HostPool &pool, HostLaunch::Order order) {
   checkComplete();
-  pool.run(
-      {.kernel = enter,
-       .slots = words,
-       .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
-       .scratchBytes = size_t(code.kernel->scratchBytes),
-       .order = order,
-       .rows = code.kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
+  pool.run({.kernel = enter,
+            .slots = words,
+            .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
+            .scratchBytes = size_t(kernel->scratchBytes),
+            .order = order,
+            .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
 }
 
 } // namespace ringc

@@ -6,7 +6,9 @@
 #include "runtime/attention/KernelSource.h"
 #include "runtime/ring/SequenceLayout.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -33,12 +35,10 @@ struct HeadsAndBatch {
   int64_t batch = 0;
 };
 
-/// The arguments of one kernel, laid in the slots where its code expects them. What the kernel has
-/// no argument for is ignored; `run` throws std::logic_error where one was not given.
-class Launch {
+/// The arguments of one kernel, laid in the slots where its code expects them, for the host and for
+/// devices alike. What the kernel has no argument for is ignored.
+class LaunchSlots {
 public:
-  Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress);
-
   void set(std::string_view name, const ProgramTensor &tensor);
   /// A view that masks and scores read; an extent of 1 broadcasts.
   void set(std::string_view name, const Tensor &tensor);
@@ -53,20 +53,39 @@ public:
   /// Of the whole grid.
   int64_t programs() const { return programsAlongRows() * heads.kvHeads * heads.batch; }
   /// Of the state of all programs.
-  int64_t carryBytes() const { return code.kernel->carryBytes * programs(); }
+  int64_t carryBytes() const { return kernel->carryBytes * programs(); }
 
-  void run(HostPool &pool, HostLaunch::Order order);
+protected:
+  /// `headerWords` come before the slots, for who runs the kernel.
+  LaunchSlots(std::shared_ptr<const CompiledKernel> kernel, const HeadsAndBatch &heads,
+              size_t headerWords);
+
+  /// Throws std::logic_error where an argument was not given.
+  void checkComplete() const;
+
+  std::shared_ptr<const CompiledKernel> kernel;
+  HeadsAndBatch heads;
+  std::vector<uint64_t> words; ///< the header, then the slots
 
 private:
   uint64_t *slotsOf(std::string_view name, KernelArgument::Kind kind);
   const KernelArgument *find(std::string_view name, KernelArgument::Kind kind) const;
   int64_t extent(std::string_view name) const;
-  void checkComplete() const;
 
+  size_t first;            ///< of the kernel's slots, in `words`
+  std::vector<bool> given; ///< by argument
+};
+
+/// A launch on the host.
+class Launch final : public LaunchSlots {
+public:
+  Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress);
+
+  /// Throws std::logic_error where an argument was not given.
+  void run(HostPool &pool, HostLaunch::Order order);
+
+private:
   HostCode code;
-  HeadsAndBatch heads;
-  std::vector<uint64_t> words; ///< what `enter` reads, then the kernel's slots
-  std::vector<bool> given;     ///< by argument
 };
 
 } // namespace ringc

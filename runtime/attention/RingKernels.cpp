@@ -6,10 +6,7 @@
 
 namespace ringc {
 
-namespace {
-
-/// What stays the same for all hops.
-void setCommon(Launch &launch, const RingKernelSetup &setup) {
+void setCommon(LaunchSlots &launch, const RingKernelSetup &setup) {
   launch.setExtent("Nq", setup.problem.queryRows());
   launch.set("qpos", setup.problem.queryPositions());
   launch.setScalar("scale", slotOf(setup.scale));
@@ -22,7 +19,7 @@ void setCommon(Launch &launch, const RingKernelSetup &setup) {
       launch.set(view.name, view.tensor);
 }
 
-void setBlock(Launch &launch, const RingKernelSetup &setup, const HopBlock &block) {
+void setBlock(LaunchSlots &launch, const RingKernelSetup &setup, const HopBlock &block) {
   launch.setExtent("Nk", block.rows);
   launch.set("kpos", setup.problem.keyPositions(block.owner));
   launch.set("k", ProgramTensor::rows(block.keys[0]));
@@ -32,6 +29,8 @@ void setBlock(Launch &launch, const RingKernelSetup &setup, const HopBlock &bloc
     if (view.keyAxis)
       launch.set(view.name, block.keys[next++]);
 }
+
+namespace {
 
 /// Null where one hop does it all.
 void *stateFor(const Launch &launch, const Plan &plan, KeptMemory &memory) {

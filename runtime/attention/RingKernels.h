@@ -16,10 +16,15 @@ struct RingKernelSetup {
   const Parameters &parameters;
   HeadsAndBatch heads;
   double scale;
-  HostLaunch::Order rowOrder; ///< along query rows
+  HostLaunch::Order rowOrder = HostLaunch::Order::Rising; ///< on the host: along query rows
   const Plan &plan;
-  AttentionContext context;
+  AttentionContext context = {}; ///< on the host
 };
+
+/// The arguments that stay the same for all hops, of kernels on the host and on devices.
+void setCommon(LaunchSlots &launch, const RingKernelSetup &setup);
+/// And those that a hop brings. A block's tensors are K, V and travelling views.
+void setBlock(LaunchSlots &launch, const RingKernelSetup &setup, const HopBlock &block);
 
 /// Kernels that a HostPool runs, and that does their executor's work on memory too.
 class PoolKernels : public HopKernels {
@@ -36,7 +41,7 @@ protected:
   RingKernelSetup setup;
 };
 
-/// The compiled forward behind the executor. A block's tensors are K, V and travelling views.
+/// The compiled forward behind the executor.
 class ForwardKernels final : public PoolKernels {
 public:
   /// `memory` is for the state that the kernel carries from hop to hop.

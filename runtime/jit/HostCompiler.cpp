@@ -8,7 +8,11 @@
 
 namespace ringc {
 
-namespace {
+SourceSet compilerSources(std::vector<SourceText> user) { return makeSources(std::move(user)); }
+
+KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target) {
+  return makeRequest(spec, sources, target);
+}
 
 CompiledKernel compileOrThrow(const KernelRequest &request) {
   CompileOutput output = compile(request);
@@ -16,8 +20,6 @@ CompiledKernel compileOrThrow(const KernelRequest &request) {
     throw InputError(output.diagnostics);
   return *std::move(output.kernel);
 }
-
-} // namespace
 
 HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache)
     : cache(std::move(kernelCache)), target(hostTarget()) {}

@@ -33,6 +33,13 @@ private:
   std::unordered_map<KernelRequest, std::shared_ptr<Linked>, KernelRequestHash> linked;
 };
 
+/// What DeviceCompiler asks of the compiler, which is reached through this file alone: the user's
+/// .tile texts together with the library's, a complete request, and a kernel; InputError with
+/// rendered diagnostics where a source is wrong.
+SourceSet compilerSources(std::vector<SourceText> user);
+KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target);
+CompiledKernel compileOrThrow(const KernelRequest &request);
+
 /// Kernels from HostCompiler with the user's own cache folder, and `threads` threads; 0: as many as
 /// OpenMP says. Throws InputError when negative.
 AttentionContext hostContext(int threads = 0);

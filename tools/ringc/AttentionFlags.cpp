@@ -135,9 +135,9 @@ SideInputs readSideInputs(const AttentionFlags &flags) {
   return side;
 }
 
-void checkMachine(const AttentionFlags &flags) {
+void checkMachine(const AttentionFlags &flags, Devices devices) {
   constexpr int most = 1024;
-  requireDevice(flags.device);
+  requireDevice(flags.device, devices);
   auto check = [](const char *argument, int value, int low) {
     if (value < low || value > most)
       throw InputError(argument, std::to_string(value),
@@ -147,9 +147,10 @@ void checkMachine(const AttentionFlags &flags) {
   check("threads", flags.threads, 0);
 }
 
-void requireDevice(const std::string &device) {
-  if (device != "cpu")
-    throw InputError("device", device, "cpu (this build has no other)");
+void requireDevice(const std::string &device, Devices devices) {
+  bool hasCuda = devices == Devices::CpuAndCuda;
+  if (device != "cpu" && !(hasCuda && device == "cuda"))
+    throw InputError("device", device, hasCuda ? "cpu, cuda" : "cpu (this command has no other)");
 }
 
 DType parseFloatType(const std::string &text) {

@@ -42,8 +42,11 @@ struct SideInputs {
 AttentionOptions optionsOf(const AttentionFlags &flags);
 SideInputs readSideInputs(const AttentionFlags &flags);
 
+/// What a command runs on.
+enum class Devices { Cpu, CpuAndCuda };
+
 /// Throws InputError unless the ranks, threads and device can be.
-void checkMachine(const AttentionFlags &flags);
+void checkMachine(const AttentionFlags &flags, Devices devices = Devices::Cpu);
 
 /// "f32", "f16", "bf16". Throws InputError.
 DType parseFloatType(const std::string &text);
@@ -55,7 +58,7 @@ std::map<std::string, int64_t> parseTile(const std::string &text);
 std::vector<int64_t> parseIntegers(const std::string &argument, const std::string &text,
                                    const std::string &allowed);
 
-/// "cpu". Throws InputError for another device, naming those that exist.
-void requireDevice(const std::string &device);
+/// Throws InputError for a device that is not one of them.
+void requireDevice(const std::string &device, Devices devices = Devices::Cpu);
 
 } // namespace ringc::cli

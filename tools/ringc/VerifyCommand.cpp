@@ -1,6 +1,8 @@
 #include "runtime/Error.h"
+#include "runtime/attention/DeviceAttention.h"
 #include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
+#include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/Accuracy.h"
 #include "tools/ringc/AttentionFlags.h"
@@ -66,6 +68,14 @@ bool check(Rows &rows, const std::string &who, const char *tensor, double error,
   return passed;
 }
 
+/// Both passes of all ranks of this process on one device.
+Results onDevice(const DeviceContext &device, const AttentionOptions &options, int ranks,
+                 const AttentionInputs &inputs, const Tensor &dout) {
+  DeviceAttention ring(options, ranks, device);
+  DeviceAttention::Forward forward = ring.forward(inputs);
+  return Results(forward, ring.backward(inputs, forward, dout));
+}
+
 int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   Shape shape = parseShape(flags.shape);
   AttentionOptions options = optionsOf(flags.attention);
@@ -93,11 +103,20 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   inputs.v = v;
 
   AttentionContext context = hostContext(flags.attention.threads);
-  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
-  ring->forward();
-  ring->backward();
-  WorldRing::Results collected = ring->collect();
-  Results many(collected.forward, collected.gradients);
+  std::optional<DeviceContext> device;
+  if (flags.attention.device == "cuda") {
+    if (int(world.ranks().size()) != world.size())
+      throw InputError("device", "cuda", "cpu (under mpirun)");
+    device = deviceContext();
+  }
+  auto onHost = [&] {
+    std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
+    ring->forward();
+    ring->backward();
+    WorldRing::Results collected = ring->collect();
+    return Results(collected.forward, collected.gradients);
+  };
+  Results many = device ? onDevice(*device, options, world.size(), inputs, dout) : onHost();
 
   reference::Problem problem = problemOf(options, inputs, dout);
   Interpreter interpreter(options, inputs);
@@ -129,9 +148,12 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   if (world.size() > 1) {
     AttentionOptions alone = options;
     alone.ringSize = 1;
-    InProcessRing one(alone, 1, context);
-    InProcessRing::Forward forward = one.forward(inputs);
-    Results ofOne(forward, one.backward(inputs, forward, dout));
+    auto oneOnHost = [&] {
+      InProcessRing one(alone, 1, context);
+      InProcessRing::Forward forward = one.forward(inputs);
+      return Results(forward, one.backward(inputs, forward, dout));
+    };
+    Results ofOne = device ? onDevice(*device, alone, 1, inputs, dout) : oneOnHost();
     for (size_t tensor = 0; tensor < tensors; ++tensor)
       passed &= check(rows, std::to_string(world.size()) + " to 1", Results::names[tensor],
                       measure.whole(many, tensor), bars.ofManyRanks(measure.whole(ofOne, tensor)));
@@ -142,7 +164,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
 }
 
 int verifyCommand(const Session &session, const VerifyFlags &flags) {
-  checkMachine(flags.attention);
+  checkMachine(flags.attention, Devices::CpuAndCuda);
   return runInWorld(
       session, flags.attention.ranks, flags.world,
       [&](const Session &heard, World &world) { return verifyIn(world, heard, flags); });

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "compiler/spec/CompiledKernel.h"
+#include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/Spec.h"
+#include "runtime/driver/CudaModule.h"
+
+#include <memory>
+#include <vector>
+
+namespace ringc {
+
+/// A compiled kernel that is ready to run on a device; the twin of HostCode.
+struct DeviceCode {
+  std::shared_ptr<const CompiledKernel> kernel;
+  std::shared_ptr<const CudaModule> module; ///< where the code lies
+  CudaFunction function;
+
+  /// Loads PTX, or a cubin, on the device. Throws CudaError.
+  static DeviceCode load(std::shared_ptr<const CudaDevice> device,
+                         std::shared_ptr<const CompiledKernel> kernel);
+};
+
+/// Where a device's kernels come from; the twin of KernelSource. Safe to use from many threads.
+class DeviceKernelSource {
+public:
+  virtual ~DeviceKernelSource() = default;
+
+  /// The user's .tile texts together with the library's.
+  virtual SourceSet sources(std::vector<SourceText> user) = 0;
+
+  /// For the source's own device, whatever target `spec` names. Throws InputError, with rendered
+  /// diagnostics where a source is wrong, and CudaError where the device does not take the code.
+  virtual DeviceCode get(Spec spec, const SourceSet &sources) = 0;
+};
+
+/// What the attentions on one device share.
+struct DeviceContext {
+  std::shared_ptr<DeviceKernelSource> kernels;
+  std::shared_ptr<const CudaDevice> device;
+};
+
+} // namespace ringc

@@ -1,0 +1,49 @@
+#include "runtime/jit/DeviceCompiler.h"
+
+#include "compiler/spec/Target.h"
+#include "runtime/Env.h"
+#include "runtime/Error.h"
+#include "runtime/jit/HostCompiler.h"
+
+#include <utility>
+
+namespace ringc {
+
+DeviceCompiler::DeviceCompiler(std::shared_ptr<KernelCache> kernels,
+                               std::shared_ptr<const CudaDevice> on)
+    : cache(std::move(kernels)), device(std::move(on)),
+      target(gpuTarget(targetFor(device->facts()))) {}
+
+SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
+  return compilerSources(std::move(user));
+}
+
+DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources) {
+  spec.target = target.name;
+  KernelRequest request = compilerRequest(spec, sources, target);
+  std::lock_guard lock(
+      mutex); // compiling beside loading would gain little: few kernels are asked for
+  auto known = loaded.find(request);
+  if (known == loaded.end()) {
+    auto kernel = cache->get(request, [&] { return compileOrThrow(request); });
+    known = loaded.emplace(request, DeviceCode::load(device, std::move(kernel))).first;
+  }
+  return known->second;
+}
+
+std::string targetFor(const CudaDeviceFacts &device) {
+  if (device.sm < 80)
+    throw InputError("compute capability of " + device.describe(),
+                     std::to_string(device.sm / 10) + "." + std::to_string(device.sm % 10),
+                     "8.0 and later");
+  return "sm_80";
+}
+
+DeviceContext deviceContext(int ordinal) {
+  Env env = Env::read();
+  auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
+  return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device),
+          .device = device};
+}
+
+} // namespace ringc

@@ -1,0 +1,60 @@
+// Attention on a real device against the ring of the host.
+
+#include "runtime/jit/DeviceCompiler.h"
+#include "runtime/jit/HostCompiler.h"
+#include "tests/gpu/RingInputs.h"
+
+#include <doctest/doctest.h>
+
+using namespace ringc;
+using namespace ringc::test;
+
+namespace {
+
+void checkClose(const AttentionOptions &options, int world, int64_t batch, int64_t queries,
+                int64_t keys) {
+  static const AttentionContext host = hostContext();
+  static const DeviceContext device = deviceContext();
+  CAPTURE(nameOf(options.layout));
+  CAPTURE(nameOf(options.dtype));
+  CAPTURE(options.headDim);
+  CAPTURE(world);
+  RingInputs made(options, batch, queries, keys);
+  InProcessRing onHost(options, 1, host);
+  InProcessRing::Forward expected = onHost.forward(made.inputs());
+  DeviceAttention onDevice(options, world, device);
+  DeviceAttention::Forward forward = onDevice.forward(made.inputs());
+  // Both round p to 16 bits, in tiles of their own.
+  double bar = options.dtype == DType::BF16 ? 1e-2 : options.dtype == DType::F16 ? 1.5e-3 : 2e-5;
+  CHECK(errorOf(forward.out, expected.out) < bar);
+  CHECK(errorOf(forward.lse, expected.lse) < bar);
+  InProcessRing::Gradients gradients = onHost.backward(made.inputs(), expected, made.dout);
+  DeviceAttention::Gradients back = onDevice.backward(made.inputs(), forward, made.dout);
+  CHECK(errorOf(back.dq, gradients.dq) < 2 * bar);
+  CHECK(errorOf(back.dk, gradients.dk) < 2 * bar);
+  CHECK(errorOf(back.dv, gradients.dv) < 2 * bar);
+}
+
+} // namespace
+
+TEST_CASE("one rank, types and head dims") {
+  for (DType dtype : {DType::BF16, DType::F16, DType::F32})
+    for (int64_t headDim : {64, 128})
+      for (bool causal : {false, true})
+        checkClose({.heads = 4, .kvHeads = 2, .headDim = headDim, .dtype = dtype, .causal = causal},
+                   1, 2, 257, 257);
+}
+
+TEST_CASE("several logical ranks, every layout") {
+  for (const SequenceLayout &layout : {SequenceLayout::contiguous(), SequenceLayout::striped(),
+                                       SequenceLayout::striped(5), SequenceLayout::zigzag()})
+    for (int world : {2, 7})
+      for (bool causal : {false, true})
+        checkClose({.heads = 4,
+                    .kvHeads = 2,
+                    .headDim = 64,
+                    .dtype = DType::BF16,
+                    .causal = causal,
+                    .layout = layout},
+                   world, 1, 301, 301);
+}

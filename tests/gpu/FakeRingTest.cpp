@@ -1,0 +1,161 @@
+// The ring of a device without a device: the host's kernels behind the tests' own driver give the
+// bits that the ring of the host gives.
+
+#include "runtime/Error.h"
+#include "runtime/jit/HostCompiler.h"
+#include "tests/gpu/RingInputs.h"
+#include "tests/unit/runtime/CudaFake.h"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <dlfcn.h>
+
+using namespace ringc;
+using namespace ringc::test;
+
+namespace {
+
+CudaFake &fake() {
+  static CudaFake *shared = [] {
+    void *library = dlopen(RINGC_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
+    auto get =
+        reinterpret_cast<CudaFake *(*)()>(library ? dlsym(library, cudaFakeSymbol) : nullptr);
+    return get ? get() : nullptr;
+  }();
+  REQUIRE(shared != nullptr);
+  return *shared;
+}
+
+/// As the kernel of DeviceAdd, by one thread for the 256 of a block.
+void addBlock(const uint64_t *slots, int64_t block, int64_t, int64_t, int64_t, void *) {
+  auto *sum = reinterpret_cast<float *>(slots[0]);
+  auto *part = reinterpret_cast<const float *>(slots[1]);
+  for (int64_t i = 256 * block; i < std::min<int64_t>(256 * (block + 1), int64_t(slots[2])); ++i)
+    sum[i] += part[i];
+}
+
+/// The host's kernels under the names of entries.
+class HostKernels final : public DeviceKernelSource {
+public:
+  HostKernels(std::shared_ptr<KernelSource> from, std::shared_ptr<const CudaDevice> on)
+      : host(std::move(from)), device(std::move(on)) {}
+
+  SourceSet sources(std::vector<SourceText> user) override { return host->sources(user); }
+  DeviceCode get(Spec spec, const SourceSet &sources) override {
+    codes.push_back(host->get(spec, sources));
+    const HostCode &code = codes.back();
+    auto kernel = std::make_shared<CompiledKernel>(*code.kernel);
+    kernel->entry = "kernel" + std::to_string(codes.size());
+    kernel->code = "PTX";
+    kernel->threads = 1;
+    fake().kernels.push_back({kernel->entry, code.entry, size_t(kernel->scratchBytes)});
+    return DeviceCode::load(device, std::move(kernel));
+  }
+
+private:
+  std::shared_ptr<KernelSource> host;
+  std::shared_ptr<const CudaDevice> device;
+  std::vector<HostCode> codes;
+};
+
+const AttentionContext &hostWorld() {
+  static const AttentionContext shared = hostContext();
+  return shared;
+}
+
+DeviceContext fakeWorld() {
+  fake() = {};
+  fake().kernels = {{"ringc_add_f32", addBlock}};
+  auto device = std::make_shared<CudaDevice>(CudaDriver::open(RINGC_FAKE_CUDA), 0);
+  return {std::make_shared<HostKernels>(hostWorld().kernels, device), device};
+}
+
+bool sameBits(const HostTensor &a, const HostTensor &b) {
+  return a.byteCount() == b.byteCount() &&
+         std::memcmp(a.data(), b.data(), size_t(a.byteCount())) == 0;
+}
+
+void checkSame(const AttentionOptions &options, int world, const AttentionInputs &inputs,
+               const Tensor &dout) {
+  CAPTURE(nameOf(options.layout));
+  CAPTURE(world);
+  InProcessRing onHost(options, world, hostWorld());
+  InProcessRing::Forward forward = onHost.forward(inputs);
+  InProcessRing::Gradients gradients = onHost.backward(inputs, forward, dout);
+  {
+    DeviceAttention onDevice(options, world, fakeWorld());
+    DeviceAttention::Forward made = onDevice.forward(inputs);
+    CHECK(sameBits(made.out, forward.out));
+    CHECK(sameBits(made.lse, forward.lse));
+    DeviceAttention::Gradients back = onDevice.backward(inputs, made, dout);
+    CHECK(sameBits(back.dq, gradients.dq));
+    CHECK(sameBits(back.dk, gradients.dk));
+    CHECK(sameBits(back.dv, gradients.dv));
+  }
+  CHECK(fake().liveObjects == 0);
+}
+
+void checkSame(const AttentionOptions &options, int world, int64_t batch, int64_t queries,
+               int64_t keys) {
+  RingInputs made(options, batch, queries, keys);
+  checkSame(options, world, made.inputs(), made.dout);
+}
+
+const SequenceLayout layouts[] = {SequenceLayout::contiguous(), SequenceLayout::striped(),
+                                  SequenceLayout::striped(5), SequenceLayout::zigzag()};
+
+} // namespace
+
+TEST_CASE("every layout, causal or not, on one rank and several") {
+  for (const SequenceLayout &layout : layouts)
+    for (int world : {1, 2, 3, 7})
+      for (bool causal : {false, true})
+        checkSame({.heads = 4,
+                   .kvHeads = 2,
+                   .headDim = 32,
+                   .headMap = world % 2 ? HeadMap::Tiled : HeadMap::Blocked,
+                   .causal = causal,
+                   .layout = layout},
+                  world, 2, 61, 61);
+}
+
+TEST_CASE("windows with dead hops, other lengths of queries and keys, 16 bits, sub-rings") {
+  checkSame({.heads = 2, .headDim = 32, .causal = true, .window = {20, 0}}, 6, 1, 97, 97);
+  checkSame({.heads = 2, .headDim = 48, .valueHeadDim = 40, .dtype = DType::BF16}, 3, 1, 33, 70);
+  checkSame({.heads = 2, .headDim = 32, .window = {5, -1}}, 5, 1, 70, 33);
+  checkSame({.heads = 2, .headDim = 32, .causal = true, .ringSize = 2}, 6, 4, 33, 33);
+  checkSame({.heads = 2, .headDim = 32, .causal = true}, 4, 1, 3, 3);
+  checkSame({.heads = 2, .headDim = 32, .causal = true}, 2, 1, 0, 0);
+}
+
+TEST_CASE("data that masks and scores read travels with its keys or stays with its queries") {
+  AttentionOptions options{.heads = 2,
+                           .headDim = 32,
+                           .softcap = 15.0,
+                           .alibi = true,
+                           .layout = SequenceLayout::zigzag()};
+  RingInputs made(options, 2, 50, 50);
+  AttentionInputs inputs = made.inputs();
+  HostTensor keyMask(DType::Bool, {2, 50}), documents(DType::I32, {4}),
+      bias = randomNumbers(DType::F32, {1, 2, 50, 50}, 9);
+  for (int64_t i = 0; i < 100; ++i)
+    keyMask.dataAs<bool>()[i] = i % 7 != 3;
+  std::memcpy(documents.data(), std::array<int32_t, 4>{0, 13, 30, 50}.data(), 16);
+  inputs.bias = bias;
+  inputs.keyMask = keyMask;
+  checkSame(options, 3, inputs, made.dout);
+  inputs.cuSeqlens = documents;
+  checkSame(options, 4, inputs, made.dout);
+  options.ringSize = 2;
+  checkSame(options, 4, inputs, made.dout);
+}
+
+TEST_CASE("masks of the user's are refused on sub-rings, which they could tell apart") {
+  AttentionOptions options{.headDim = 32,
+                           .masks = {{"user.tile", "any",
+                                      "mask any(b: index, h: index, i: index, j: index) { return "
+                                      "j % 2 == 0 }"}},
+                           .ringSize = 2};
+  CHECK_THROWS_AS(DeviceAttention(options, 4, fakeWorld()), InputError);
+}
