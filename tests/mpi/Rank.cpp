@@ -162,8 +162,8 @@ void ring(const std::string &mode, std::chrono::milliseconds deadline, Transport
 /// Says how the pass ended, and what the transport has to say afterwards.
 int fault(const std::string &mode, std::chrono::milliseconds deadline) {
   MpiSession session;
+  MpiTransport(session).abort("another transport");
   MpiTransport transport(session, MPI_COMM_WORLD, {.deadline = deadline});
-  turnAround(transport, 3);
   auto say = [&](const char *when, const std::exception &error) {
     std::printf("rank %d %s: %s\n", transport.rank(), when, error.what());
     std::fflush(stdout);

@@ -1,0 +1,216 @@
+"""Ranks as processes of mpirun. usage: mpi_test.py RINGC RANK_PROGRAM CLASS
+
+RANK_PROGRAM is test-mpi-rank. Exit 77, which ctest takes for skipped, where there is no Open MPI.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+from ringc import PROGRAM, RingcTest  # noqa: E402
+
+RANK = os.path.abspath(sys.argv.pop(1))
+
+ENVIRONMENT = {
+    **os.environ,
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMP_NUM_THREADS": "1",
+    "LSAN_OPTIONS": "detect_leaks=0",  # MPI's own
+}
+
+
+class MpiTest(RingcTest):
+    def command(self, ranks, *program, recover=False):
+        words = [word for argument in program for word in str(argument).split(" ")]
+        recovery = ["--enable-recovery"] if recover else []
+        return ["mpirun", "--oversubscribe", *recovery, "-n", str(ranks), *words]
+
+    def mpirun(self, *arguments, **options):
+        return subprocess.run(
+            self.command(*arguments, **options),
+            cwd=self.folder.name,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+
+    def runs(self, *arguments):
+        done = self.mpirun(*arguments)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done
+
+
+class Transport(MpiTest):
+    def test_exchanges(self):
+        for ranks in [1, 2, 3, 4]:
+            self.runs(ranks, RANK, "exchange")
+
+    def test_mpi_of_the_program(self):
+        self.runs(2, RANK, "guest")
+
+
+class Faults(MpiTest):
+    DEADLINE = 2000  # ms
+    LONG = 30000  # ms: where it must not take a deadline to notice
+    PAUSE = 10000  # ms: what a busy machine may add
+    HOP_AND_PEER = r"rank (\d): hop \d, keys, peer \d: "
+
+    def ended(self, mode, others, deadline=DEADLINE):
+        """What each of the `others` says, in time, of a pass of four that rank 1 spoils."""
+        done = self.mpirun(4, RANK, mode, deadline, recover=True)
+        said = dict(re.findall(r"^rank (\d) ended: (.*)$", done.stdout, re.M))
+        later = dict(re.findall(r"^rank (\d) later: (.*)$", done.stdout, re.M))
+        took = dict(re.findall(r"^rank (\d) took (\d+) ms$", done.stdout, re.M))
+        for rank in map(str, others):
+            self.assertIn(rank, said, done.stdout + done.stderr)
+            self.assertIn("unusable since rank", later[rank])
+            self.assertLess(int(took[rank]), self.DEADLINE + self.PAUSE)  # LONG is longer
+            self.assertEqual(re.match(self.HOP_AND_PEER, said[rank])[1], rank, said[rank])
+        return said
+
+    def test_a_rank_is_killed(self):
+        said = self.ended("die", [0, 2, 3])
+        self.assertRegex("\n".join(said.values()), r"peer 1: nothing came within 2000 ms")
+
+    def test_a_rank_is_late(self):
+        said = self.ended("late", [0, 2, 3])
+        self.assertRegex("\n".join(said.values()), r"peer 1: nothing came within 2000 ms")
+        self.assertRegex(said["1"], r"rank \d failed: ")
+
+    def test_a_shard_has_another_shape(self):
+        said = self.ended("shape", [0, 1, 2, 3], self.LONG)
+        for line in said.values():  # or of one that found it first
+            self.assertRegex(line, r"the plans differ: [48]00000 bytes of keys at hop 0 here, ")
+
+    def test_a_rank_has_nothing_to_send(self):
+        self.ended("length", [0, 2, 3])
+
+    def test_a_kernel_throws(self):
+        done = self.ended("throw", [0, 2, 3], self.LONG)
+        self.assertEqual(done["1"], "kernel failed")
+        for rank in "023":
+            self.assertIn("rank 1 failed: kernel failed", done[rank])
+
+    def test_a_rank_does_not_come(self):
+        done = self.mpirun(3, RANK, "missing", self.DEADLINE, recover=True)
+        for rank in (0, 2):
+            self.assertIn(f"rank {rank} of 3 waited 2000 ms for all ranks", done.stdout)
+
+
+class Commands(MpiTest):
+    def test_verify(self):
+        for line in [
+            "--shape 1,65,2,1,32 --causal --layout zigzag",
+            "--shape 3,61/83,4,2,32 --layout striped --ring-size 2 --window 20,7 --dtype bf16",
+        ]:
+            done = self.runs(4, PROGRAM, "verify", line)
+            ranks = [row.split()[0] for row in done.stdout.splitlines()]
+            self.assertEqual(ranks, ["rank"] + [r for r in "01234" for _ in range(5)])
+            self.assertEqual(done.stdout.count("pass"), 25)
+            self.assertEqual(done.stderr, "all within their bars\n")
+
+    def test_run(self):
+        self.save("q.npy", [2, 21, 4, 32])
+        self.save("k.npy", [2, 37, 2, 32])
+        self.save("v.npy", [2, 37, 2, 16])
+        self.save("dout.npy", [2, 21, 4, 16])
+        self.save("bias.npy", [1, 4, 21, 37])
+        self.save("mask.npy", [2, 37], [i % 5 != 0 for i in range(74)], "b1")
+        self.write(
+            "own.tile",
+            "score bent(s: f32, b: index, h: index, i: index, j: index,"
+            " of: view<f32>[B, Nk], at: view<f32>[Nq]) { return s + of[b, j] * at[i] }\n",
+        )
+        self.save("of.npy", [2, 37])
+        self.save("at.npy", [21])
+        line = (
+            "run --q q.npy --k k.npy --v v.npy --dout dout.npy --bias bias.npy --key-mask mask.npy"
+            " --layout striped --score own.tile:bent --arg of=of.npy --arg at=at.npy"
+        )
+        results = ["out", "lse", "dq", "dk", "dv"]
+        targets = " ".join(f"--{name} NAME-{name}.npy" for name in results)
+        self.ok(line, targets.replace("NAME", "one"), "--ranks 3")
+        done = self.runs(3, PROGRAM, line, targets.replace("NAME", "many"))
+        self.assertEqual(done.stderr.count("forward:"), 1)
+        for name in results:
+            shape, values = self.load(f"one-{name}.npy")
+            self.assertEqual(self.load(f"many-{name}.npy"), (shape, values), name)
+
+    def test_nothing_is_written_where_a_rank_fails(self):
+        for name in "qkv":
+            self.save(f"{name}.npy", [1, 8, 1, 32])
+        self.save("other.npy", [1, 8, 1, 16])
+        line = f"{PROGRAM} run --k k.npy --v v.npy --out out.npy --deadline 20"
+        done = self.mpirun(2, line, "--q q.npy", ":", "-n 1", line, "--q other.npy")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(os.path.exists(self.path("out.npy")))
+
+    def test_shapes_that_differ(self):
+        line = f"{PROGRAM} verify --deadline 20 --shape"
+        done = self.mpirun(1, line, "1,64,1,1,32", ":", "-n 2", line, "1,96,1,1,32", recover=True)
+        for rank in range(3):
+            self.assertRegex(done.stderr, rf"ringc: rank {rank}: hop \d, \w+, peer \d: ")
+        self.assertIn("the plans differ", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_a_killed_process(self):
+        """The others say so within the deadline."""
+        self.write("start.sh", f'echo $$ >pid-$OMPI_COMM_WORLD_RANK\nexec {PROGRAM} "$@"\n')
+        line = "bench --shape 1,64,1,1,32 --dtype f32 --full --repeats 10000 --deadline 3"
+        command = self.command(3, "sh start.sh", line, recover=True)
+        with subprocess.Popen(
+            command, cwd=self.folder.name, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        ) as job:
+            while job.poll() is None and not os.path.exists(self.path("pid-1")):
+                time.sleep(0.05)
+            time.sleep(1)
+            with open(self.path("pid-1")) as file:
+                os.kill(int(file.read()), signal.SIGKILL)
+            stderr = job.communicate(timeout=60)[1]
+        for rank in (0, 2):
+            self.assertRegex(stderr, rf"ringc: rank {rank}: hop \d, \w+, peer \d: ")
+
+    def test_ranks_that_are_not_the_processes(self):
+        done = self.mpirun(2, PROGRAM, "verify --ranks 3")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("ranks: got 3, allowed: 2, the processes that mpirun", done.stderr)
+
+    def test_bench(self):
+        line = "bench --shape 1,64,1,1,32 --dtype f32 --full --repeats 2 --json"
+        lines = self.runs(2, PROGRAM, line).stdout.splitlines()
+        self.assertEqual(len(lines), 2)
+        for line in lines:
+            self.assertIn('"ranks":2', line)
+
+
+class WithoutMpi(RingcTest):
+    def test_it_is_said(self):
+        done = self.refused(
+            "built without MPI: install libopenmpi-dev",
+            "verify",
+            env={"OMPI_COMM_WORLD_SIZE": "2"},
+        )
+        self.assertIn("--ranks 2", done.stderr)
+
+
+def missing():
+    """Why there is nothing to test with, or nothing."""
+    if not shutil.which("mpirun"):
+        return "no mpirun; install openmpi-bin"
+    version = subprocess.run(["mpirun", "--version"], capture_output=True, text=True)
+    return "" if "Open MPI" in version.stdout else "mpirun is not Open MPI's"
+
+
+if __name__ == "__main__":
+    if "WithoutMpi" not in sys.argv and (reason := missing()):
+        print("mpi: skipped:", reason)
+        sys.exit(77)
+    unittest.main()
