@@ -108,7 +108,8 @@ struct MpiLink {
       failure = reason;
       if (who == rank)
         tellOthers();
-    } catch (...) { // out of memory: they will find out by themselves
+    } catch (...) { // out of memory: the others will find out by themselves
+      failure.clear();
     }
   }
 
@@ -149,8 +150,8 @@ private:
     for (Pause pause; !left && Clock::now() < withdrawnBy; pause())
       if (MPI_Testall(int(sends.size()), sends.data(), &left, MPI_STATUSES_IGNORE) != MPI_SUCCESS)
         break;
-    if (!left)
-      (void)text.release(); // MPI may read it until the process ends
+    if (!left) [[maybe_unused]]
+      std::string *kept = text.release(); // MPI may read it until the process ends
   }
 
   std::shared_ptr<bool> broken;
@@ -359,7 +360,8 @@ private:
     } catch (...) {
       link->fail(link->rank, {});
     }
-    (void)held.release(); // MPI may write their headers until the process ends
+    [[maybe_unused]] std::vector<Message> *kept =
+        held.release(); // MPI may write their headers until the process ends
   }
 
   std::shared_ptr<MpiLink> link;
