@@ -36,7 +36,7 @@ public:
 
   /// The rank's part of a tensor of the host, on the device. `rowAxis` counts rows of the sequence.
   Tensor take(const Tensor &whole, std::optional<int> batchAxis, std::optional<int> rowAxis) {
-    Tensor entries = entriesOf(whole, batchAxis);
+    Tensor entries = entriesOf(whole, batchAxis.value_or(-1));
     if (!rowAxis)
       return held.emplace_back(DeviceTensor::copyOf(stream, entries));
     HostTensor rows =
@@ -124,9 +124,10 @@ public:
   std::unique_ptr<HopKernels> kernels;
 
 private:
-  Tensor entriesOf(const Tensor &whole, std::optional<int> batchAxis) const {
+  /// `batchAxis` is -1 where all entries share the tensor.
+  Tensor entriesOf(const Tensor &whole, int batchAxis) const {
     BatchRange batch = problem.batch();
-    return batchAxis ? whole.slice(*batchAxis, batch.begin, batch.count) : whole;
+    return batchAxis < 0 ? whole : whole.slice(batchAxis, batch.begin, batch.count);
   }
 
   struct Result {

@@ -80,6 +80,7 @@ struct SharedTile {
   int64_t rows = 0, columns = 0; ///< as the tile has them
   int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
   int64_t elementBytes = 2;
+  mlir::Value stage; ///< i32, added to offset: which of several copies; null where there is one
 
   int64_t chunks() const { return paddedColumns * elementBytes / 16; }
   int64_t rowBytes() const { return (chunks() | 1) * 16; }

@@ -126,12 +126,12 @@ LogicalResult Lowering::lowerBlock(Block &block) {
       if (failed(lowerScalar(&op)))
         return failure();
     } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp>(op)) {
-      if (failed(lowerScalar(&op)))
+      if (!provided.contains(&op) && failed(lowerScalar(&op)))
         return failure();
     }
   bool first = true;
   for (auto load : block.getOps<tile::LoadOp>())
-    if (goesToShared(load)) {
+    if (goesToShared(load) && !provided.contains(load)) {
       if (first && loopDepth > 0)
         barrier(); // what the round before read from here has been read
       first = false;
@@ -228,17 +228,50 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
     layouts.push_back(layout);
     inits.append(start.elements);
   }
-  auto made = scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
-                                 scalars.lookup(loop.getUpperBound()),
-                                 scalars.lookup(loop.getStep()), inits);
-  scalars[loop.getInductionVar()] = made.getInductionVar();
+  int64_t top = sharedTop;
+  Value lower = scalars.lookup(loop.getLowerBound()), step = scalars.lookup(loop.getStep());
+  std::optional<Pipeline> pipeline = pipelineOf(loop);
+  if (pipeline) {
+    if (loopDepth > 0)
+      barrier();
+    Value seen = visibleAt(*pipeline, loop, lower);
+    if (failed(copyRound(*pipeline, loop, lower, seen, i32(0))))
+      return failure();
+    inits.append({seen, i32(0)});
+  }
+  auto made =
+      scf::ForOp::create(builder, loc, lower, scalars.lookup(loop.getUpperBound()), step, inits);
   unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
   {
     OpBuilder::InsertionGuard guard(builder);
+    SmallVector<Value> before = underWay;
     if (inits.empty())
       builder.setInsertionPoint(made.getBody()->getTerminator());
     else
       builder.setInsertionPointToEnd(made.getBody());
+    SmallVector<Value> ahead; // what the next round is told
+    if (pipeline) {
+      // This round's copies have arrived, and everybody is done with the last one's.
+      call("llvm.nvvm.cp.async.wait.group", {i32(0)});
+      barrier();
+      underWay.clear();
+      size_t last = made.getRegionIterArgs().size() - 1;
+      Value seen = made.getRegionIterArgs()[last - 1], stage = made.getRegionIterArgs()[last];
+      Value next = add(made.getInductionVar(), step);
+      Value nextSeen = visibleAt(*pipeline, loop, next);
+      Value other = arith::SubIOp::create(builder, loc, i32(pipeline->stageBytes), stage);
+      if (failed(copyRound(*pipeline, loop, next, nextSeen, other)))
+        return failure();
+      ahead = {nextSeen, other};
+      for (auto [names, tile] : llvm::zip(pipeline->names, pipeline->tiles))
+        for (Value name : names) {
+          shared[name] = tile;
+          shared[name].stage = stage;
+        }
+      if (pipeline->visibility)
+        scalars[pipeline->visibility.getResult()] = seen;
+    }
+    scalars[loop.getInductionVar()] = made.getInductionVar();
     ++loopDepth;
     if (failed(lowerBlock(*loop.getBody())))
       return failure();
@@ -250,8 +283,16 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
         return failure();
       yielded.append(expanded(*fragment, layout).elements);
     }
+    yielded.append(ahead);
     if (!inits.empty())
       scf::YieldOp::create(builder, loc, yielded);
+    underWay = before;
+  }
+  if (pipeline) {
+    // Who goes on may use this memory for something else.
+    call("llvm.nvvm.cp.async.wait.group", {i32(0)});
+    barrier();
+    sharedTop = top;
   }
   unflatten(made.getResults(), layouts, loop.getResults(), fragments);
   return success();

@@ -45,6 +45,19 @@ private:
   LogicalResult lowerScalar(mlir::Operation *op);
   Value carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element);
 
+  // Pipeline.cpp: windows of the next round of a loop copied during this one
+  struct Pipeline {
+    tile::VisibilityOp visibility;                     ///< null where every round is visited
+    llvm::SmallVector<tile::LoadOp> loads;             ///< one for each window
+    llvm::SmallVector<llvm::SmallVector<Value>> names; ///< all that load this window
+    llvm::SmallVector<SharedTile> tiles;               ///< the first of two copies
+    int64_t stageBytes = 0;
+  };
+  std::optional<Pipeline> pipelineOf(mlir::scf::ForOp loop);
+  Value visibleAt(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round);
+  LogicalResult copyRound(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round, Value seen,
+                          Value stageOffset);
+
   // Registers.cpp: elementwise, broadcasts, reductions, masks and scores
   LogicalResult lowerElementwise(mlir::Operation *op);
   LogicalResult lowerReduce(tile::ReduceOp op);
@@ -75,13 +88,15 @@ private:
   Value inside(const Window &window, Value row, Value column);
   bool goesToShared(tile::LoadOp load) const;
   bool goesToRegisters(tile::LoadOp load) const;
+  SharedTile sharedTileOf(tile::LoadOp load) const;
   LogicalResult stage(tile::LoadOp load);
+  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile);
   LogicalResult loadRegisters(tile::LoadOp load);
   LogicalResult lowerStore(tile::StoreOp store);
   Value allocateShared(int64_t bytes, int64_t &offset);
   Value sharedPointer(Value byteOffset);
   void barrier();
-  void waitFor(Value staged);
+  void waitFor(llvm::ArrayRef<Value> tiles);
 
   // Products.cpp
   LogicalResult lowerDot(tile::DotOp dot);
@@ -126,6 +141,7 @@ private:
   ScalarCode scalarCode;
   llvm::DenseMap<Value, Fragment> fragments;
   llvm::DenseMap<Value, SharedTile> shared;
+  llvm::DenseSet<mlir::Operation *> provided; ///< what a loop has seen to already
   llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first
   Value thread, lane, warp, mBase, nBase, sharedBase;
   int64_t sharedTop = 0, sharedHighWater = 0;

@@ -45,15 +45,18 @@ Value Lowering::sharedPointer(Value byteOffset) {
 
 void Lowering::barrier() { call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)}); }
 
-/// Until all threads see a staged tile. Copies arrive in order, so all before it are there too.
-void Lowering::waitFor(Value staged) {
-  auto found = llvm::find(underWay, staged);
-  if (found == underWay.end())
+/// Until all threads see the staged ones among `tiles`. Copies arrive in order, so all before them
+/// are there too.
+void Lowering::waitFor(ArrayRef<Value> tiles) {
+  size_t there = 0;
+  for (auto [at, staged] : llvm::enumerate(underWay))
+    if (llvm::is_contained(tiles, staged))
+      there = at + 1;
+  if (there == 0)
     return;
-  auto behind = static_cast<int64_t>(underWay.end() - found) - 1;
-  call("llvm.nvvm.cp.async.wait.group", {i32(behind)});
+  call("llvm.nvvm.cp.async.wait.group", {i32(static_cast<int64_t>(underWay.size() - there))});
   barrier();
-  underWay.erase(underWay.begin(), found + 1);
+  underWay.erase(underWay.begin(), underWay.begin() + static_cast<ptrdiff_t>(there));
 }
 
 Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,
@@ -116,23 +119,17 @@ Value Lowering::inside(const Window &window, Value row, Value column) {
   return both(in, both(after, notBefore));
 }
 
-/// Starts copying a window to shared memory: 16 bytes at a time by cp.async where the view is
-/// aligned for it, element by element where it is not. Zeros (or `fill`) outside.
-LogicalResult Lowering::stage(tile::LoadOp load) {
-  loc = load.getLoc();
+/// How a window lies in shared memory: fragments read blocks of 16 a warp in one direction, of 16
+/// in the other.
+SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
   auto type = cast<RankedTensorType>(load.getResult().getType());
-  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
-  Type element = window.view->element;
-  if (load.getFill() && !isa<arith::ConstantOp>(load.getFill().getDefiningOp()))
-    return load.emitOpError("fills a product's operand with a number that is not constant");
-  SharedTile tile;
-  tile.rows = window.tileRows;
-  tile.columns = window.tileColumns;
-  tile.elementBytes = bytesOf(element);
-  // Fragments read blocks of 16 a warp in one direction, of 16 in the other.
-  auto padded = [&](int64_t extent) {
+  auto padded = [](int64_t extent) {
     return static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(extent), 16));
   };
+  SharedTile tile;
+  tile.rows = type.getDimSize(0);
+  tile.columns = type.getDimSize(1);
+  tile.elementBytes = bytesOf(load.getView().getType().getElementType());
   tile.paddedRows = padded(tile.rows);
   tile.paddedColumns = padded(tile.columns);
   SmallVector<Value> names{load.getResult()};
@@ -151,12 +148,35 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
         continue;
       bool swapped = layout.mAxis == 0 ? swappedA : swappedB;
       int mAxis = (layout.mAxis == 0) != swapped ? 0 : 1;
-      int64_t reach = layout.mBlocks * 16 * warps;
       int64_t &extent = mAxis == 0 ? tile.paddedRows : tile.paddedColumns;
-      extent = std::max(extent, reach);
+      extent = std::max(extent, layout.mBlocks * 16 * warps);
     }
-  allocateShared(tile.bytes(), tile.offset);
+  return tile;
+}
 
+LogicalResult Lowering::stage(tile::LoadOp load) {
+  SharedTile tile = sharedTileOf(load);
+  allocateShared(tile.bytes(), tile.offset);
+  if (failed(copyIn(load, tile)))
+    return failure();
+  call("llvm.nvvm.cp.async.commit.group", {});
+  shared[load.getResult()] = tile;
+  underWay.push_back(load.getResult());
+  return success();
+}
+
+/// Starts copying a window to shared memory: 16 bytes at a time by cp.async where the view is
+/// aligned for it, element by element where it is not. Zeros (or `fill`) outside.
+LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile) {
+  loc = load.getLoc();
+  auto type = cast<RankedTensorType>(load.getResult().getType());
+  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
+  Value start = i32(tile.offset);
+  if (tile.stage)
+    start = add(start, tile.stage);
+  Type element = window.view->element;
+  if (load.getFill() && !isa<arith::ConstantOp>(load.getFill().getDefiningOp()))
+    return load.emitOpError("fills a product's operand with a number that is not constant");
   auto kept = [&](Value row, Value in) -> FailureOr<Value> {
     if (!load.getWhere())
       return in;
@@ -198,8 +218,7 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
       builder.setInsertionPointToStart(read.elseBlock());
       scf::YieldOp::create(builder, loc, fill);
     }
-    Value to =
-        add(add(mul(row, tile.rowBytes()), mul(column, tile.elementBytes)), i32(tile.offset));
+    Value to = add(add(mul(row, tile.rowBytes()), mul(column, tile.elementBytes)), start);
     store(read.getResult(0), sharedPointer(to));
     return success();
   };
@@ -209,19 +228,19 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
     bool columnStays = threads() % chunks == 0;
     Value firstRow = arith::DivUIOp::create(builder, loc, thread, i32(chunks));
     Value firstChunk = arith::RemUIOp::create(builder, loc, thread, i32(chunks));
-    for (int64_t start = 0; start < total; start += threads()) {
+    for (int64_t first = 0; first < total; first += threads()) {
       Value row = firstRow, chunk = firstChunk, id = thread;
-      if (start && columnStays) {
-        row = add(firstRow, i32(start / chunks));
-      } else if (start) {
-        id = add(thread, i32(start));
+      if (first && columnStays) {
+        row = add(firstRow, i32(first / chunks));
+      } else if (first) {
+        id = add(thread, i32(first));
         row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
         chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
       }
       OpBuilder::InsertionGuard guard(builder);
-      if (start + threads() > total) { // the last turn is not for all threads
+      if (first + threads() > total) { // the last turn is not for all threads
         Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, i32(total));
-        if (!start || columnStays)
+        if (!first || columnStays)
           mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row,
                                        i32(tile.paddedRows));
         auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
@@ -235,7 +254,7 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
           frame.pointerAt(rowPointer(window, wideRow), frame.mul(column, tile.elementBytes));
       from = arith::SelectOp::create(builder, loc, *in, from, window.view->pointer);
       Value size = arith::SelectOp::create(builder, loc, *in, i32(16), i32(0));
-      Value to = add(add(mul(row, tile.rowBytes()), mul(chunk, 16)), i32(tile.offset));
+      Value to = add(add(mul(row, tile.rowBytes()), mul(chunk, 16)), start);
       call("llvm.nvvm.cp.async.cg.shared.global.16.s", {sharedPointer(to), global(from), size});
     }
     return success();
@@ -270,9 +289,6 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
     if (failed(byElements()))
       return failure();
   }
-  call("llvm.nvvm.cp.async.commit.group", {});
-  shared[load.getResult()] = tile;
-  underWay.push_back(load.getResult());
   return success();
 }
 

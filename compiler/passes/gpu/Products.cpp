@@ -32,8 +32,7 @@ LogicalResult Lowering::lowerDot(tile::DotOp dot) {
   };
   Operand a = operandOf(dot.getA(), 0), b = operandOf(dot.getB(), 1);
   Operand left = straight ? a : b, right = straight ? b : a;
-  waitFor(left.tile);
-  waitFor(right.tile);
+  waitFor({left.tile, right.tile});
   LogicalResult done = elementOf(dot.getA()).isF32() ? multiplyF32(dot, left, right, sums)
                                                      : multiply16(dot, left, right, sums);
   fragments[dot.getResult()] = sums;
@@ -62,6 +61,8 @@ Value Lowering::pack(Value low, Value high) {
 SmallVector<Value> Lowering::matrices(const SharedTile &tile, Value rowBase, Value columnBase,
                                       int64_t row, int64_t column, bool transposed) {
   Value mine = add(mul(rowBase, tile.rowBytes()), mul(columnBase, tile.elementBytes));
+  if (tile.stage)
+    mine = add(mine, tile.stage);
   Value at = add(mine, i32(tile.offset + row * tile.rowBytes() + column * tile.elementBytes));
   Type word = builder.getI32Type();
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {word, word, word, word});
@@ -180,6 +181,8 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   auto element = [&](const SharedTile &tile, Value outer, Value k, bool kIsColumn) {
     Value row = kIsColumn ? outer : k, column = kIsColumn ? k : outer;
     Value at = add(mul(row, tile.rowBytes()), add(mul(column, 4), i32(tile.offset)));
+    if (tile.stage)
+      at = add(at, tile.stage);
     return load(f32, sharedPointer(at));
   };
   struct Split {
