@@ -3,6 +3,7 @@
 #include "compiler/spec/FieldsJson.h"
 #include "compiler/spec/SpecJson.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace ringc {
@@ -43,6 +44,26 @@ void chooseRegisterBlock(const Target &target, TileConfig &config) {
     }
 }
 
+/// On a GPU a block of 128 threads keeps the sums of a program in registers, 255 a thread at most:
+/// the largest tiles whose sums fit run fastest, since each key tile is then read by more rows. The
+/// sizes are measured ones (docs/performance.md).
+std::map<std::string, int64_t> gpuTilesOf(std::string_view kernel, int64_t widest) {
+  bool small = widest <= 64, middle = widest <= 128;
+  if (kernel == "attention_forward")
+    return small    ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 128}}
+           : middle ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 64}}
+                    : std::map<std::string, int64_t>{{"q", 64}, {"kv", 32}};
+  if (kernel == "attention_backward_dkdv")
+    return small    ? std::map<std::string, int64_t>{{"q", 32}, {"kv", 128}}
+           : middle ? std::map<std::string, int64_t>{{"q", 32}, {"kv", 64}}
+                    : std::map<std::string, int64_t>{{"q", 16}, {"kv", 64}};
+  if (kernel == "attention_backward_dq")
+    return small    ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 64}}
+           : middle ? std::map<std::string, int64_t>{{"q", 64}, {"kv", 64}}
+                    : std::map<std::string, int64_t>{{"q", 64}, {"kv", 32}};
+  return tilesOf(kernel);
+}
+
 } // namespace
 
 nlohmann::json toJson(const TileConfig &config) { return fields_json::write(config); }
@@ -61,10 +82,13 @@ std::string tileConstant(std::string_view dimension) {
 }
 
 TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
-  TileConfig config = {.tile = tilesOf(spec.kernel)};
+  int64_t widest = std::max(spec.headDim, spec.valueHeadDim);
+  TileConfig config = {.tile =
+                           target.isGpu() ? gpuTilesOf(spec.kernel, widest) : tilesOf(spec.kernel)};
   for (const auto &[dimension, size] : spec.tile)
     config.tile[dimension] = size;
-  chooseRegisterBlock(target, config);
+  if (!target.isGpu())
+    chooseRegisterBlock(target, config);
   return config;
 }
 

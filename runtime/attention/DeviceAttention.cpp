@@ -34,9 +34,10 @@ public:
   RankOnDevice(const AttentionOptions &given, const RankProblem &ofRank, const CudaStream &order)
       : options(given), problem(ofRank), stream(order) {}
 
-  /// The rank's part of a tensor of the host, on the device. `rowAxis` counts rows of the sequence.
-  Tensor take(const Tensor &whole, std::optional<int> batchAxis, std::optional<int> rowAxis) {
-    Tensor entries = entriesOf(whole, batchAxis.value_or(-1));
+  /// The rank's part of a tensor of the host, on the device. `rowAxis` counts rows of the sequence;
+  /// `batchAxis` is -1 where all entries share the tensor.
+  Tensor take(const Tensor &whole, int batchAxis, std::optional<int> rowAxis) {
+    Tensor entries = entriesOf(whole, batchAxis);
     if (!rowAxis)
       return held.emplace_back(DeviceTensor::copyOf(stream, entries));
     HostTensor rows =
@@ -80,9 +81,10 @@ public:
     for (const Parameters::View &view : whole.views)
       for (const KernelArgument &argument : arguments)
         if (argument.name == view.name) {
-          std::optional<int> entries = axisOf(argument, "B"), rows = axisOf(argument, "Nq");
-          if (entries && view.tensor.dim(*entries) == 1)
-            entries = std::nullopt;
+          std::optional<int> rows = axisOf(argument, "Nq");
+          int entries = axisOf(argument, "B").value_or(-1);
+          if (entries >= 0 && view.tensor.dim(entries) == 1)
+            entries = -1;
           parameters->views.push_back(
               {view.name, take(view.tensor, entries, rows ? rows : view.keyAxis), view.keyAxis});
         }
@@ -124,7 +126,6 @@ public:
   std::unique_ptr<HopKernels> kernels;
 
 private:
-  /// `batchAxis` is -1 where all entries share the tensor.
   Tensor entriesOf(const Tensor &whole, int batchAxis) const {
     BatchRange batch = problem.batch();
     return batchAxis < 0 ? whole : whole.slice(batchAxis, batch.begin, batch.count);

@@ -7,9 +7,9 @@ namespace ringc {
 
 /// What the lowering needs to know of a GPU.
 struct GpuTarget {
-  int sm = 80;                      ///< compute capability: 80 is 8.0
-  int64_t sharedBytes = 163 * 1024; ///< shared memory that a block may ask for
-  std::string ptxVersion = "ptx80"; ///< LLVM's feature: the least that names this chip
+  int sm = 80;                               ///< compute capability: 80 is 8.0
+  int64_t sharedBytes = int64_t{163} * 1024; ///< shared memory that a block may ask for
+  std::string ptxVersion = "ptx80";          ///< LLVM's feature: the least that names this chip
 };
 
 } // namespace ringc

@@ -7,7 +7,7 @@ using namespace ringc;
 using namespace ringc::gpu;
 
 /// Windows whose place is known a round ahead: what moves them is the loop alone.
-static bool isKnownAhead(Operation *op, ValueRange places, scf::ForOp loop) {
+static bool isKnownAhead(ValueRange places, scf::ForOp loop) {
   return llvm::all_of(places, [&](Value place) {
     if (place == loop.getInductionVar())
       return true;
@@ -24,7 +24,7 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
   SmallVector<Block *> ways{loop.getBody()};
   for (Operation &op : loop.getBody()->without_terminator()) {
     if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
-      if (pipeline.visibility || !isKnownAhead(visibility, visibility->getOperands(), loop))
+      if (pipeline.visibility || !isKnownAhead(visibility->getOperands(), loop))
         return std::nullopt;
       pipeline.visibility = visibility;
     }
@@ -41,7 +41,7 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
   };
   auto eligible = [&](tile::LoadOp load) {
     return goesToShared(load) && !load.getWhere() && !load.getFill() &&
-           isKnownAhead(load, load.getOffsets(), loop) &&
+           isKnownAhead(load.getOffsets(), loop) &&
            llvm::is_contained(load.getOffsets(), loop.getInductionVar());
   };
   if (ways.empty())
