@@ -131,7 +131,8 @@ LogicalResult Lowering::lowerBlock(Block &block) {
     }
   bool first = true;
   for (auto load : block.getOps<tile::LoadOp>())
-    if (goesToShared(load) && !provided.contains(load)) {
+    if (goesToShared(load) && !provided.contains(load) &&
+        (!load.getWhere() || fromPositionsAlone(load.getWhere()))) {
       if (first && loopDepth > 0)
         barrier(); // what the round before read from here has been read
       first = false;
@@ -149,8 +150,15 @@ LogicalResult Lowering::lowerBlock(Block &block) {
 }
 
 LogicalResult Lowering::lower(Operation *op) {
-  if (auto load = dyn_cast<tile::LoadOp>(op))
+  if (auto load = dyn_cast<tile::LoadOp>(op)) {
+    if (goesToShared(load) && !shared.count(load.getResult())) {
+      if (loopDepth > 0)
+        barrier(); // what the round before read from here has been read
+      if (failed(stage(load)))
+        return failure();
+    }
     return goesToRegisters(load) ? loadRegisters(load) : success();
+  }
   if (auto store = dyn_cast<tile::StoreOp>(op))
     return lowerStore(store);
   if (auto dot = dyn_cast<tile::DotOp>(op))

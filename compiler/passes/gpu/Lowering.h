@@ -65,7 +65,7 @@ private:
   Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
   /// A mask or score at rows of the window: query and key count from its start.
   Value applyAt(tile::ApplyOp op, Value query, Value key, Value operand);
-  /// One element of a tile that is computed from positions alone; null where it is not.
+  /// One element of a tile that is computed from positions alone.
   Value elementAt(Value tile, Value row, Value column);
   Value position(const cpu::KernelFrame::Positions &positions, Value row);
   void acrossLanes(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values,
@@ -90,7 +90,9 @@ private:
   bool goesToRegisters(tile::LoadOp load) const;
   SharedTile sharedTileOf(tile::LoadOp load) const;
   LogicalResult stage(tile::LoadOp load);
-  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile);
+  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile,
+                       std::optional<int64_t> flags = std::nullopt);
+  mlir::FailureOr<int64_t> shareFlags(tile::LoadOp load, int64_t rows);
   LogicalResult loadRegisters(tile::LoadOp load);
   LogicalResult lowerStore(tile::StoreOp store);
   Value allocateShared(int64_t bytes, int64_t &offset);
@@ -150,5 +152,7 @@ private:
 
 /// The tile behind transposes, and whether there is an odd number of them.
 std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
+/// Whether any element of the tile can be computed by itself.
+bool fromPositionsAlone(mlir::Value tile);
 
 } // namespace ringc::gpu

@@ -157,7 +157,14 @@ SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
 LogicalResult Lowering::stage(tile::LoadOp load) {
   SharedTile tile = sharedTileOf(load);
   allocateShared(tile.bytes(), tile.offset);
-  if (failed(copyIn(load, tile)))
+  std::optional<int64_t> flags;
+  if (load.getWhere() && !fromPositionsAlone(load.getWhere())) {
+    FailureOr<int64_t> written = shareFlags(load, tile.paddedRows);
+    if (failed(written))
+      return failure();
+    flags = *written;
+  }
+  if (failed(copyIn(load, tile, flags)))
     return failure();
   call("llvm.nvvm.cp.async.commit.group", {});
   shared[load.getResult()] = tile;
@@ -165,9 +172,39 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
   return success();
 }
 
+/// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each.
+FailureOr<int64_t> Lowering::shareFlags(tile::LoadOp load, int64_t rows) {
+  loc = load.getLoc();
+  FailureOr<Fragment> given = whole(load.getWhere(), load);
+  if (failed(given))
+    return failure();
+  FragmentLayout layout = layoutOf(load.getWhere());
+  Fragment flags = expanded(*given, layout);
+  bool alongM = layout.kind == Kind::AlongM;
+  int64_t extent = alongM ? layout.mExtent : layout.nExtent, offset = 0;
+  allocateShared(rows * 4, offset);
+  Value writes =
+      alongM ? arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, nBase, i32(0))
+             : arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, thread, i32(4));
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    Value at = alongM ? mAt(layout.mOf(e)) : nAt(layout.nOf(e));
+    Value in = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, at, i32(extent));
+    in = arith::AndIOp::create(builder, loc, in, writes);
+    auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                        flags.elements[static_cast<size_t>(e)]);
+    store(flag, sharedPointer(add(mul(at, 4), i32(offset))));
+  }
+  barrier();
+  return offset;
+}
+
 /// Starts copying a window to shared memory: 16 bytes at a time by cp.async where the view is
 /// aligned for it, element by element where it is not. Zeros (or `fill`) outside.
-LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile) {
+LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
+                               std::optional<int64_t> flags) {
   loc = load.getLoc();
   auto type = cast<RankedTensorType>(load.getResult().getType());
   Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
@@ -177,12 +214,17 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile) {
   Type element = window.view->element;
   if (load.getFill() && !isa<arith::ConstantOp>(load.getFill().getDefiningOp()))
     return load.emitOpError("fills a product's operand with a number that is not constant");
-  auto kept = [&](Value row, Value in) -> FailureOr<Value> {
+  auto kept = [&](Value row, Value in) -> Value {
     if (!load.getWhere())
       return in;
-    Value where = elementAt(load.getWhere(), frame.narrow(row), i32(0));
-    if (!where)
-      return load.emitOpError("has a condition that is not computed from positions alone");
+    Value where;
+    if (flags) {
+      Value flag = this->load(builder.getI32Type(),
+                              sharedPointer(add(mul(frame.narrow(row), 4), i32(*flags))));
+      where = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0));
+    } else {
+      where = elementAt(load.getWhere(), frame.narrow(row), i32(0));
+    }
     return arith::AndIOp::create(builder, loc, in, where).getResult();
   };
   Type f = typeInMemory(element);
@@ -205,10 +247,8 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile) {
     Value row = arith::DivUIOp::create(builder, loc, at, columns);
     Value column = arith::RemUIOp::create(builder, loc, at, columns);
     Value wideRow = frame.widen(row), wideColumn = frame.widen(column);
-    FailureOr<Value> in = kept(wideRow, inside(window, wideRow, wideColumn));
-    if (failed(in))
-      return failure();
-    auto read = scf::IfOp::create(builder, loc, TypeRange{f}, *in, /*withElseRegion=*/true);
+    Value in = kept(wideRow, inside(window, wideRow, wideColumn));
+    auto read = scf::IfOp::create(builder, loc, TypeRange{f}, in, /*withElseRegion=*/true);
     {
       OpBuilder::InsertionGuard inner(builder);
       builder.setInsertionPointToStart(read.thenBlock());
@@ -247,13 +287,11 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile) {
         builder.setInsertionPointToStart(branch.thenBlock());
       }
       Value wideRow = frame.widen(row), column = frame.widen(mul(chunk, perChunk));
-      FailureOr<Value> in = kept(wideRow, inside(window, wideRow, column));
-      if (failed(in))
-        return failure();
+      Value in = kept(wideRow, inside(window, wideRow, column));
       Value from =
           frame.pointerAt(rowPointer(window, wideRow), frame.mul(column, tile.elementBytes));
-      from = arith::SelectOp::create(builder, loc, *in, from, window.view->pointer);
-      Value size = arith::SelectOp::create(builder, loc, *in, i32(16), i32(0));
+      from = arith::SelectOp::create(builder, loc, in, from, window.view->pointer);
+      Value size = arith::SelectOp::create(builder, loc, in, i32(16), i32(0));
       Value to = add(add(mul(row, tile.rowBytes()), mul(chunk, 16)), start);
       call("llvm.nvvm.cp.async.cg.shared.global.16.s", {sharedPointer(to), global(from), size});
     }

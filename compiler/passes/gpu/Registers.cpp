@@ -278,10 +278,21 @@ LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
   return success();
 }
 
-Value Lowering::elementAt(Value tile, Value row, Value column) {
+bool ringc::gpu::fromPositionsAlone(Value tile) {
   Operation *op = tile.getDefiningOp();
-  if (!op)
-    return {};
+  if (isa_and_nonnull<arith::ConstantOp, tile::SplatOp>(op))
+    return true;
+  if (!op || isa<tile::LoadOp, tile::DotOp, tile::ReduceOp, tile::ResumeOp>(op) ||
+      op->getNumRegions())
+    return false;
+  return llvm::all_of(op->getOperands(), [](Value operand) {
+    return !tile::isTile(operand.getType()) || fromPositionsAlone(operand);
+  });
+}
+
+Value Lowering::elementAt(Value tile, Value row, Value column) {
+  assert(fromPositionsAlone(tile));
+  Operation *op = tile.getDefiningOp();
   if (auto transpose = dyn_cast<tile::TransposeOp>(op))
     return elementAt(transpose.getOperand(), column, row);
   auto type = cast<RankedTensorType>(tile.getType());
@@ -293,19 +304,11 @@ Value Lowering::elementAt(Value tile, Value row, Value column) {
   if (auto splat = dyn_cast<tile::SplatOp>(op))
     return scalars.lookup(splat.getValue());
   if (auto apply = dyn_cast<tile::ApplyOp>(op)) {
-    Value operand;
-    if (apply.getOperand() && !(operand = elementAt(apply.getOperand(), r, c)))
-      return {};
+    Value operand = apply.getOperand() ? elementAt(apply.getOperand(), r, c) : Value();
     return applyAt(apply, r, c, operand);
   }
-  if (isa<tile::LoadOp, tile::DotOp, tile::ReduceOp>(op) || op->getNumRegions() ||
-      op->getNumResults() != 1)
-    return {};
   SmallVector<Value> operands;
-  for (Value each : op->getOperands()) {
+  for (Value each : op->getOperands())
     operands.push_back(elementAt(each, r, c));
-    if (!operands.back())
-      return {};
-  }
   return isa<tile::BroadcastOp>(op) ? operands.front() : elementwise(op, operands);
 }
