@@ -15,7 +15,8 @@
 //
 // In case 1 windows of keys leave out the rows that no query sees (KeyMask.h): they may hold NaN,
 // and 0 * NaN is NaN. Where the loop is over queries, windows of the fixed keys that are loaded
-// before it leave out what the key alone hides.
+// before it leave out what the key alone hides; the same windows loaded in it are those, except in
+// case 1 where a query at hand may make a difference.
 //
 // Assumes that calls are inlined (specialise). Afterwards no tile.masked_for is left.
 
@@ -101,18 +102,21 @@ private:
     builder.createBlock(&branch.getCaseRegions()[1]);
     Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
     Block *partial = builder.getInsertionBlock();
-    Value kept = loopsOverKeys() ? keysKept(seen, row) : Value();
+    Value kept = loopsOverKeys() || loadsFixedKeys() ? keysKept(seen, row) : Value();
     cloneBody(row, seen, state);
+    if (keyMask.kind != KeyMask::Kind::Window)
+      reuseFixedKeys(partial);
     if (kept)
       partial->walk([&](tile::LoadOp load) {
-        if (isWindowOfKeys(load, row) && load.getType().getDimSize(0) == keys())
+        if (isWindowOfKeys(load, keyRow(row)) && load.getType().getDimSize(0) == keys())
           load.getWhereMutable().assign(kept);
       });
 
-    builder.createBlock(&branch.getDefaultRegion());
+    Block *full = builder.createBlock(&branch.getDefaultRegion());
     Value everything =
         arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(seenType, true));
     cloneBody(row, everything, state);
+    reuseFixedKeys(full);
 
     builder.setInsertionPointAfter(branch);
     scf::YieldOp::create(builder, loc, branch.getResults());
@@ -131,15 +135,40 @@ private:
     scf::YieldOp::create(builder, loc, results);
   }
 
+  /// Whether a loop over queries loads a window of its fixed keys.
+  bool loadsFixedKeys() {
+    return llvm::any_of(masked.getBody().front().getOps<tile::LoadOp>(), [&](tile::LoadOp load) {
+      return isWindowOfKeys(load, masked.getFixedRow());
+    });
+  }
+
+  /// Windows of fixed keys that were loaded before the loop are not loaded in it.
+  void reuseFixedKeys(Block *block) {
+    if (loopsOverKeys())
+      return;
+    for (auto load : llvm::make_early_inc_range(block->getOps<tile::LoadOp>())) {
+      if (!isWindowOfKeys(load, masked.getFixedRow()))
+        continue;
+      for (auto before : masked->getBlock()->getOps<tile::LoadOp>())
+        if (before->isBeforeInBlock(masked) && before.getView() == load.getView() &&
+            before.getOffsets() == load.getOffsets() && before.getFill() == load.getFill() &&
+            before.getType() == load.getType()) {
+          load.replaceAllUsesWith(before.getResult());
+          load.erase();
+          break;
+        }
+    }
+  }
+
   /// The column of keys that a partial tile may read; null where that is all of them.
-  Value keysKept(Value seen, Value key) {
+  Value keysKept(Value seen, Value row) {
     auto rowType = RankedTensorType::get({1, keys()}, builder.getI1Type());
     Value kept;
     switch (keyMask.kind) {
     case KeyMask::Kind::None:
       return {};
     case KeyMask::Kind::Keys:
-      kept = apply(keyMask.function, rowType, masked.getFixedRow(), key);
+      kept = apply(keyMask.function, rowType, queryRow(row), keyRow(row));
       break;
     case KeyMask::Kind::Window:
       kept = anyQuerySees(seen, rowType);

@@ -17,9 +17,9 @@ namespace {
 /// short sequences.
 std::map<std::string, int64_t> tilesOf(std::string_view kernel) {
   if (kernel == "attention_forward" || kernel == "attention_backward_dkdv" ||
-      kernel == "attention_backward_dq")
+      kernel == "attention_backward_dq" || kernel == "attention_backward")
     return {{"q", 64}, {"kv", 64}};
-  if (kernel == "attention_delta")
+  if (kernel == "attention_delta" || kernel == "attention_backward_round")
     return {{"q", 64}};
   return {};
 }

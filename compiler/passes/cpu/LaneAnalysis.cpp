@@ -89,9 +89,9 @@ void LaneAnalysis::visit(Operation *op) {
     for (auto [init, argument, result, yielded] :
          llvm::zip(loop.getInitArgs(), loop.getRegionIterArgs(), loop.getResults(),
                    loop.getYieldedValues())) {
-      identifyAll(init, argument);
-      identifyAll(init, result);
-      identifyAll(init, yielded);
+      identifyAll(init, argument); // which a constant takes no part in
+      identifyAll(argument, result);
+      identifyAll(argument, yielded);
     }
     return;
   }

@@ -73,13 +73,15 @@ struct Fragment {
   llvm::SmallVector<mlir::Value> elements;
 };
 
-/// A tile in shared memory, rows of the tile one after another. Rows are an odd number of 16-byte
-/// chunks apart, so that the eight rows that ldmatrix reads at once lie in different banks.
+/// A tile in shared memory, rows of the tile (or its columns, where rowAxis is 1) one after
+/// another. Rows are an odd number of 16-byte chunks apart, so that the eight rows that ldmatrix
+/// reads at once lie in different banks.
 struct SharedTile {
   int64_t offset = 0;            ///< bytes from the start of the block's dynamic shared memory
   int64_t rows = 0, columns = 0; ///< as the tile has them
   int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
   int64_t elementBytes = 2;
+  int rowAxis = 0;   ///< of the tile: the axis that rows here count
   mlir::Value stage; ///< i32, added to offset: which of several copies; null where there is one
 
   int64_t chunks() const { return paddedColumns * elementBytes / 16; }

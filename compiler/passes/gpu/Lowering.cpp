@@ -32,12 +32,29 @@ Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const GpuTar
       frame(builder, k, interface, KernelFrame::Entry::Device),
       scalarCode(builder, loc, frame, scalars) {}
 
-/// m of a matrix: the axis that moves with the program, rows where both do or none.
-static int mAxisOf(const cpu::LaneAnalysis &axes, Value tile) {
-  return axes.gridMark(tile, 0) == 0 && axes.gridMark(tile, 1) > 0 ? 1 : 0;
+/// m of a matrix: the axis that moves with the program. Where both do or none, rows, unless a
+/// product's result needs its columns.
+int Lowering::mAxisOf(Value tile) const {
+  bool rows = axes.gridMark(tile, 0) > 0, columns = axes.gridMark(tile, 1) > 0;
+  if (rows != columns)
+    return columns ? 1 : 0;
+  return columnsAreM.contains({axes.classOf(tile, 0), axes.classOf(tile, 1)}) ? 1 : 0;
+}
+
+/// A product that sums over m of a computed tile takes it as its right operand, since the left one
+/// needs all of that axis in one warp: m of the result is the other operand's axis.
+void Lowering::chooseTransposed(tile::DotOp dot) {
+  auto [left, swapped] = throughTransposes(dot.getA());
+  auto load = left.getDefiningOp<tile::LoadOp>();
+  if ((load && goesToShared(load)) || !isMatrix(left) || !isMatrix(dot.getResult()))
+    return;
+  bool sumsOverM = mAxisOf(left) == (swapped ? 0 : 1);
+  if (sumsOverM)
+    columnsAreM.insert({axes.classOf(dot.getResult(), 0), axes.classOf(dot.getResult(), 1)});
 }
 
 void Lowering::chooseLayouts() {
+  kernel.walk([&](tile::DotOp dot) { chooseTransposed(dot); });
   int64_t fewest = 64;
   kernel.walk([&](Operation *op) {
     if (isa<tile::TransposeOp, tile::SplatOp, arith::ConstantOp>(op))
@@ -47,9 +64,10 @@ void Lowering::chooseLayouts() {
         continue;
       if (auto load = dyn_cast<tile::LoadOp>(op); load && !goesToRegisters(load))
         continue;
-      int axis = mAxisOf(axes, result);
+      int axis = mAxisOf(result);
       mClasses.insert(axes.classOf(result, axis));
-      fewest = std::min(fewest, typeOf(result).getDimSize(axis));
+      if (axis == 0 || axes.gridMark(result, axis) > 0)
+        fewest = std::min(fewest, typeOf(result).getDimSize(axis));
     }
   });
   warps = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, 4);
@@ -70,7 +88,7 @@ FragmentLayout Lowering::layoutOf(Value tile) const {
     return layout;
   if (rows > 1 && columns > 1) {
     layout.kind = FragmentLayout::Kind::Matrix;
-    layout.mAxis = mAxisOf(axes, tile);
+    layout.mAxis = mAxisOf(tile);
     setM(layout.mAxis == 0 ? rows : columns);
     setN(layout.mAxis == 0 ? columns : rows);
     return layout;
@@ -118,7 +136,7 @@ FailureOr<func::FuncOp> Lowering::run() {
 
 /// Windows that products read are on their way before anything else of their block is computed.
 LogicalResult Lowering::lowerBlock(Block &block) {
-  SmallVector<Value> before = underWay;
+  SmallVector<Value> before = underWay, unseenBefore = unseen;
   int64_t top = sharedTop;
   for (Operation &op : block.without_terminator())
     if (!op.getNumRegions() && !isa<tile::TileDialect>(op.getDialect()) &&
@@ -145,6 +163,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
       return failure();
   }
   underWay = before;
+  unseen = unseenBefore;
   sharedTop = top;
   return success();
 }
@@ -175,8 +194,11 @@ LogicalResult Lowering::lower(Operation *op) {
     return lowerResume(resume);
   if (auto finish = dyn_cast<tile::FinishOp>(op))
     return lowerFinish(finish);
-  if (op->getNumResults() == 1 && tile::isTile(op->getResult(0).getType()))
-    return lowerElementwise(op);
+  if (op->getNumResults() == 1 && tile::isTile(op->getResult(0).getType())) {
+    if (failed(lowerElementwise(op)))
+      return failure();
+    return isRightOperand(op->getResult(0)) ? share(op->getResult(0), op) : success();
+  }
   if (op->getNumRegions())
     return op->emitOpError("has no lowering to a GPU");
   return success(); // scalars are done
@@ -250,6 +272,7 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
   auto made =
       scf::ForOp::create(builder, loc, lower, scalars.lookup(loop.getUpperBound()), step, inits);
   unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
+  settled = false; // what the round before has read
   {
     OpBuilder::InsertionGuard guard(builder);
     SmallVector<Value> before = underWay;
@@ -296,6 +319,7 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
       scf::YieldOp::create(builder, loc, yielded);
     underWay = before;
   }
+  settled = false;
   if (pipeline) {
     // Who goes on may use this memory for something else.
     call("llvm.nvvm.cp.async.wait.group", {i32(0)});
@@ -316,9 +340,11 @@ LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
   auto made = scf::IndexSwitchOp::create(builder, loc, types, scalars.lookup(choice.getArg()),
                                          choice.getCases(),
                                          static_cast<unsigned>(choice.getCases().size()));
+  bool settledBefore = settled, settledAfter = true;
   for (auto [from, to] : llvm::zip(choice->getRegions(), made->getRegions())) {
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&to);
+    settled = settledBefore;
     if (failed(lowerBlock(from.front())))
       return failure();
     SmallVector<Value> yielded;
@@ -329,7 +355,9 @@ LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
       yielded.append(expanded(*fragment, layout).elements);
     }
     scf::YieldOp::create(builder, loc, yielded);
+    settledAfter &= settled;
   }
+  settled = settledAfter;
   unflatten(made.getResults(), layouts, choice.getResults(), fragments);
   return success();
 }

@@ -15,10 +15,11 @@ namespace ringc::gpu {
 /// operands from shared memory by cp.async and ldmatrix (compute capability 8.0 and later).
 ///
 /// A product's operand is either a window of a view, copied to shared memory, or a tile that the
-/// block has computed, which becomes the left operand by packing its registers. Everything
-/// elementwise happens in registers, in the accumulator's layout. The axis that moves with the
-/// program is m; a product whose result has it as columns is computed transposed, so that what
-/// comes out of one product is the left operand of the next (dk and dv: p as [keys][queries]).
+/// block has computed, which becomes the left operand by packing its registers, the right one
+/// through shared memory. Everything elementwise happens in registers, in the accumulator's layout.
+/// The axis that moves with the program is m; a product whose result has it as columns is computed
+/// transposed, so that what comes out of one product is the left operand of the next (dk and dv: p
+/// as [keys][queries]).
 class Lowering {
 public:
   Lowering(mlir::func::FuncOp kernel, const CompiledKernel &interface, const GpuTarget &target);
@@ -35,6 +36,8 @@ private:
 
   // Lowering.cpp: layouts, blocks, loops, branches, carries
   void chooseLayouts();
+  void chooseTransposed(tile::DotOp dot);
+  int mAxisOf(Value tile) const;
   FragmentLayout layoutOf(Value tile) const;
   LogicalResult lowerBlock(mlir::Block &block);
   LogicalResult lower(mlir::Operation *op);
@@ -100,6 +103,10 @@ private:
   void barrier();
   void waitFor(llvm::ArrayRef<Value> tiles);
 
+  // Exchange.cpp: computed tiles through shared memory
+  bool isRightOperand(Value tile) const;
+  LogicalResult share(Value tile, mlir::Operation *maker);
+
   // Products.cpp
   LogicalResult lowerDot(tile::DotOp dot);
   struct Operand {
@@ -137,6 +144,7 @@ private:
   mlir::Location loc;
   cpu::LaneAnalysis axes;
   llvm::DenseSet<int> mClasses;
+  llvm::DenseSet<std::pair<int, int>> columnsAreM; ///< classes of rows and columns: m is columns
   int64_t warps = 4;
   cpu::KernelFrame frame;
   llvm::DenseMap<Value, Value> scalars;
@@ -145,6 +153,8 @@ private:
   llvm::DenseMap<Value, SharedTile> shared;
   llvm::DenseSet<mlir::Operation *> provided; ///< what a loop has seen to already
   llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first
+  llvm::SmallVector<Value> unseen;   ///< shared tiles that other threads may not see yet
+  bool settled = true; ///< a barrier stands between here and what this round, or code before, read
   Value thread, lane, warp, mBase, nBase, sharedBase;
   int64_t sharedTop = 0, sharedHighWater = 0;
   int loopDepth = 0;

@@ -43,7 +43,11 @@ Value Lowering::sharedPointer(Value byteOffset) {
                              ValueRange{byteOffset});
 }
 
-void Lowering::barrier() { call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)}); }
+void Lowering::barrier() {
+  call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)});
+  settled = true;
+  unseen.clear();
+}
 
 /// Until all threads see the staged ones among `tiles`. Copies arrive in order, so all before them
 /// are there too.

@@ -32,9 +32,21 @@ LogicalResult Lowering::lowerDot(tile::DotOp dot) {
   };
   Operand a = operandOf(dot.getA(), 0), b = operandOf(dot.getB(), 1);
   Operand left = straight ? a : b, right = straight ? b : a;
+  // What is not made here is shared for this product alone: a constant, a tile of a loop.
+  bool lent = !shared.count(right.tile);
+  int64_t top = sharedTop;
+  if (lent && failed(share(right.tile, dot)))
+    return failure();
   waitFor({left.tile, right.tile});
+  if (llvm::is_contained(unseen, right.tile))
+    barrier();
   LogicalResult done = elementOf(dot.getA()).isF32() ? multiplyF32(dot, left, right, sums)
                                                      : multiply16(dot, left, right, sums);
+  if (lent) {
+    shared.erase(right.tile);
+    sharedTop = top;
+    settled = false;
+  }
   fragments[dot.getResult()] = sums;
   return done;
 }
@@ -82,12 +94,10 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
   int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
   int64_t steps = llvm::divideCeil(depth, 16);
   bool bf16 = elementOf(left.tile).isBF16();
-  if (!shared.count(right.tile))
-    return dot.emitOpError("reads a computed tile as its right operand, for which there is no way "
-                           "to shared memory yet");
   SharedTile rightTile = shared.lookup(right.tile);
+  bool contractsColumns = right.kAxis != rightTile.rowAxis;
   std::optional<Fragment> computed;
-  if (!shared.count(left.tile)) {
+  if (!left.tile.getDefiningOp<tile::LoadOp>()) {
     FailureOr<Fragment> given = whole(left.tile, dot);
     if (failed(given))
       return failure();
@@ -130,7 +140,7 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
     for (int64_t j = 0; j < layout.nBlocks; j += 2) {
       // Rows of the tile are n where its columns are contracted.
       SmallVector<Value> words =
-          right.kAxis == 1 ? matrices(rightTile, add(low, high), middle, j * 8, step * 16, false)
+          contractsColumns ? matrices(rightTile, add(low, high), middle, j * 8, step * 16, false)
                            : matrices(rightTile, add(low, middle), high, step * 16, j * 8, true);
       for (int64_t i = 0; i < layout.mBlocks; ++i)
         for (int64_t n : {0, 1}) {
@@ -164,12 +174,10 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   Type f32 = builder.getF32Type(), word = builder.getI32Type();
   int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
   int64_t steps = llvm::divideCeil(depth, 16) * 2;
-  if (!shared.count(right.tile))
-    return dot.emitOpError("reads a computed tile as its right operand, for which there is no way "
-                           "to shared memory yet");
   SharedTile rightTile = shared.lookup(right.tile);
+  bool contractsColumns = right.kAxis != rightTile.rowAxis;
   std::optional<Fragment> computed;
-  if (!shared.count(left.tile)) {
+  if (!left.tile.getDefiningOp<tile::LoadOp>()) {
     FailureOr<Fragment> given = whole(left.tile, dot);
     if (failed(given))
       return failure();
@@ -211,7 +219,7 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
       SmallVector<Split> parts;
       for (int64_t k : {0, 1})
         parts.push_back(
-            split(element(rightTile, add(quad, i32(j * 8)), nAt(2 * step + k), right.kAxis == 1)));
+            split(element(rightTile, add(quad, i32(j * 8)), nAt(2 * step + k), contractsColumns)));
       for (int64_t i = 0; i < layout.mBlocks; ++i) {
         size_t first = static_cast<size_t>(layout.index(i, j, 0));
         for (auto [bigLeft, bigRight] : {std::pair{false, true}, {true, false}, {true, true}}) {

@@ -72,6 +72,12 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
     operands.push_back(*fragment);
   }
   if (isa<tile::BroadcastOp>(op)) {
+    Kind along = cast<RankedTensorType>(op->getOperand(0).getType()).getDimSize(full.mAxis) > 1
+                     ? Kind::AlongM
+                     : Kind::AlongN;
+    if (full.kind == Kind::Matrix && layout.kind != Kind::Single && layout.kind != along)
+      return op->emitOpError("needs a row or column the other way round, for which there is no "
+                             "conversion between registers");
     fragments[result] = operands.front(); // expanded where a matrix of it is needed
     return success();
   }

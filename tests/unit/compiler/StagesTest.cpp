@@ -192,8 +192,10 @@ TEST_CASE("specs that cannot be") {
 }
 
 TEST_CASE("nothing is hard-wired: without the library's sources no kernel compiles") {
-  for (const char *kernel : {"attention_forward", "attention_delta", "attention_backward_dkdv",
-                             "attention_backward_dq", "attention_merge", "matmul", "row_softmax"}) {
+  for (const char *kernel :
+       {"attention_forward", "attention_delta", "attention_backward_dkdv", "attention_backward_dq",
+        "attention_backward", "attention_backward_round", "attention_merge", "matmul",
+        "row_softmax"}) {
     CAPTURE(kernel);
     KernelRequest request = makeRequest({.kernel = kernel}, SourceSet(), hostTarget());
     contains(thrownBy(request, {}), kernel);

@@ -31,7 +31,8 @@ TEST_CASE("the library is without errors") {
   Program program = Program::parse({}, librarySources());
   CHECK(render(program.diagnostics()) == "");
   for (const char *name : {"attention_forward", "attention_backward_dkdv", "attention_backward_dq",
-                           "attention_delta", "attention_merge", "matmul", "row_softmax"})
+                           "attention_backward", "attention_backward_round", "attention_delta",
+                           "attention_merge", "matmul", "row_softmax"})
     CHECK(program.findKernel(name));
   for (const char *name : {"all", "causal", "prefix", "window", "documents", "key_padding",
                            "identity", "softcap", "alibi", "bias"})

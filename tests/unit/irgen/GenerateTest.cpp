@@ -34,8 +34,9 @@ function seven(x: f32) -> f32 { return 7 }
 
 TEST_CASE("every kernel of the library verifies for every type, mask and score") {
   for (const char *kernel :
-       {"attention_forward", "attention_backward_dkdv", "attention_backward_dq", "attention_delta",
-        "attention_merge", "matmul", "row_softmax"})
+       {"attention_forward", "attention_backward_dkdv", "attention_backward_dq",
+        "attention_backward", "attention_backward_round", "attention_delta", "attention_merge",
+        "matmul", "row_softmax"})
     for (ElementType type : {ElementType::F32, ElementType::F16, ElementType::BF16}) {
       CAPTURE(kernel);
       std::string text =
