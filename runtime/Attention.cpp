@@ -2,6 +2,7 @@
 
 #include "runtime/Error.h"
 #include "runtime/attention/Extents.h"
+#include "runtime/attention/FusedBackward.h"
 #include "runtime/attention/MaskPlan.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/Parameters.h"
@@ -10,6 +11,7 @@
 
 #include <exception>
 #include <future>
+#include <memory>
 #include <span>
 #include <utility>
 
@@ -91,10 +93,21 @@ public:
     checkGradients(call, dout, gradients);
     BackwardCode code = backwardCode(inputs);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
-    call.prepare(Pass::Backward, *code.queries.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
-    BackwardKernels kernels(call.setup(), code, carry, dense(inputs.q, queryRows, *context.pool),
-                            dense(dout, gradientRows, *context.pool), results, gradients.dq);
-    ExecutionReport report = execute(call.plan, call.shard, kernels, transport, hops);
+    call.prepare(Pass::Backward, *code.keys.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
+    Tensor q = dense(inputs.q, queryRows, *context.pool),
+           rows = dense(dout, gradientRows, *context.pool);
+    std::unique_ptr<HopKernels> kernels;
+    switch (options.backward) {
+    case BackwardForm::Split:
+      kernels = std::make_unique<BackwardKernels>(call.setup(), code, carry, q, rows, results,
+                                                  gradients.dq);
+      break;
+    case BackwardForm::Fused:
+      kernels = std::make_unique<FusedBackwardKernels>(call.setup(), code, carry, q, rows, results,
+                                                       gradients.dq);
+      break;
+    }
+    ExecutionReport report = execute(call.plan, call.shard, *kernels, transport, hops);
     dk.finish(*context.pool);
     dv.finish(*context.pool);
     return report;
@@ -202,11 +215,11 @@ private:
 
   /// Compiled side by side where they are not known yet.
   BackwardCode backwardCode(const AttentionInputs &inputs) {
-    constexpr const char *dkdv = "attention_backward_dkdv";
-    bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, dkdv), sources);
+    BackwardNames names = backwardNames(options.backward);
+    bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, names.keys), sources);
     auto keys = std::async(warm ? std::launch::deferred : std::launch::async,
-                           [this, &inputs] { return kernel(dkdv, inputs); });
-    HostCode queries = kernel("attention_backward_dq", inputs);
+                           [this, &inputs, names] { return kernel(names.keys, inputs); });
+    HostCode queries = kernel(names.queries, inputs);
     return {kernel("attention_delta", inputs), keys.get(), queries};
   }
 

@@ -1,16 +1,20 @@
 #pragma once
 
+#include "compiler/spec/EnumNames.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/Tensor.h"
 #include "runtime/attention/Context.h"
 #include "runtime/ring/Executor.h"
 #include "runtime/ring/SequenceLayout.h"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -29,6 +33,16 @@ struct UserFunction {
   std::string file;                ///< path, or any name that messages shall use for `text`
   std::string name;                ///< of the function in it
   std::optional<std::string> text; ///< the source; absent: read from `file`
+};
+
+/// How a backward makes dq.
+enum class BackwardForm {
+  Split, ///< in a kernel of its own: the same bits every time
+  Fused, ///< with dk and dv, 5 products for 7; on a GPU in f32 sums whose order is not fixed
+};
+template <> struct EnumNames<BackwardForm> {
+  static constexpr std::array<std::pair<BackwardForm, std::string_view>, 2> table = {
+      {{BackwardForm::Split, "split"}, {BackwardForm::Fused, "fused"}}};
 };
 
 /// What is computed, of semantics.md section 1, and how the sequence is dealt to a ring.
@@ -56,6 +70,7 @@ struct AttentionOptions {
 
   SequenceLayout layout = {};
   int ringSize = 0; ///< a divisor of the world; 0: the world
+  BackwardForm backward = BackwardForm::Split;
   std::map<std::string, int64_t> tile =
       {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
 };

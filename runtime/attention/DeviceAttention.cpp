@@ -1,6 +1,7 @@
 #include "runtime/attention/DeviceAttention.h"
 
 #include "runtime/Error.h"
+#include "runtime/attention/DeviceFusedBackward.h"
 #include "runtime/attention/DeviceKernels.h"
 #include "runtime/attention/DeviceRing.h"
 #include "runtime/attention/Extents.h"
@@ -11,6 +12,7 @@
 
 #include <deque>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace ringc {
@@ -175,10 +177,10 @@ public:
   }
 
   Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout) {
-    DeviceBackwardCode code{kernel("attention_delta", inputs),
-                            kernel("attention_backward_dkdv", inputs),
-                            kernel("attention_backward_dq", inputs)};
-    std::deque<RankOnDevice> ranks = deal(inputs, *code.queries.kernel);
+    BackwardNames names = backwardNames(options.backward);
+    DeviceBackwardCode code{kernel("attention_delta", inputs), kernel(names.keys, inputs),
+                            kernel(names.queries, inputs)};
+    std::deque<RankOnDevice> ranks = deal(inputs, *code.keys.kernel);
     checkTensor("dout", dout, options.dtype,
                 {inputs.q.dim(0), inputs.q.dim(1), options.heads, options.valueHeadDim});
     Gradients made{HostTensor(options.dtype, inputs.q.shape()),
@@ -187,11 +189,19 @@ public:
     for (RankOnDevice &rank : ranks)
       rank.rank.shard.gradients = {{rank.place(made.dk, DType::F32, 1), 1},
                                    {rank.place(made.dv, DType::F32, 1), 1}};
-    run(Pass::Backward, ranks, *code.queries.kernel, inputs, [&](RankOnDevice &rank) {
+    run(Pass::Backward, ranks, *code.keys.kernel, inputs, [&](RankOnDevice &rank) {
       ForwardResults results{rank.take(forward.out, 0, 1), rank.take(forward.lse, 0, 2)};
-      rank.kernels = std::make_unique<DeviceBackwardKernels>(
-          rank.setup(), stream, adder, code, rank.take(inputs.q, 0, 1), rank.take(dout, 0, 1),
-          results, rank.place(made.dq, options.dtype, 1));
+      auto make = [&]<typename Kernels>(std::type_identity<Kernels>) {
+        rank.kernels = std::make_unique<Kernels>(rank.setup(), stream, adder, code,
+                                                 rank.take(inputs.q, 0, 1), rank.take(dout, 0, 1),
+                                                 results, rank.place(made.dq, options.dtype, 1));
+      };
+      switch (options.backward) {
+      case BackwardForm::Split:
+        return make(std::type_identity<DeviceBackwardKernels>());
+      case BackwardForm::Fused:
+        return make(std::type_identity<DeviceFusedBackwardKernels>());
+      }
     });
     return made;
   }

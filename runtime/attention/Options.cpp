@@ -130,7 +130,7 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
             .queryLayout = layoutKindOf(options.layout, ringSize),
             .keyLayout = layoutKindOf(options.layout, ringSize),
             .tile = options.tile};
-  if (kernel == "attention_delta") {
+  if (kernel == "attention_delta" || kernel == "attention_backward_round") { // rows alone
     spec.tile.erase("kv");
     return spec;
   }
@@ -153,6 +153,17 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
   if (inputs.bias)
     spec.score.push_back("bias");
   return spec;
+}
+
+BackwardNames backwardNames(BackwardForm form) {
+  switch (form) {
+  case BackwardForm::Split:
+    return {"attention_backward_dkdv", "attention_backward_dq"};
+  case BackwardForm::Fused:
+    return {"attention_backward", "attention_backward_round"};
+  }
+  assert(false && "not a form of the backward");
+  return {};
 }
 
 ElementType elementTypeOf(DType dtype) {

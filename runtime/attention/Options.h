@@ -24,6 +24,12 @@ std::vector<SourceText> userSources(const AttentionOptions &options);
 Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs &inputs,
             std::string_view kernel);
 
+/// The kernels of a backward besides attention_delta: `keys` gives dK and dV, `queries` dQ.
+struct BackwardNames {
+  std::string_view keys, queries;
+};
+BackwardNames backwardNames(BackwardForm form);
+
 ElementType elementTypeOf(DType dtype);
 DType dtypeOf(ElementType type);
 

@@ -57,6 +57,7 @@ private:
   void *state = nullptr;
 };
 
+/// Of either form: `keys` gives dK and dV, `queries` dQ.
 struct BackwardCode {
   HostCode delta, keys, queries;
 };

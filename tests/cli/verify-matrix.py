@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Runs `ringc verify` over a matrix: each run takes the next layout, mask, head map, world, length and
-type, in steps that bring all pairs of layout, mask and world together over the runs.
+"""Runs `ringc verify` over a matrix: each run takes the next layout, mask, head map, world, length, type
+and form of the backward, in steps that bring all pairs of layout, mask and world together over the runs.
 
     verify-matrix.py RINGC [--runs 96] [--jobs 2]
 """
@@ -21,6 +21,7 @@ MASKS = ["", "--causal", "--window 13,4", "--causal --window 20,-1", "--causal -
 HEADS = ["4,4", "4,2", "4,2 --kv-head-map tiled"]
 LENGTHS = [31, 97, 63, 129, 55]
 TYPES = ["f32", "bf16", "f32", "f16", "f32"]
+BACKWARDS = ["split", "fused"]
 WORLDS = [1, 2, 3, 4, 5, 6, 7, 8]
 
 
@@ -49,7 +50,7 @@ def commands(runs, folder):
         mask = MASKS[run % len(MASKS)].format(**files[n])
         heads, *head_map = HEADS[run % len(HEADS)].split(" ", 1)
         yield (f"verify --shape 2,{n},{heads},24 --ranks {world} --seed {run} --dtype {TYPES[run // 3 % len(TYPES)]} "
-               f"--layout {LAYOUTS[run // len(MASKS) % len(LAYOUTS)]} {mask} {' '.join(head_map)}"
+               f"--backward {BACKWARDS[run // 2 % len(BACKWARDS)]} --layout {LAYOUTS[run // len(MASKS) % len(LAYOUTS)]} {mask} {' '.join(head_map)}"
                + (f" --ring-size {world // 2}" if world % 2 == 0 and run % 5 == 0 else ""))
 
 

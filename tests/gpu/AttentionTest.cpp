@@ -58,3 +58,34 @@ TEST_CASE("several logical ranks, every layout") {
                     .layout = layout},
                    world, 1, 301, 301);
 }
+
+TEST_CASE(
+    "the fused backward: types, head dims, layouts, masks, other lengths of queries and keys") {
+  for (DType dtype : {DType::BF16, DType::F16, DType::F32})
+    for (auto [headDim, valueDim] : {std::pair{64, 64}, {128, 128}, {40, 24}, {192, 128}})
+      for (bool causal : {false, true})
+        checkClose({.heads = 4,
+                    .kvHeads = 2,
+                    .headDim = headDim,
+                    .valueHeadDim = valueDim,
+                    .dtype = dtype,
+                    .causal = causal,
+                    .backward = BackwardForm::Fused},
+                   1, 2, 257, 257);
+  for (const SequenceLayout &layout : {SequenceLayout::striped(5), SequenceLayout::zigzag()})
+    checkClose({.heads = 4,
+                .kvHeads = 2,
+                .headDim = 64,
+                .dtype = DType::BF16,
+                .causal = true,
+                .softcap = 20.0,
+                .layout = layout,
+                .backward = BackwardForm::Fused},
+               3, 1, 301, 301);
+  checkClose({.heads = 2,
+              .headDim = 128,
+              .dtype = DType::BF16,
+              .window = {50, 3},
+              .backward = BackwardForm::Fused},
+             2, 1, 130, 333);
+}

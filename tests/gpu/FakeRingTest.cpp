@@ -129,6 +129,19 @@ TEST_CASE("windows with dead hops, other lengths of queries and keys, 16 bits, s
   checkSame({.heads = 2, .headDim = 32, .causal = true}, 2, 1, 0, 0);
 }
 
+TEST_CASE("the fused backward keeps its sum of dq from the first hop to the last") {
+  for (int world : {1, 3})
+    checkSame({.heads = 4,
+               .kvHeads = 2,
+               .headDim = 32,
+               .causal = true,
+               .layout = SequenceLayout::zigzag(),
+               .backward = BackwardForm::Fused},
+              world, 2, 61, 61);
+  checkSame({.headDim = 32, .window = {5, 0}, .backward = BackwardForm::Fused}, 5, 1, 70, 33);
+  checkSame({.headDim = 32, .causal = true, .backward = BackwardForm::Fused}, 4, 1, 2, 2);
+}
+
 TEST_CASE("data that masks and scores read travels with its keys or stays with its queries") {
   AttentionOptions options{.heads = 2,
                            .headDim = 32,

@@ -85,6 +85,11 @@ void AttentionFlags::addTo(CLI::App &command) {
   command.add_option("--scale", scale, "d^-1/2 unless given")->type_name("X");
   command.add_option("--kv-head-map", headMap, "blocked: kv = q / group; tiled: kv = q % h_kv")
       ->type_name("blocked|tiled");
+  command
+      .add_option("--backward", backward,
+                  "split: dq in a kernel of its own, the same bits every time; fused: with dk and "
+                  "dv, fewer products, on a GPU in any order of f32 additions")
+      ->type_name("split|fused");
   command.add_option("--dtype", dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");
   command.add_option("--device", device, "cpu")->type_name("cpu|cuda");
@@ -96,6 +101,7 @@ void AttentionFlags::addTo(CLI::App &command) {
 AttentionOptions optionsOf(const AttentionFlags &flags) {
   AttentionOptions options;
   options.headMap = parseEnum<HeadMap>("kv head map", flags.headMap);
+  options.backward = parseEnum<BackwardForm>("backward", flags.backward);
   options.scale = flags.scale;
   options.causal = flags.causal;
   options.prefix = flags.prefix;

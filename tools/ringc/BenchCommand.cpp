@@ -95,11 +95,11 @@ void printJson(const Measured &line) {
 
 /// Of all kernels of a pass, compiled one after another with no cache, and the slowest look-up of
 /// one of them.
-void measureCompile(const AttentionOptions &options, const std::vector<const char *> &kernels,
+void measureCompile(const AttentionOptions &options, const std::vector<std::string_view> &kernels,
                     KernelSource &warm, Measured &line) {
   KernelCache none(std::nullopt);
   SourceSet sources = warm.sources({});
-  for (const char *kernel : kernels) {
+  for (std::string_view kernel : kernels) {
     Spec spec = specOf(options, 1, {}, kernel);
     line.coldCompileMs = std::max(line.coldCompileMs, millisecondsOf([&] {
                                     KernelRequest request =
@@ -151,7 +151,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
                  (causal ? 0.5 : 1.0);
   double d = double(shape.headDim), dv = double(shape.valueHeadDim);
-  auto line = [&](const char *pass, double flops, const std::vector<const char *> &kernels,
+  auto line = [&](const char *pass, double flops, const std::vector<std::string_view> &kernels,
                   const std::function<void()> &work) {
     Measured made{.pass = pass,
                   .shape = text,
@@ -168,9 +168,9 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   std::vector<Measured> lines;
   lines.push_back(
       line("forward", 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
+  BackwardNames names = backwardNames(options.backward);
   lines.push_back(line("backward", 2 * pairs * (3 * d + 2 * dv),
-                       {"attention_backward_dkdv", "attention_backward_dq", "attention_delta"},
-                       [&] { ring->backward(); }));
+                       {names.keys, names.queries, "attention_delta"}, [&] { ring->backward(); }));
   return lines;
 }
 
@@ -235,6 +235,8 @@ void addBench(CLI::App &app, Session &session) {
       ->type_name("T");
   command->add_option("--tile", flags->attention.tile, "Tile sizes by hand")
       ->type_name("q=64,kv=128");
+  command->add_option("--backward", flags->attention.backward, "dq by itself, or with dk and dv")
+      ->type_name("split|fused");
   command->add_option("--repeats", flags->repeats, "Runs of which the median is taken")
       ->type_name("R")
       ->capture_default_str();

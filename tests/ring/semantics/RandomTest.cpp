@@ -23,6 +23,7 @@ public:
     options.valueHeadDim = oneIn(3) ? upTo(256) : options.headDim;
     options.headMap = oneIn(2) ? HeadMap::Tiled : HeadMap::Blocked;
     options.dtype = oneIn(4) ? DType::F16 : oneIn(3) ? DType::BF16 : DType::F32;
+    options.backward = oneIn(2) ? BackwardForm::Fused : BackwardForm::Split;
     options.layout = layout();
     options.causal = oneIn(2);
     options.prefix = oneIn(4) ? upTo(200) : 0;

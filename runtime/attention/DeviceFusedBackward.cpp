@@ -1,0 +1,46 @@
+#include "runtime/attention/DeviceFusedBackward.h"
+
+namespace ringc {
+
+DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(const RingKernelSetup &shared,
+                                                       const CudaStream &order,
+                                                       const DeviceAdd &adding,
+                                                       const DeviceBackwardCode &code,
+                                                       const Tensor &q, const Tensor &dout,
+                                                       const ForwardResults &from, const Tensor &dq)
+    : StreamKernels(shared, order, adding), gradient(dq),
+      deltas(order.device(), DType::F32, from.lse.shape()),
+      sum(order.device(), DType::F32, dq.shape()), delta(code.delta, shared.heads),
+      fused(code.keys, shared.heads), round(code.queries, shared.heads) {
+  for (DeviceLaunch *launch : {&delta, &round})
+    launch->setExtent("Nq", setup.problem.queryRows());
+  delta.set("out", ProgramTensor::rows(from.out));
+  delta.set("dout", ProgramTensor::rows(dout));
+  delta.set("delta", ProgramTensor::numbers(deltas));
+  setCommon(fused, setup);
+  fused.set("q", ProgramTensor::rows(q));
+  fused.set("dout", ProgramTensor::rows(dout));
+  fused.set("lse", ProgramTensor::numbers(from.lse));
+  fused.set("delta", ProgramTensor::numbers(deltas));
+  fused.set("dq", ProgramTensor::rows(sum));
+  round.set("sum", ProgramTensor::rows(sum));
+  round.set("dq", ProgramTensor::rows(gradient));
+  round.setScalar("scale", slotOf(setup.scale));
+}
+
+void DeviceFusedBackwardKernels::run(const HopBlock &block) {
+  if (block.begins) {
+    delta.run(stream);
+    zero(sum);
+  }
+  setBlock(fused, setup, block);
+  fused.set("dk", ProgramTensor::rows(block.gradients[0]));
+  fused.set("dv", ProgramTensor::rows(block.gradients[1]));
+  fused.run(stream);
+  if (block.ends)
+    round.run(stream);
+}
+
+void DeviceFusedBackwardKernels::runNothing() { zero(gradient); }
+
+} // namespace ringc

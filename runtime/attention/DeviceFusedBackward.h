@@ -1,0 +1,24 @@
+#pragma once
+
+#include "runtime/attention/DeviceKernels.h"
+
+namespace ringc {
+
+/// FusedBackwardKernels on a device: programs add to the sum of dQ in any order.
+class DeviceFusedBackwardKernels final : public StreamKernels {
+public:
+  /// Of `code`, `keys` is the fused kernel and `queries` rounds its sum.
+  DeviceFusedBackwardKernels(const RingKernelSetup &setup, const CudaStream &stream,
+                             const DeviceAdd &add, const DeviceBackwardCode &code, const Tensor &q,
+                             const Tensor &dout, const ForwardResults &results, const Tensor &dq);
+
+  void run(const HopBlock &block) override;
+  void runNothing() override;
+
+private:
+  Tensor gradient; ///< dq
+  DeviceTensor deltas, sum;
+  DeviceLaunch delta, fused, round;
+};
+
+} // namespace ringc

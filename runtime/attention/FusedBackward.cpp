@@ -1,0 +1,53 @@
+#include "runtime/attention/FusedBackward.h"
+
+namespace ringc {
+
+FusedBackwardKernels::FusedBackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
+                                           KeptMemory &memory, const Tensor &q, const Tensor &dout,
+                                           const ForwardResults &from, const Tensor &dq)
+    : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
+      sum(memory.tensor(DType::F32, dq.shape())),
+      delta(code.delta, shared.heads, shared.context.progress.get()),
+      fused(code.keys, shared.heads, shared.context.progress.get()),
+      round(code.queries, shared.heads, shared.context.progress.get()) {
+  for (Launch *launch : {&delta, &round})
+    launch->setExtent("Nq", setup.problem.queryRows());
+  delta.set("out", ProgramTensor::rows(from.out));
+  delta.set("dout", ProgramTensor::rows(dout));
+  delta.set("delta", ProgramTensor::numbers(deltas));
+  setCommon(fused, setup);
+  fused.set("q", ProgramTensor::rows(q));
+  fused.set("dout", ProgramTensor::rows(dout));
+  fused.set("lse", ProgramTensor::numbers(from.lse));
+  fused.set("delta", ProgramTensor::numbers(deltas));
+  fused.set("dq", ProgramTensor::rows(sum));
+  round.set("sum", ProgramTensor::rows(sum));
+  round.set("dq", ProgramTensor::rows(gradient));
+  round.setScalar("scale", slotOf(setup.scale));
+  if (LaunchProgress *progress = setup.context.progress.get();
+      progress && setup.plan.firstComputed()) {
+    progress->planned += delta.programs() + round.programs();
+    for (const Step &step : setup.plan.steps)
+      if (step.computes()) {
+        fused.setExtent("Nk", step.rows);
+        progress->planned += fused.programs();
+      }
+  }
+}
+
+void FusedBackwardKernels::run(const HopBlock &block) {
+  if (block.begins) {
+    delta.run(pool(), HostLaunch::Order::Rising);
+    zero(sum);
+  }
+  setBlock(fused, setup, block);
+  fused.set("dk", ProgramTensor::rows(block.gradients[0]));
+  fused.set("dv", ProgramTensor::rows(block.gradients[1]));
+  fused.run(pool(), HostLaunch::Order::Rising);
+  if (block.ends)
+    round.run(pool(), HostLaunch::Order::Rising);
+}
+
+void FusedBackwardKernels::runNothing() { fill(gradient, 0); }
+
+} // namespace ringc
