@@ -156,14 +156,22 @@ Launch::Launch(HostCode made, const HeadsAndBatch &headsAndBatch, LaunchProgress
   words[2] = progress ? std::bit_cast<uint64_t>(&progress->done) : 0;
 }
 
+void Launch::defer() {
+  checkComplete();
+  deferred = words;
+}
+
 void Launch::run(HostPool &pool, HostLaunch::Order order) {
   checkComplete();
+  bool both = !deferred.empty();
   pool.run({.kernel = enter,
-            .slots = words,
+            .slots = both ? deferred : words,
+            .slotsAfter = both ? std::span<const uint64_t>(words) : std::span<const uint64_t>(),
             .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
             .scratchBytes = size_t(kernel->scratchBytes),
             .order = order,
             .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
+  deferred.clear();
 }
 
 } // namespace ringc

@@ -81,11 +81,16 @@ class Launch final : public LaunchSlots {
 public:
   Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress);
 
+  /// Leaves the launch, with the arguments as they are, for the next `run`: each program runs with
+  /// these and then with those. Throws std::logic_error where an argument was not given.
+  void defer();
+
   /// Throws std::logic_error where an argument was not given.
   void run(HostPool &pool, HostLaunch::Order order);
 
 private:
   HostCode code;
+  std::vector<uint64_t> deferred; ///< as `words`
 };
 
 } // namespace ringc

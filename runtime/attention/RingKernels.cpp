@@ -77,7 +77,10 @@ ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, Kep
 void ForwardKernels::run(const HopBlock &block) {
   setBlock(forward, setup, block);
   forward.setCarry("state", state, block.begins, block.ends);
-  forward.run(pool(), setup.rowOrder);
+  if (block.stays)
+    forward.defer();
+  else
+    forward.run(pool(), setup.rowOrder);
 }
 
 void ForwardKernels::runNothing() {
@@ -120,7 +123,10 @@ void BackwardKernels::run(const HopBlock &block) {
   keys.run(pool(), HostLaunch::Order::Rising);
   setBlock(queries, setup, block);
   queries.setCarry("state", state, block.begins, block.ends);
-  queries.run(pool(), setup.rowOrder);
+  if (block.stays)
+    queries.defer();
+  else
+    queries.run(pool(), setup.rowOrder);
 }
 
 void BackwardKernels::runNothing() { fill(gradient, 0); }

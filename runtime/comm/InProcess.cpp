@@ -202,6 +202,8 @@ public:
 
   int rank() const override { return ownRank; }
   int world() const override { return room->world; }
+  /// The ranks that copy share their processors with the kernels.
+  bool movesBesideKernels() const override { return false; }
 
   std::unique_ptr<Transfer> post(const Exchange &exchange) override {
     if (room->options.beforePost)

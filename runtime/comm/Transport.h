@@ -73,6 +73,10 @@ public:
   virtual int rank() const = 0;
   virtual int world() const = 0;
 
+  /// Whether bytes move while kernels run and leave them their processors: then what is posted
+  /// before a kernel costs nothing.
+  virtual bool movesBesideKernels() const { return true; }
+
   /// Does not block on peers. The memory must live until the transfer is waited for or destroyed.
   virtual std::unique_ptr<Transfer> post(const Exchange &exchange) = 0;
 

@@ -22,6 +22,10 @@ struct HopBlock {
   /// Whether this is the first, the last computed step of the rank: the running state begins, ends.
   bool begins = false, ends = false;
 
+  /// The keys stay until the next block has been used: whatever does not write `gradients` may wait
+  /// for it, and take both at once.
+  bool stays = false;
+
   /// As `RankShard::keys` has them, with the owner's rows; not to be written.
   std::span<const Tensor> keys;
 
@@ -34,7 +38,7 @@ class HopKernels {
 public:
   virtual ~HopKernels() = default;
 
-  /// Returns when the block has been used; then its memory may change.
+  /// Returns when the block has been used; then its memory may change, unless it stays.
   virtual void run(const HopBlock &block) = 0;
 
   /// Called instead, once, on a rank none of whose rows sees a key: out is 0, lse -inf, dq 0.

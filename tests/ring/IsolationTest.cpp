@@ -47,6 +47,32 @@ private:
   std::function<void()> pause;
 };
 
+/// Counts blocks that stay, and those of them whose keys changed before the next had been used.
+class StayingKernels : public HopKernels {
+public:
+  StayingKernels(std::unique_ptr<HopKernels> wrapped, std::atomic<int> &stayedCount,
+                 std::atomic<int> &changedCount)
+      : inner(std::move(wrapped)), stayed(stayedCount), changed(changedCount) {}
+
+  void run(const HopBlock &block) override {
+    inner->run(block);
+    for (const auto &[tensor, bits] : staying)
+      changed += std::memcmp(tensor.data(), bits.data(), size_t(tensor.byteCount())) != 0;
+    staying.clear();
+    for (size_t i = 0; block.stays && i < block.keys.size(); ++i)
+      if (block.keys[i].isContiguous()) { // else the rank's own
+        staying.emplace_back(block.keys[i], HostTensor::copyOf(block.keys[i]));
+        stayed += i == 0;
+      }
+  }
+  void runNothing() override { inner->runNothing(); }
+
+private:
+  std::unique_ptr<HopKernels> inner;
+  std::vector<std::pair<Tensor, HostTensor>> staying;
+  std::atomic<int> &stayed, &changed;
+};
+
 bool inside(const Tensor &tensor, const Tensor &region) {
   const std::byte *begin = region.dataAs<std::byte>(), *at = tensor.dataAs<std::byte>();
   return at >= begin && at + tensor.byteCount() <= begin + region.byteCount();
@@ -117,6 +143,34 @@ TEST_CASE("200 runs with random delays before sends, receives and kernels are bi
                                                 [&delays, rank] { delays.pause(rank); });
       };
       REQUIRE(sameBits(runRing(ring, randomInputs(ring, 2), options), first));
+    }
+  }
+}
+
+TEST_CASE("in a process two blocks at a time are there, and stay until both have been used") {
+  for (int size : {2, 3, 5, 8}) {
+    for (SequenceLayout layout : {SequenceLayout::contiguous(), SequenceLayout::zigzag()}) {
+      RingCase ring = odd;
+      ring.world = ring.ringSize = size;
+      ring.layout = layout;
+      std::atomic<int> stayed = 0, changed = 0;
+      RunOptions options;
+      options.transport.beforePost = poison;
+      options.wrap = [&](int, Pass, std::unique_ptr<HopKernels> inner, const RankShard &,
+                         const HopMemory &) -> std::unique_ptr<HopKernels> {
+        return std::make_unique<StayingKernels>(std::move(inner), stayed, changed);
+      };
+      Inputs inputs = randomInputs(ring, 5);
+      reference::Result right = expected(ring, inputs);
+      std::vector<RunReport> reports;
+      CHECK(worstError(runRing(ring, std::move(inputs), options, &reports), right) < 2e-6);
+      int pairs = 0;
+      for (const RunReport &report : reports)
+        for (const Plan *plan : {&report.forwardPlan, &report.backwardPlan})
+          for (size_t step = 0; step + 1 < plan->steps.size(); step += 2)
+            pairs += plan->steps[step].computes() && plan->steps[step + 1].computes();
+      CHECK(stayed == pairs);
+      CHECK(changed == 0);
     }
   }
 }
