@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compiler/passes/cpu/CpuTarget.h"
+#include "compiler/passes/cpu/HiddenPart.h"
 #include "compiler/passes/cpu/KernelFrame.h"
 #include "compiler/passes/cpu/LaneAnalysis.h"
 #include "compiler/passes/cpu/ScalarCode.h"
@@ -71,6 +72,7 @@ private:
   Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
                   mlir::RankedTensorType tile);
   Value rowPointer(const Window &window, Value row);
+  void prefetchNext(const Window &window, Value row);
   /// The row of fill values that a load takes what is outside its view from; all are made at the
   /// start of the program.
   Value &fillRow(tile::LoadOp load);
@@ -92,6 +94,20 @@ private:
   DotOperands operandsOf(tile::DotOp dot) const;
   void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
                const Buffer &result);
+
+  // VisibleRanges.cpp: what of a product is worth computing, in a partial tile
+  /// For each `lanes` lanes of a result the range of its other axis, or of the sum, outside which
+  /// everything is hidden: two i64 in scratch, from the first to behind the last.
+  struct VisibleRanges {
+    static constexpr int64_t bytes = 16;
+    HiddenPart::Where where;
+    int64_t lanes;
+    int64_t offset; ///< of the first lanes' range, in scratch
+  };
+  /// Nothing where all of the product counts, or too little does not.
+  std::optional<VisibleRanges> visibleRanges(tile::DotOp dot);
+  std::pair<Value, Value> rangeAt(const VisibleRanges &ranges, Value lane);
+  Value rangePointer(const VisibleRanges &ranges, Value lane);
 
   // Buffers and values
   Buffer makeBuffer(Value tile, Format format, int phase, int lastPhase);
@@ -127,6 +143,8 @@ private:
   llvm::DenseMap<Value, Value> scalars;
   ScalarCode scalarCode;
   llvm::DenseMap<Value, tile::ResumeOp> resumes;
+  /// By the axis of the mask along the lanes: 1 + the offset of the ranges.
+  llvm::DenseMap<std::pair<mlir::Operation *, int>, int64_t> rangesOf;
   std::map<std::tuple<const void *, const void *, int64_t>, Value> fillRows;
 };
 

@@ -1,5 +1,6 @@
 #include "compiler/passes/cpu/Lowering.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -37,10 +38,22 @@ struct RegisterBlock {
     vectors = std::min(widest, vectorsOfRow);
     while (vectorsOfRow % vectors)
       --vectors;
-    // One register for each vector of the lane operand and one for the broadcast scalar.
-    rows = std::clamp<int64_t>((target.registers - vectors - 1) / vectors, 1, 12);
+    rows = std::clamp<int64_t>(rowsThatFit(target), 1, 12);
     if (target.microRows)
       rows = std::min(rows, target.microRows);
+  }
+
+  /// Fewer vectors than are best, and as many rows as keep the multipliers busy all the same.
+  static RegisterBlock narrow(int64_t vectors, const CpuTarget &target) {
+    RegisterBlock block(vectors, target);
+    block.rows = std::clamp<int64_t>(block.rowsThatFit(target), 1, 16);
+    return block;
+  }
+
+private:
+  /// One register for each vector of the lane operand and one for the broadcast scalar.
+  int64_t rowsThatFit(const CpuTarget &target) const {
+    return (target.registers - vectors - 1) / vectors;
   }
 };
 } // namespace
@@ -55,7 +68,9 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   int64_t scalarBytes = 4; // an f32 or a pair of bf16
   int64_t rowStep = alongLanes ? scalarwise.stride * scalarwise.elementBytes() : scalarBytes;
   int64_t stepStep = alongLanes ? scalarBytes : scalarwise.stride * scalarBytes;
-  RegisterBlock block(result.stride / width, target);
+  std::optional<VisibleRanges> visible = visibleRanges(dot);
+  RegisterBlock block = visible ? RegisterBlock::narrow(visible->lanes / width, target)
+                                : RegisterBlock(result.stride / width, target);
   Type f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
   auto accType = VectorType::get({width}, f32);
 
@@ -70,7 +85,10 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
         .getResult(0);
   };
 
-  auto emitRows = [&](Value lane, Value row, int64_t rows) {
+  auto half = [&](Value count) -> Value {
+    return arith::ShRUIOp::create(builder, loc, count, frame.constant(1));
+  };
+  auto emitRows = [&](Value lane, Value row, int64_t rows, Value firstStep, Value lastStep) {
     SmallVector<Value> accumulators;
     auto resultPointer = [&](const Buffer &buffer, int64_t r, int64_t v) {
       Value at = frame.add(elementOffset(buffer, row, lane),
@@ -84,29 +102,27 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
     Value alongBase =
         bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
     Value rowBase = bufferPointer(scalarwise, frame.mul(row, rowStep));
-    auto products = loop(
-        frame.constant(0), frame.constant(steps), 1, accumulators,
-        [&](Value step, ValueRange sums) {
-          Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
-          SmallVector<Value> vectors, next;
-          for (int64_t v = 0; v < block.vectors; ++v)
-            vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
-                                         operands.paired ? bf16 : f32,
-                                         operands.paired ? 2 * width : width, 4 * width));
-          Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
-          for (int64_t r = 0; r < rows; ++r) {
-            Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
-            Value scalar = LLVM::LoadOp::create(
-                builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
-            scalar = broadcast(scalar, width);
-            if (operands.paired)
-              scalar =
-                  LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
-            for (int64_t v = 0; v < block.vectors; ++v)
-              next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
-          }
-          return next;
-        });
+    auto products = loop(firstStep, lastStep, 1, accumulators, [&](Value step, ValueRange sums) {
+      Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
+      SmallVector<Value> vectors, next;
+      for (int64_t v = 0; v < block.vectors; ++v)
+        vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
+                                     operands.paired ? bf16 : f32,
+                                     operands.paired ? 2 * width : width, 4 * width));
+      Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
+      for (int64_t r = 0; r < rows; ++r) {
+        Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
+        Value scalar = LLVM::LoadOp::create(
+            builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
+        scalar = broadcast(scalar, width);
+        if (operands.paired)
+          scalar =
+              LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
+        for (int64_t v = 0; v < block.vectors; ++v)
+          next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
+      }
+      return next;
+    });
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < block.vectors; ++v)
         storeVector(products.getResult(static_cast<unsigned>(r * block.vectors + v)),
@@ -116,14 +132,30 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   loop(frame.constant(0), frame.constant(result.stride), block.vectors * width, {},
        [&](Value lane, ValueRange) {
          int64_t blocked = result.outer / block.rows * block.rows;
+         Value firstRow = frame.constant(0), endOfRows = frame.constant(blocked);
+         Value firstStep = frame.constant(0), endOfSteps = frame.constant(steps);
+         if (visible) {
+           auto [first, end] = rangeAt(*visible, lane);
+           switch (visible->where) {
+           case HiddenPart::Where::Result: // to whole register blocks
+             firstRow = arith::SubIOp::create(
+                 builder, loc, first,
+                 arith::RemUIOp::create(builder, loc, first, frame.constant(block.rows)));
+             endOfRows = arith::MinSIOp::create(builder, loc, end, endOfRows);
+             break;
+           case HiddenPart::Where::Contracted: // granules are whole pairs
+             firstStep = operands.paired ? half(first) : first;
+             endOfSteps = operands.paired ? half(end) : end;
+             break;
+           }
+         }
          if (blocked)
-           loop(frame.constant(0), frame.constant(blocked), block.rows, {},
-                [&](Value row, ValueRange) {
-                  emitRows(lane, row, block.rows);
-                  return SmallVector<Value>();
-                });
+           loop(firstRow, endOfRows, block.rows, {}, [&](Value row, ValueRange) {
+             emitRows(lane, row, block.rows, firstStep, endOfSteps);
+             return SmallVector<Value>();
+           });
          if (blocked != result.outer)
-           emitRows(lane, frame.constant(blocked), result.outer - blocked);
+           emitRows(lane, frame.constant(blocked), result.outer - blocked, firstStep, endOfSteps);
          return SmallVector<Value>();
        });
 }

@@ -10,32 +10,25 @@ using namespace mlir;
 using namespace ringc;
 using cpu::KernelFrame;
 
-Value ScalarCode::visibility(tile::VisibilityOp op) {
-  auto i32 = [&](Value a, Value b, auto make) -> Value {
-    return decltype(make)::create(builder, loc, a, b);
-  };
+ScalarCode::Range ScalarCode::rangeOf(Value first, int64_t size, StringRef extent) {
+  Value count = frame.narrow(frame.extent(extent));
+  Value end = arith::AddIOp::create(builder, loc, first, frame.constant32(size));
+  Value last = arith::MinSIOp::create(builder, loc, end, count);
+  last = arith::SubIOp::create(builder, loc, last, frame.constant32(1));
+  return {first, last, arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt, end, count)};
+}
+
+Value ScalarCode::visibility(tile::VisibilityOp op, const Range &packed, const Range &key) {
   const KernelFrame::Positions &queries = frame.positions(op.getQueryPositions());
   const KernelFrame::Positions &keys = frame.positions(op.getKeyPositions());
-  Value one = frame.constant32(1), group = frame.constant32(frame.groupSize());
-  struct Range {
-    Value first, last, outside;
-  };
-  auto rangeOf = [&](Value start, int64_t size, StringRef extent) {
-    Value first = scalars.lookup(start), count = frame.narrow(frame.extent(extent));
-    Value end = i32(first, frame.constant32(size), arith::AddIOp());
-    Value last = i32(i32(end, count, arith::MinSIOp()), one, arith::SubIOp());
-    Value outside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sgt, end, count);
-    return Range{first, last, outside};
-  };
-  Range packed = rangeOf(op.getQueryRow(), op.getQueries(), queries.extent);
-  Range key = rangeOf(op.getKeyRow(), op.getKeys(), keys.extent);
+  Value group = frame.constant32(frame.groupSize());
   Value firstQuery = packed.first, lastQuery = packed.last;
   if (frame.groupSize() != 1) {
-    firstQuery = i32(packed.first, group, arith::DivUIOp());
-    lastQuery = i32(packed.last, group, arith::DivUIOp());
+    firstQuery = arith::DivUIOp::create(builder, loc, packed.first, group);
+    lastQuery = arith::DivUIOp::create(builder, loc, packed.last, group);
   }
   Value firstHead = frame.head(frame.constant32(0)),
-        lastHead = frame.head(i32(group, one, arith::SubIOp()));
+        lastHead = frame.head(frame.constant32(frame.groupSize() - 1));
   SmallVector<Value> arguments{frame.batch(),
                                firstHead,
                                lastHead,
@@ -48,11 +41,38 @@ Value ScalarCode::visibility(tile::VisibilityOp op) {
                                key.first,
                                key.last};
   arguments.append(op.getParameters().begin(), op.getParameters().end());
-  auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
-  Value visible = call(function, arguments);
-  Range &loopRange = op.getLoopAxis() == 0 ? packed : key;
-  Value clipped = i32(visible, one, arith::MinSIOp());
-  return arith::SelectOp::create(builder, loc, loopRange.outside, clipped, visible);
+  return call(SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr()),
+              arguments);
+}
+
+Value ScalarCode::visibility(tile::VisibilityOp op) {
+  Range queries = rangeOf(scalars.lookup(op.getQueryRow()), op.getQueries(),
+                          frame.positions(op.getQueryPositions()).extent);
+  Range keys = rangeOf(scalars.lookup(op.getKeyRow()), op.getKeys(),
+                       frame.positions(op.getKeyPositions()).extent);
+  Value visible = visibility(op, queries, keys);
+  Value clipped = arith::MinSIOp::create(builder, loc, visible, frame.constant32(1));
+  Value outside = op.getLoopAxis() == 0 ? queries.outside : keys.outside;
+  return arith::SelectOp::create(builder, loc, outside, clipped, visible);
+}
+
+Value ScalarCode::isVisible(tile::VisibilityOp op, Value query, int64_t queries, Value key,
+                            int64_t keys) {
+  auto part = [&](Value window, Value offset, int64_t size, StringRef extent) {
+    Value first = arith::AddIOp::create(builder, loc, scalars.lookup(window), offset);
+    return rangeOf(first, size, extent);
+  };
+  Range rows =
+      part(op.getQueryRow(), query, queries, frame.positions(op.getQueryPositions()).extent);
+  Range columns = part(op.getKeyRow(), key, keys, frame.positions(op.getKeyPositions()).extent);
+  auto compare = [&](arith::CmpIPredicate predicate, Value a, Value b) -> Value {
+    return arith::CmpIOp::create(builder, loc, predicate, a, b);
+  };
+  Value any = compare(arith::CmpIPredicate::ne, visibility(op, rows, columns), frame.constant32(0));
+  for (const Range &range : {rows, columns})
+    any = arith::AndIOp::create(builder, loc, any,
+                                compare(arith::CmpIPredicate::sle, range.first, range.last));
+  return any;
 }
 
 /// The body of a scalar function at the current place. Views among the arguments are the kernel's

@@ -16,6 +16,9 @@ public:
 
   /// 0 nothing, 1 a part, 2 everything; i32.
   mlir::Value visibility(tile::VisibilityOp op);
+  /// Whether anything of a part of its window is visible; i1. Offsets in the window, i32.
+  mlir::Value isVisible(tile::VisibilityOp op, mlir::Value query, int64_t queries, mlir::Value key,
+                        int64_t keys);
   /// The body of a scalar function. Views among the arguments are the kernel's own.
   mlir::Value call(mlir::func::FuncOp function, llvm::ArrayRef<mlir::Value> arguments);
   /// Replaces what has no scalar form of its own in `op` and its regions.
@@ -26,6 +29,13 @@ public:
 
 private:
   using Value = mlir::Value;
+
+  struct Range {
+    Value first, last; ///< rows, inclusive; last < first where the view ends before
+    Value outside;     ///< whether the window reaches outside the view
+  };
+  Range rangeOf(Value first, int64_t size, llvm::StringRef extent);
+  Value visibility(tile::VisibilityOp op, const Range &packedQueries, const Range &keys);
 
   mlir::OpBuilder &builder;
   mlir::Location &loc;

@@ -119,6 +119,24 @@ LogicalResult Lowering::makeFillRows() {
   return failure(walked.wasInterrupted());
 }
 
+/// Whether the window moves on by its own rows with each round of the loop around it.
+static bool movesWithLoop(tile::LoadOp load) {
+  auto argument = dyn_cast<BlockArgument>(load.getOffsets()[0]);
+  return argument && isa<scf::ForOp>(argument.getOwner()->getParentOp());
+}
+
+/// Asks for the same row of the next round's window: rows lie too far apart for the processor to
+/// see what comes. Behind the view it asks in vain.
+void Lowering::prefetchNext(const Window &window, Value row) {
+  constexpr int64_t lineBytes = 64;
+  constexpr int read = 0, secondLevel = 2, data = 1;
+  Value next = rowPointer(window, frame.add(row, frame.constant(window.tileRows)));
+  for (int64_t at = 0; at < window.tileColumns * bytesInMemory(window.view->element);
+       at += lineBytes)
+    LLVM::Prefetch::create(builder, loc, frame.pointerAt(next, frame.constant(at)), read,
+                           secondLevel, data);
+}
+
 void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   auto type = cast<RankedTensorType>(load.getResult().getType());
   Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
@@ -136,6 +154,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   // The row of the view, or the row of fill values where it is outside or left out.
   auto sourceRow = [&](Value r) -> Value {
     Value row = frame.add(window.row, r);
+    if (movesWithLoop(load))
+      prefetchNext(window, row);
     // Unsigned: what lies before the view is far behind it.
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
     if (where) {

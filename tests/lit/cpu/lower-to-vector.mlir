@@ -7,6 +7,11 @@
 
 // CHECK-LABEL: func.func @matmul(
 // CHECK-SAME:    %{{[a-z0-9]+}}: !llvm.ptr, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: !llvm.ptr) {
+// The window of b moves on by its rows: while one is copied, the next is asked for. That of a moves by its columns.
+// CHECK-NOT:     llvm.intr.prefetch
+// CHECK:         llvm.load {{.*}} -> f32
+// CHECK:         llvm.intr.prefetch
+// CHECK:         llvm.load {{.*}} -> vector<8xf32>
 // Two loads of the right side serve four elements of the left.
 // CHECK:         scf.for {{.*}} iter_args({{.*}}) -> (vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>, vector<8xf32>)
 // CHECK-COUNT-2:   llvm.load {{.*}} -> vector<8xf32>

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "compiler/dialect/Tile.h"
+
+#include <optional>
+
+namespace ringc::cpu {
+
+/// A part of a product that the mask makes worthless in a partial tile: elements of the result that
+/// are selected away by `seen`, or terms of the sum that are 0 wherever `seen` is false.
+///
+///     s = dot(q, k^T)       ... select(seen, ... s ..., -inf)        Result
+///     acc += dot(p, v)      p = exp2(select(seen, t, -inf) - base)   Contracted: p is 0 where
+///     hidden dv += dot(p^T, dout)  p = select(seen, exp2(t), 0)             Contracted
+///
+/// On a causal diagonal that is nearly half of the tile. Where `base` is NaN so is the row of the
+/// result, whatever part of it is summed.
+struct HiddenPart {
+  enum class Where : uint8_t { Result, Contracted };
+  Where where;
+  /// Asks what the mask shows of a window.
+  tile::VisibilityOp visibility;
+
+  /// Whether another part is hidden for each row (axis 0), each column (axis 1) of the result.
+  bool changesAlong(int resultAxis) const {
+    return where == Where::Result || resultAxis == operand;
+  }
+  /// The axis of `seen` (0 queries, 1 keys) that an axis of the result is.
+  int seenAxis(int resultAxis) const { return crossed ? 1 - resultAxis : resultAxis; }
+
+  int operand = 0;      ///< Contracted: which one is 0 where hidden
+  bool crossed = false; ///< that one is `seen` transposed
+};
+
+/// Nothing outside the partial case of a loop that split-loops made, and nothing where somebody
+/// looks at what is hidden.
+std::optional<HiddenPart> hiddenPartOf(tile::DotOp dot);
+
+} // namespace ringc::cpu
