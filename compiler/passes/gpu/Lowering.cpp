@@ -197,7 +197,9 @@ LogicalResult Lowering::lower(Operation *op) {
   if (op->getNumResults() == 1 && tile::isTile(op->getResult(0).getType())) {
     if (failed(lowerElementwise(op)))
       return failure();
-    return isRightOperand(op->getResult(0)) ? share(op->getResult(0), op) : success();
+    // Products look through transposes.
+    bool shares = !isa<tile::TransposeOp>(op) && isRightOperand(op->getResult(0));
+    return shares ? share(op->getResult(0), op) : success();
   }
   if (op->getNumRegions())
     return op->emitOpError("has no lowering to a GPU");
