@@ -49,8 +49,9 @@ class ScratchAllocator {
 public:
   static constexpr int forever = 1 << 30;
 
-  /// Memory for `bytes`, live in the phases [phase, lastPhase].
+  /// Memory for `bytes`, 64-byte aligned, live in the phases [phase, lastPhase].
   int64_t allocate(int64_t bytes, int phase, int lastPhase) {
+    bytes = (bytes + 63) / 64 * 64;
     Block *best = nullptr;
     for (Block &block : blocks)
       if (block.lastPhase < phase && block.bytes >= bytes && (!best || block.bytes < best->bytes))
