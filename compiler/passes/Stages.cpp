@@ -105,7 +105,7 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     break;
   }
   case StageId::Nvvm:
-    passes.addPass(createNvvmStagePass(gpuTargetOf(request.target)));
+    passes.addPass(createNvvmStagePass(gpuTargetOf(request.target, request.config.warps)));
     passes.addPass(mlir::createCanonicalizerPass());
     passes.addPass(mlir::createCSEPass());
     break;

@@ -64,6 +64,21 @@ std::map<std::string, int64_t> gpuTilesOf(std::string_view kernel, int64_t wides
   return tilesOf(kernel);
 }
 
+/// The fused backward keeps dk and dv, [kv, d] each, in registers and k, v, two tiles of q and
+/// dout, and dS in shared memory: 128 keys where both hold them, since each makes q be read and dq
+/// be added to once less. With head dims above 64 the sums need eight warps.
+void chooseFusedBackward(int64_t widest, const Target &target, TileConfig &config) {
+  constexpr int64_t sharedOf128 = 160 << 10; // q 64, kv 128, head dim 128, in 16 bits
+  if (widest <= 64) {
+    config.tile = {{"q", 32}, {"kv", 128}};
+  } else if (widest <= 128 && target.sharedBytes >= sharedOf128) {
+    config.tile = {{"q", 64}, {"kv", 128}};
+    config.warps = 8;
+  } else {
+    config.tile = {{"q", widest <= 128 ? 32 : 16}, {"kv", 64}};
+  }
+}
+
 } // namespace
 
 nlohmann::json toJson(const TileConfig &config) { return fields_json::write(config); }
@@ -85,6 +100,8 @@ TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
   int64_t widest = std::max(spec.headDim, spec.valueHeadDim);
   TileConfig config = {.tile =
                            target.isGpu() ? gpuTilesOf(spec.kernel, widest) : tilesOf(spec.kernel)};
+  if (target.isGpu() && spec.kernel == "attention_backward")
+    chooseFusedBackward(widest, target, config);
   for (const auto &[dimension, size] : spec.tile)
     config.tile[dimension] = size;
   if (!target.isGpu())

@@ -33,8 +33,13 @@ SHARED_KIB = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_100": 22
 HEAD_DIMS = [64, 128]
 TYPES = ["bf16", "f16"]
 MASKS = [[], ["causal"]]
-MASKED = ["attention_forward", "attention_backward_dkdv", "attention_backward_dq"]
-PER_HEAD = ["attention_delta", "attention_merge"]
+MASKED = [
+    "attention_forward",
+    "attention_backward_dkdv",
+    "attention_backward_dq",
+    "attention_backward",
+]
+PER_HEAD = ["attention_delta", "attention_backward_round", "attention_merge"]
 OTHER = ["matmul", "row_softmax"]
 
 

@@ -55,7 +55,7 @@ void Lowering::chooseTransposed(tile::DotOp dot) {
 
 void Lowering::chooseLayouts() {
   kernel.walk([&](tile::DotOp dot) { chooseTransposed(dot); });
-  int64_t fewest = 64;
+  int64_t fewest = 16 * target.warps;
   kernel.walk([&](Operation *op) {
     if (isa<tile::TransposeOp, tile::SplatOp, arith::ConstantOp>(op))
       return;
@@ -70,7 +70,7 @@ void Lowering::chooseLayouts() {
         fewest = std::min(fewest, typeOf(result).getDimSize(axis));
     }
   });
-  warps = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, 4);
+  warps = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, target.warps);
 }
 
 FragmentLayout Lowering::layoutOf(Value tile) const {
@@ -261,8 +261,11 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
     inits.append(start.elements);
   }
   int64_t top = sharedTop;
-  Value lower = scalars.lookup(loop.getLowerBound()), step = scalars.lookup(loop.getStep());
+  Value lower = scalars.lookup(loop.getLowerBound()), step = scalars.lookup(loop.getStep()),
+        upper = scalars.lookup(loop.getUpperBound());
   std::optional<Pipeline> pipeline = pipelineOf(loop);
+  if (pipeline && pipeline->visibility)
+    std::tie(lower, upper) = visibleRounds(*pipeline, loop, lower, upper, step);
   if (pipeline) {
     if (loopDepth > 0)
       barrier();
@@ -271,8 +274,7 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
       return failure();
     inits.append({seen, i32(0)});
   }
-  auto made =
-      scf::ForOp::create(builder, loc, lower, scalars.lookup(loop.getUpperBound()), step, inits);
+  auto made = scf::ForOp::create(builder, loc, lower, upper, step, inits);
   unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
   settled = false; // what the round before has read
   {

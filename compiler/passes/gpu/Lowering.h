@@ -57,6 +57,9 @@ private:
     int64_t stageBytes = 0;
   };
   std::optional<Pipeline> pipelineOf(mlir::scf::ForOp loop);
+  /// VisibleRounds.cpp: where the rounds begin and end in which something is visible.
+  std::pair<Value, Value> visibleRounds(const Pipeline &pipeline, mlir::scf::ForOp loop,
+                                        Value lower, Value upper, Value step);
   Value visibleAt(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round);
   LogicalResult copyRound(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round, Value seen,
                           Value stageOffset);
@@ -102,6 +105,18 @@ private:
   Value sharedPointer(Value byteOffset);
   void barrier();
   void waitFor(llvm::ArrayRef<Value> tiles);
+
+  // SharedSums.cpp: additions to what other programs add to
+  void addAtomically(Value value, Value pointer);
+  bool coversExactly(const FragmentLayout &layout) const;
+  Value holdsAllRows(const Window &window);
+  void addWholeMatrix(const Window &window, const Fragment &tile);
+
+  // Columns.cpp: columns that move with a loop, through shared memory
+  bool isStreamedColumn(tile::LoadOp load) const;
+  SharedTile columnPlaceOf(tile::LoadOp load) const;
+  void copyColumn(tile::LoadOp load, const SharedTile &place);
+  void readColumn(tile::LoadOp load, const SharedTile &place);
 
   // Exchange.cpp: computed tiles through shared memory
   bool isRightOperand(Value tile) const;

@@ -335,6 +335,10 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
 }
 
 LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
+  if (isStreamedColumn(load) && shared.count(load.getResult())) {
+    readColumn(load, shared.lookup(load.getResult()));
+    return success();
+  }
   auto type = cast<RankedTensorType>(load.getResult().getType());
   Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
   Type element = window.view->element, inMemory = typeInMemory(element);
@@ -400,6 +404,14 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     own = llvm::any_of(product->getOperands(), [](Value factor) {
       return factor.getDefiningOp<tile::ProgramIdOp>() != nullptr;
     });
+  OpBuilder::InsertionGuard outside(builder);
+  if (store.getAdd() && !own && layout.kind == Kind::Matrix && coversExactly(layout) &&
+      !window.columnsInside) {
+    auto whole = scf::IfOp::create(builder, loc, holdsAllRows(window), /*withElseRegion=*/true);
+    builder.setInsertionPointToStart(whole.thenBlock());
+    addWholeMatrix(window, tile);
+    builder.setInsertionPointToStart(whole.elseBlock());
+  }
   for (int64_t e = 0; e < layout.count(); ++e) {
     auto coordinate = [&](int axis) -> Value {
       if (type.getDimSize(axis) == 1)
@@ -419,8 +431,7 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     if (element.isInteger(1))
       value = arith::ExtUIOp::create(builder, loc, inMemory, value);
     if (store.getAdd() && !own) {
-      LLVM::AtomicRMWOp::create(builder, loc, LLVM::AtomicBinOp::fadd, to, value,
-                                LLVM::AtomicOrdering::monotonic);
+      addAtomically(value, to);
       continue;
     }
     if (store.getAdd())

@@ -59,14 +59,16 @@ struct NvvmStage : PassWrapper<NvvmStage, OperationPass<ModuleOp>> {
 
 struct NvvmOptions : PassPipelineOptions<NvvmOptions> {
   Option<int> sm{*this, "sm", llvm::cl::desc("compute capability: 80 is 8.0"), llvm::cl::init(80)};
+  Option<int> warps{*this, "warps", llvm::cl::desc("of a block, at most"), llvm::cl::init(4)};
 };
 
 } // namespace
 
-GpuTarget gpuTargetOf(const Target &target) {
+GpuTarget gpuTargetOf(const Target &target, int64_t warps) {
   return {.sm = static_cast<int>(target.sm),
           .sharedBytes = target.sharedBytes,
-          .ptxVersion = target.features.substr(1)};
+          .ptxVersion = target.features.substr(1),
+          .warps = warps};
 }
 
 std::unique_ptr<Pass> createNvvmStagePass(const GpuTarget &target) {
@@ -74,12 +76,12 @@ std::unique_ptr<Pass> createNvvmStagePass(const GpuTarget &target) {
 }
 
 void registerNvvmPasses() {
-  PassPipelineRegistration<NvvmOptions>("lower-to-nvvm", "Turns the kernel of tiles into a GPU's",
-                                        [](OpPassManager &passes, const NvvmOptions &options) {
-                                          Target target =
-                                              gpuTarget("sm_" + std::to_string(options.sm));
-                                          passes.addPass(createNvvmStagePass(gpuTargetOf(target)));
-                                        });
+  PassPipelineRegistration<NvvmOptions>(
+      "lower-to-nvvm", "Turns the kernel of tiles into a GPU's",
+      [](OpPassManager &passes, const NvvmOptions &options) {
+        Target target = gpuTarget("sm_" + std::to_string(options.sm));
+        passes.addPass(createNvvmStagePass(gpuTargetOf(target, options.warps)));
+      });
   PassPipelineRegistration<>("nvvm-to-llvm", "Turns what lower-to-nvvm makes into the LLVM dialect",
                              [](OpPassManager &passes) { passes.addPass(createNvvmToLlvmPass()); });
 }

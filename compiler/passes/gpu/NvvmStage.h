@@ -10,8 +10,8 @@ namespace ringc {
 
 struct Target;
 
-/// The facts of a target that is a GPU.
-GpuTarget gpuTargetOf(const Target &target);
+/// The facts of a target that is a GPU, and the most warps of a block.
+GpuTarget gpuTargetOf(const Target &target, int64_t warps);
 
 /// A pass over a module: lower-to-nvvm for its kernel, whose interface is left as JSON in the
 /// module's attribute tile.interface (CompiledKernel without its code).
@@ -21,7 +21,7 @@ std::unique_ptr<mlir::Pass> createNvvmStagePass(const GpuTarget &target);
 /// operations that have a translation to LLVM IR.
 std::unique_ptr<mlir::Pass> createNvvmToLlvmPass();
 
-/// `--lower-to-nvvm=sm=80` and `--nvvm-to-llvm` for ringc-opt.
+/// `--lower-to-nvvm="sm=80 warps=4"` and `--nvvm-to-llvm` for ringc-opt.
 void registerNvvmPasses();
 
 } // namespace ringc

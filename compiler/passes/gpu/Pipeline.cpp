@@ -40,7 +40,7 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
            a.getType() == b.getType();
   };
   auto eligible = [&](tile::LoadOp load) {
-    return goesToShared(load) && !load.getWhere() && !load.getFill() &&
+    return (goesToShared(load) || isStreamedColumn(load)) && !load.getWhere() && !load.getFill() &&
            isKnownAhead(load.getOffsets(), loop) &&
            llvm::is_contained(load.getOffsets(), loop.getInductionVar());
   };
@@ -60,7 +60,7 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
       continue;
     pipeline.loads.push_back(load);
     pipeline.names.push_back(names);
-    SharedTile tile = sharedTileOf(load);
+    SharedTile tile = isStreamedColumn(load) ? columnPlaceOf(load) : sharedTileOf(load);
     pipeline.stageBytes += tile.bytes();
     pipeline.tiles.push_back(tile);
   }
@@ -107,7 +107,9 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
     for (auto [load, tile] : llvm::zip(pipeline.loads, pipeline.tiles)) {
       SharedTile here = tile;
       here.stage = stageOffset;
-      if (failed(copyIn(load, here)))
+      if (isStreamedColumn(load))
+        copyColumn(load, here);
+      else if (failed(copyIn(load, here)))
         return failure();
     }
   }

@@ -24,8 +24,20 @@ TEST_CASE("the register block fits the registers") {
   }
 }
 
+TEST_CASE("the fused backward keeps 128 keys where registers and shared memory hold them") {
+  Spec spec = {.kernel = "attention_backward"};
+  auto chosen = [&](int64_t headDim, const char *chip) {
+    spec.headDim = headDim;
+    return chooseTileConfig(spec, gpuTarget(chip));
+  };
+  CHECK(chosen(64, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 128}}});
+  CHECK(chosen(128, "sm_80") == TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8});
+  CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
+  CHECK(chosen(256, "sm_90") == TileConfig{.tile = {{"q", 16}, {"kv", 64}}});
+}
+
 TEST_CASE("JSON keeps a config") {
-  TileConfig config = {.tile = {{"q", 32}}, .microRows = 6, .microVectors = 3};
+  TileConfig config = {.tile = {{"q", 32}}, .microRows = 6, .microVectors = 3, .warps = 8};
   CHECK(tileConfigFromJson(toJson(config)) == config);
   CHECK_THROWS_WITH_AS(tileConfigFromJson({{"micro_rows", 0}}),
                        "micro_rows: got 0, allowed: an integer from 1 to 64", InputError);
