@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -33,13 +34,19 @@ struct HopBlock {
   std::span<const Tensor> gradients;
 };
 
-/// What runs on a block: queries, results and running state are its own business.
+/// What runs on a block: queries, results and running state are its own business. Where kernels and
+/// transport work in the order of a stream, "returns when" means: is in that order before what
+/// comes later.
 class HopKernels {
 public:
   virtual ~HopKernels() = default;
 
-  /// Returns when the block has been used; then its memory may change, unless it stays.
+  /// Returns when the block's gradients are complete.
   virtual void run(const HopBlock &block) = 0;
+
+  /// What else there is to do for the block, beside the transfer of its gradients. Returns when the
+  /// block has been used; then its memory may change, unless it stays.
+  virtual void runBesideGradients(const HopBlock &) {}
 
   /// Called instead, once, on a rank none of whose rows sees a key: out is 0, lse -inf, dq 0.
   virtual void runNothing() = 0;
@@ -69,11 +76,61 @@ struct ExecutionReport {
   std::chrono::nanoseconds waiting{0};   ///< for transfers, kernels being over
 };
 
+/// One pass of one rank, in pieces that a thread can take turns with. A rank's calls are begin(),
+/// for each step post(), compute(), finish(), and end(). None of them waits for a peer but
+/// compute(), for the gradients of the step before, and finish(), for what post() began.
+class Execution {
+public:
+  /// What is given must outlive it. Throws InputError when the shard does not have the rows and
+  /// bytes of the plan.
+  Execution(const Plan &plan, const RankShard &shard, HopKernels &kernels, Transport &transport,
+            HopMemory &memory);
+
+  int steps() const { return int(plan.steps.size()); }
+  void begin();
+  void post(int step);
+  void compute(int step);
+  void finish(int step);
+  ExecutionReport end();
+
+private:
+  std::vector<Tensor> residentKeys(const Step &step) const;
+  std::vector<Tensor> keysAt(const Step &step) const;
+  std::vector<Tensor> gradientsAt(const Step &step) const;
+  bool stays(const Step &step) const;
+  bool earlierStays(const Step &step) const;
+  const Step &after(const Step &step) const { return plan.steps[size_t(step.step) + 1]; }
+  void gatherToSend(const Step &step);
+  void postKeys(const Step &step);
+  void postGradients(const Step &step);
+  void finishGradients();
+  void zero(std::span<const Tensor> tensors);
+  std::unique_ptr<Transfer> post(const Exchange &exchange);
+  void wait(std::unique_ptr<Transfer> &transfer);
+
+  const Plan &plan;
+  HopKernels &kernels;
+  Transport &transport;
+  HopMemory &memory;
+  std::span<const KeyIndexed> keyModels, gradientModels;
+  std::vector<Tensor> ownKeys, ownGradients;
+  std::vector<Tensor> resident;   ///< the keys of the step under way
+  std::vector<Tensor> homecoming; ///< what the gradients under way bring home
+  std::unique_ptr<Transfer> keysMove, gradientsMove;
+  bool gradientsCame = false; ///< whether the step to come continues a sum
+  int64_t sentBefore = 0, receivedBefore = 0;
+  ExecutionReport report;
+};
+
 /// Runs one rank's plan: sends and receives while the kernels run, in the order that the plan says,
 /// and decides nothing. All ranks of a ring must run, each with its own transport and memory.
 /// Throws InputError when the shard does not have the rows and bytes of the plan; PeerError when a
 /// peer fails; whatever the kernels throw. On any of these the other ranks fail too.
 ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
                         Transport &transport, HopMemory &memory);
+
+/// All ranks of a ring, or of a world of rings of one size, by one thread, which gives each its
+/// turn: for transports whose waits do not wait for the thread.
+std::vector<ExecutionReport> executeInTurns(std::span<Execution *const> ranks);
 
 } // namespace ringc

@@ -23,26 +23,44 @@ struct KeyIndexed {
 /// Sum over all of them: what `RingProblem` asks for.
 int64_t bytesPerKey(std::span<const KeyIndexed> tensors);
 
-/// The hop buffers of one executor: what it may use besides its shard. Kept between calls, grows
-/// when a plan needs more, is not filled.
+/// The hop buffers of one executor: what it may use besides its shard. Not filled. Memory of the
+/// host, kept between calls, which grows when a plan needs more; or what the caller gives, of the
+/// host or of a device.
 class HopMemory {
 public:
+  HopMemory() = default;
+
+  /// All within `room`, which must be aligned to 256 bytes, outlive it, and have `roomFor` bytes.
+  explicit HopMemory(std::span<std::byte> room) : given(room), grows(false) {}
+
+  /// Bytes of all that `plan` needs, each tensor of each buffer aligned to 256.
+  static int64_t roomFor(const Plan &plan, std::span<const KeyIndexed> keys,
+                         std::span<const KeyIndexed> gradients);
+
   /// One resident block: memory for each travelling tensor, 64-byte aligned, no gaps to count.
   class Buffer {
   public:
-    /// Room for `rows` rows of each tensor.
-    void reserve(std::span<const KeyIndexed> like, int64_t rows);
-
     /// Row-major views with `rows` rows, otherwise shaped as the tensors it was reserved for.
     std::vector<Tensor> views(std::span<const KeyIndexed> like, int64_t rows) const;
 
     int64_t bytes() const;
 
   private:
-    std::vector<HostTensor> parts; ///< bytes
+    friend class HopMemory;
+    struct Part {
+      void *data = nullptr;
+      int64_t bytes = 0;
+      HostTensor owned; ///< where the memory is not given
+    };
+    /// Room for `rows` rows of each tensor, of the host's memory, or from the start of `room`.
+    void grow(std::span<const KeyIndexed> like, int64_t rows);
+    void cut(std::span<const KeyIndexed> like, int64_t rows, std::span<std::byte> &room);
+
+    std::vector<Part> parts;
   };
 
-  /// Asks for all that `plan` needs in advance; `execute` does it too.
+  /// Asks for all that `plan` needs in advance; `execute` does it too. Throws InputError where the
+  /// given room is too small.
   void reserve(const Plan &plan, std::span<const KeyIndexed> keys,
                std::span<const KeyIndexed> gradients);
 
@@ -51,6 +69,10 @@ public:
 
   std::array<Buffer, 2> keys, gradients;
   Buffer home;
+
+private:
+  std::span<std::byte> given;
+  bool grows = true;
 };
 
 /// Whether all tensors can be sent from where they lie.
