@@ -3,10 +3,8 @@
 #include "runtime/Error.h"
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/FusedBackward.h"
-#include "runtime/attention/MaskPlan.h"
 #include "runtime/attention/Options.h"
-#include "runtime/attention/Parameters.h"
-#include "runtime/attention/RingKernels.h"
+#include "runtime/attention/RankCall.h"
 #include "runtime/comm/Transport.h"
 
 #include <exception>
@@ -78,7 +76,7 @@ public:
   ExecutionReport forward(const AttentionShape &shape, const AttentionInputs &inputs,
                           const ForwardResults &results) {
     Call call(*this, shape, inputs);
-    checkResults(call, results);
+    checkResults(options, Extents::ofRank(call.problem), results);
     HostCode code = kernel("attention_forward", inputs);
     call.prepare(Pass::Forward, *code.kernel, {});
     ForwardKernels kernels(call.setup(), code, carry, call.q, results);
@@ -89,8 +87,8 @@ public:
                            const ForwardResults &results, const Tensor &dout,
                            const GradientResults &gradients) {
     Call call(*this, shape, inputs);
-    checkResults(call, results);
-    checkGradients(call, dout, gradients);
+    checkResults(options, Extents::ofRank(call.problem), results);
+    checkGradients(options, Extents::ofRank(call.problem), dout, gradients);
     BackwardCode code = backwardCode(inputs);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
     call.prepare(Pass::Backward, *code.keys.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
@@ -128,7 +126,8 @@ public:
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs);
     call.describe(*code.kernel, std::move(gradients));
-    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring, call.visibility);
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(),
+                    call.visibility(*code.kernel, inputs));
   }
 
   /// Tells the other ranks why this one will not take part.
@@ -145,67 +144,32 @@ private:
   int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
 
   /// Everything that one call of a pass works on.
-  struct Call {
+  struct Call : RankCall {
     Call(Rank &rank, const AttentionShape &shape, const AttentionInputs &given)
-        : owner(rank), inputs(given),
-          problem(rank.options, rank.transport.world(), rank.transport.rank(), shape),
-          q((checkInputs(rank.options, shape, Extents::ofRank(problem), given), given.q)),
-          k(given.k), v(given.v) {}
+        : RankCall(rank.options, rank.transport.world(), rank.transport.rank(), shape, given),
+          owner(rank), inputs(given), q(given.q), k(given.k), v(given.v) {}
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       describe(kernel, std::move(gradients));
-      plan = planRank(pass, problem.rank, ring, visibility);
+      plan = planRank(pass, problem.rank, ring(), visibility(kernel, inputs));
     }
 
-    /// What is sharded, and what the mask shows.
     void describe(const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
-      const AttentionOptions &options = owner.options;
-      parameters.emplace(kernel.arguments, namedValues(kernel.arguments, options, inputs), options,
-                         Extents::ofRank(problem));
+      setParameters(kernel, inputs);
       if (inputs.cuSeqlens)
         parameters->addDocuments(*inputs.cuSeqlens, problem);
-      shard.keys = {{k, 1}, {v, 1}};
-      for (const Parameters::View &view : parameters->views)
-        if (view.keyAxis)
-          shard.keys.push_back({view.tensor, *view.keyAxis});
-      shard.gradients = std::move(gradients);
-      ring = {.rings = problem.rings,
-              .layout = problem.layout,
-              .queryLength = problem.global.queryLength,
-              .keyLength = problem.global.keyLength,
-              .bytesPerKey = bytesPerKey(shard.keys),
-              .gradientBytesPerKey = bytesPerKey(shard.gradients)};
-      visibility = placeVisibility(ring, problem,
-                                   {.mask = kernel.mask,
-                                    .scalars = parameters->scalars,
-                                    .cuSeqlens = inputs.cuSeqlens,
-                                    .heads = options.heads});
+      setShard(k, v, std::move(gradients));
     }
 
     RingKernelSetup setup() const {
-      const AttentionOptions &options = owner.options;
-      BatchRange batch = problem.batch();
-      return {.problem = problem,
-              .parameters = *parameters,
-              .heads = {.kvHeads = options.kvHeads,
-                        .groupSize = options.heads / options.kvHeads,
-                        .headMap = options.headMap,
-                        .firstBatch = batch.begin,
-                        .batch = batch.count},
-              .scale = *options.scale,
-              .rowOrder = options.causal ? HostLaunch::Order::Falling : HostLaunch::Order::Rising,
-              .plan = plan,
-              .context = owner.context};
+      RingKernelSetup made = RankCall::setup(plan);
+      made.context = owner.context;
+      return made;
     }
 
     Rank &owner;
     const AttentionInputs &inputs;
-    RankProblem problem;
     UnitStrideRows q, k, v;
-    std::optional<Parameters> parameters;
-    RankShard shard;
-    RingProblem ring;
-    PlaceVisibility visibility;
     Plan plan;
   };
 
@@ -221,30 +185,6 @@ private:
                            [this, &inputs, names] { return kernel(names.keys, inputs); });
     HostCode queries = kernel(names.queries, inputs);
     return {kernel("attention_delta", inputs), keys.get(), queries};
-  }
-
-  void checkResults(const Call &call, const ForwardResults &results) const {
-    int64_t batch = call.problem.batch().count, rows = call.problem.queryRows();
-    checkTensor("out", results.out, options.dtype,
-                {batch, rows, options.heads, options.valueHeadDim});
-    checkTensor("lse", results.lse, DType::F32, {batch, options.heads, rows});
-    checkUnitStride("out", results.out);
-  }
-
-  void checkGradients(const Call &call, const Tensor &dout, const GradientResults &to) const {
-    int64_t batch = call.problem.batch().count, rows = call.problem.queryRows(),
-            keys = call.problem.keyRows();
-    checkTensor("dout", dout, options.dtype, {batch, rows, options.heads, options.valueHeadDim});
-    checkTensor("dq", to.dq, options.dtype, {batch, rows, options.heads, options.headDim});
-    checkTensor("dk", to.dk, options.dtype, {batch, keys, options.kvHeads, options.headDim});
-    checkTensor("dv", to.dv, options.dtype, {batch, keys, options.kvHeads, options.valueHeadDim});
-    checkUnitStride("dq", to.dq);
-  }
-
-  static void checkUnitStride(std::string_view argument, const Tensor &tensor) {
-    if (tensor.stride(3) != 1 && tensor.dim(3) > 1)
-      throw InputError(std::string(argument) + ": stride of the last axis",
-                       std::to_string(tensor.stride(3)), "1");
   }
 
   AttentionOptions options;

@@ -33,7 +33,7 @@ namespace ringc {
 class StreamAttention {
 public:
   /// `transport` must outlive it, and be of the context's device.
-  StreamAttention(AttentionOptions options, StreamTransport &transport, DeviceContext context);
+  StreamAttention(AttentionOptions options, RemoteTransport &transport, DeviceContext context);
   ~StreamAttention();
   StreamAttention(StreamAttention &&) noexcept;
   StreamAttention &operator=(StreamAttention &&) noexcept;

@@ -2,16 +2,14 @@
 
 namespace ringc {
 
-DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(const RingKernelSetup &shared,
-                                                       const CudaStream &order,
-                                                       const DeviceAdd &adding,
-                                                       const DeviceBackwardCode &code,
-                                                       const Tensor &q, const Tensor &dout,
-                                                       const ForwardResults &from, const Tensor &dq)
-    : StreamKernels(shared, order, adding), gradient(dq),
-      deltas(order.device(), DType::F32, from.lse.shape()),
-      sum(order.device(), DType::F32, dq.shape()), delta(code.delta, shared.heads),
-      fused(code.keys, shared.heads), round(code.queries, shared.heads) {
+DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(
+    const RingKernelSetup &shared, const CudaStream &order, const DeviceElementwise &between,
+    const DeviceBackwardCode &code, DeviceRoom &room, const Tensor &q, const Tensor &dout,
+    const ForwardResults &from, const Tensor &dq)
+    : StreamKernels(shared, order, between), gradient(dq),
+      deltas(room.tensor(DType::F32, from.lse.shape())), sum(room.tensor(DType::F32, dq.shape())),
+      delta(code.delta, shared.heads), fused(code.keys, shared.heads),
+      round(code.queries, shared.heads) {
   for (DeviceLaunch *launch : {&delta, &round})
     launch->setExtent("Nq", setup.problem.queryRows());
   delta.set("out", ProgramTensor::rows(from.out));
@@ -37,6 +35,9 @@ void DeviceFusedBackwardKernels::run(const HopBlock &block) {
   fused.set("dk", ProgramTensor::rows(block.gradients[0]));
   fused.set("dv", ProgramTensor::rows(block.gradients[1]));
   fused.run(stream);
+}
+
+void DeviceFusedBackwardKernels::runBesideGradients(const HopBlock &block) {
   if (block.ends)
     round.run(stream);
 }

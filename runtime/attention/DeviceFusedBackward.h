@@ -9,15 +9,17 @@ class DeviceFusedBackwardKernels final : public StreamKernels {
 public:
   /// Of `code`, `keys` is the fused kernel and `queries` rounds its sum.
   DeviceFusedBackwardKernels(const RingKernelSetup &setup, const CudaStream &stream,
-                             const DeviceAdd &add, const DeviceBackwardCode &code, const Tensor &q,
-                             const Tensor &dout, const ForwardResults &results, const Tensor &dq);
+                             const DeviceElementwise &elementwise, const DeviceBackwardCode &code,
+                             DeviceRoom &room, const Tensor &q, const Tensor &dout,
+                             const ForwardResults &results, const Tensor &dq);
 
   void run(const HopBlock &block) override;
+  void runBesideGradients(const HopBlock &block) override;
   void runNothing() override;
 
 private:
   Tensor gradient; ///< dq
-  DeviceTensor deltas, sum;
+  Tensor deltas, sum;
   DeviceLaunch delta, fused, round;
 };
 

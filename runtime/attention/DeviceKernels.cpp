@@ -1,56 +1,14 @@
 #include "runtime/attention/DeviceKernels.h"
 
-#include <array>
-#include <cassert>
 #include <utility>
 
 namespace ringc {
 
 namespace {
 
-constexpr int64_t addThreads = 256;
-constexpr const char *addName = "ringc_add_f32";
-
-/// Its slots: sum, part, number of elements. One element a thread: it is bound by memory.
-constexpr const char *addPtx = R"(
-.version 8.0
-.target sm_80
-.address_size 64
-.visible .entry ringc_add_f32(.param .align 8 .b8 slots[24])
-.reqntid 256, 1, 1
-{
-  .reg .pred %p;
-  .reg .b32 %block, %thread;
-  .reg .f32 %x, %y;
-  .reg .b64 %sum, %part, %count, %i, %t;
-  ld.param.u64 %sum, [slots];
-  ld.param.u64 %part, [slots+8];
-  ld.param.u64 %count, [slots+16];
-  mov.u32 %block, %ctaid.x;
-  mov.u32 %thread, %tid.x;
-  mul.wide.u32 %i, %block, 256;
-  cvt.u64.u32 %t, %thread;
-  add.u64 %i, %i, %t;
-  setp.ge.u64 %p, %i, %count;
-  @%p ret;
-  shl.b64 %i, %i, 2;
-  cvta.to.global.u64 %sum, %sum;
-  cvta.to.global.u64 %part, %part;
-  add.u64 %sum, %sum, %i;
-  add.u64 %part, %part, %i;
-  ld.global.f32 %x, [%sum];
-  ld.global.f32 %y, [%part];
-  add.f32 %x, %x, %y;
-  st.global.f32 [%sum], %x;
-  ret;
-}
-)";
-
-/// None where one hop does it all.
-DeviceMemory stateFor(const DeviceLaunch &launch, const Plan &plan, const CudaStream &stream) {
-  if (plan.firstComputed() == plan.lastComputed())
-    return {};
-  return DeviceMemory(stream.device(), launch.carryBytes());
+/// Null where one hop does it all.
+void *stateFor(const DeviceLaunch &launch, const Plan &plan, DeviceRoom &room) {
+  return plan.firstComputed() == plan.lastComputed() ? nullptr : room.take(launch.carryBytes());
 }
 
 } // namespace
@@ -67,9 +25,7 @@ DeviceCode DeviceCode::load(std::shared_ptr<const CudaDevice> device,
 }
 
 DeviceLaunch::DeviceLaunch(DeviceCode made, const HeadsAndBatch &headsAndBatch)
-    : LaunchSlots(made.kernel, headsAndBatch, 0), code(std::move(made)) {
-  assert(headsAndBatch.firstBatch == 0);
-}
+    : LaunchSlots(made.kernel, headsAndBatch, 0), code(std::move(made)) {}
 
 void DeviceLaunch::run(const CudaStream &stream) const {
   checkComplete();
@@ -80,57 +36,43 @@ void DeviceLaunch::run(const CudaStream &stream) const {
                        words);
 }
 
-DeviceAdd::DeviceAdd(std::shared_ptr<const CudaDevice> device)
-    : module(std::make_shared<const CudaModule>(std::move(device), addPtx, addName)),
-      function(module->function(addName)) {}
-
-void DeviceAdd::run(const CudaStream &stream, const Tensor &part, const Tensor &sum) const {
-  assert(part.isContiguous() && sum.isContiguous());
-  std::array<uint64_t, 3> slots = {cudaAddress(sum.data()), cudaAddress(part.data()),
-                                   uint64_t(sum.elementCount())};
-  function.launch(
-      stream,
-      {.blocks = {(sum.elementCount() + addThreads - 1) / addThreads, 1, 1}, .threads = addThreads},
-      slots);
+void StreamKernels::zero(const Tensor &tensor) { clearOnDevice(stream, tensor); }
+void StreamKernels::add(const Tensor &part, const Tensor &sum) {
+  elementwise.add(stream, part, sum);
 }
-
-void StreamKernels::zero(const Tensor &tensor) { stream.clear(tensor.data(), tensor.byteCount()); }
-void StreamKernels::add(const Tensor &part, const Tensor &sum) { adder.run(stream, part, sum); }
-void StreamKernels::copy(const Tensor &from, const Tensor &to) {
-  assert(from.isContiguous() && to.isContiguous() && from.byteCount() == to.byteCount());
-  stream.copy(to.data(), from.data(), from.byteCount());
-}
+void StreamKernels::copy(const Tensor &from, const Tensor &to) { copyOnDevice(stream, from, to); }
 
 DeviceForwardKernels::DeviceForwardKernels(const RingKernelSetup &shared, const CudaStream &order,
-                                           const DeviceAdd &adding, const DeviceCode &code,
-                                           const Tensor &q, const ForwardResults &to)
-    : StreamKernels(shared, order, adding), results(to), forward(code, shared.heads) {
+                                           const DeviceElementwise &between, const DeviceCode &code,
+                                           DeviceRoom &room, const Tensor &q,
+                                           const ForwardResults &to)
+    : StreamKernels(shared, order, between), results(to), forward(code, shared.heads) {
   setCommon(forward, setup);
   forward.set("q", ProgramTensor::rows(q));
   forward.set("out", ProgramTensor::rows(results.out));
   forward.set("lse", ProgramTensor::numbers(results.lse));
-  state = stateFor(forward, setup.plan, stream);
+  state = stateFor(forward, setup.plan, room);
 }
 
 void DeviceForwardKernels::run(const HopBlock &block) {
   setBlock(forward, setup, block);
-  forward.setCarry("state", state.data(), block.begins, block.ends);
+  forward.setCarry("state", state, block.begins, block.ends);
   forward.run(stream);
 }
 
 void DeviceForwardKernels::runNothing() {
   constexpr uint32_t minusInfinity = 0xff800000;
   zero(results.out);
-  stream.fill(results.lse.data(), minusInfinity, results.lse.elementCount());
+  fillOnDevice(stream, results.lse, minusInfinity);
 }
 
 DeviceBackwardKernels::DeviceBackwardKernels(const RingKernelSetup &shared, const CudaStream &order,
-                                             const DeviceAdd &adding,
-                                             const DeviceBackwardCode &code, const Tensor &q,
-                                             const Tensor &dout, const ForwardResults &from,
-                                             const Tensor &dq)
-    : StreamKernels(shared, order, adding), gradient(dq),
-      deltas(order.device(), DType::F32, from.lse.shape()), delta(code.delta, shared.heads),
+                                             const DeviceElementwise &between,
+                                             const DeviceBackwardCode &code, DeviceRoom &room,
+                                             const Tensor &q, const Tensor &dout,
+                                             const ForwardResults &from, const Tensor &dq)
+    : StreamKernels(shared, order, between), gradient(dq),
+      deltas(room.tensor(DType::F32, from.lse.shape())), delta(code.delta, shared.heads),
       keys(code.keys, shared.heads), queries(code.queries, shared.heads) {
   delta.setExtent("Nq", setup.problem.queryRows());
   delta.set("out", ProgramTensor::rows(from.out));
@@ -144,7 +86,7 @@ DeviceBackwardKernels::DeviceBackwardKernels(const RingKernelSetup &shared, cons
     launch->set("delta", ProgramTensor::numbers(deltas));
   }
   queries.set("dq", ProgramTensor::rows(gradient));
-  state = stateFor(queries, setup.plan, stream);
+  state = stateFor(queries, setup.plan, room);
 }
 
 void DeviceBackwardKernels::run(const HopBlock &block) {
@@ -154,8 +96,11 @@ void DeviceBackwardKernels::run(const HopBlock &block) {
   keys.set("dk", ProgramTensor::rows(block.gradients[0]));
   keys.set("dv", ProgramTensor::rows(block.gradients[1]));
   keys.run(stream);
+}
+
+void DeviceBackwardKernels::runBesideGradients(const HopBlock &block) {
   setBlock(queries, setup, block);
-  queries.setCarry("state", state.data(), block.begins, block.ends);
+  queries.setCarry("state", state, block.begins, block.ends);
   queries.run(stream);
 }
 

@@ -76,4 +76,29 @@ void checkInputs(const AttentionOptions &options, const AttentionShape &shape,
     checkCuSeqlens(shape, *inputs.cuSeqlens);
 }
 
+void checkUnitStride(std::string_view argument, const Tensor &tensor) {
+  int last = tensor.rank() - 1;
+  if (tensor.stride(last) != 1 && tensor.dim(last) > 1)
+    throw InputError(std::string(argument) + ": stride of the last axis",
+                     std::to_string(tensor.stride(last)), "1");
+}
+
+void checkResults(const AttentionOptions &options, const Extents &extents,
+                  const ForwardResults &results) {
+  checkTensor("out", results.out, options.dtype,
+              {extents.batch, extents.queryRows, options.heads, options.valueHeadDim});
+  checkTensor("lse", results.lse, DType::F32, {extents.batch, options.heads, extents.queryRows});
+  checkUnitStride("out", results.out);
+}
+
+void checkGradients(const AttentionOptions &options, const Extents &extents, const Tensor &dout,
+                    const GradientResults &to) {
+  auto [batch, queryRows, keyRows, keyLength] = extents;
+  checkTensor("dout", dout, options.dtype, {batch, queryRows, options.heads, options.valueHeadDim});
+  checkTensor("dq", to.dq, options.dtype, {batch, queryRows, options.heads, options.headDim});
+  checkTensor("dk", to.dk, options.dtype, {batch, keyRows, options.kvHeads, options.headDim});
+  checkTensor("dv", to.dv, options.dtype, {batch, keyRows, options.kvHeads, options.valueHeadDim});
+  checkUnitStride("dq", to.dq);
+}
+
 } // namespace ringc

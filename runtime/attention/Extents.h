@@ -51,6 +51,15 @@ struct Extents {
 void checkInputs(const AttentionOptions &options, const AttentionShape &shape,
                  const Extents &extents, const AttentionInputs &inputs);
 
+/// Likewise of the results: out, lse; dout, dq, dk, dv. The kernels write out and dq in rows.
+void checkResults(const AttentionOptions &options, const Extents &extents,
+                  const ForwardResults &results);
+void checkGradients(const AttentionOptions &options, const Extents &extents, const Tensor &dout,
+                    const GradientResults &gradients);
+
+/// Throws InputError unless the rows of the last axis have no gaps.
+void checkUnitStride(std::string_view argument, const Tensor &tensor);
+
 /// Throws InputError unless `tensor` has this type and shape.
 void checkTensor(std::string_view argument, const Tensor &tensor, DType dtype,
                  std::initializer_list<int64_t> shape);

@@ -125,6 +125,7 @@ Parameters::Parameters(std::span<const KernelArgument> arguments, const NamedVal
         slopes.dataAs<float>()[head] =
             float(std::exp2(-8.0 * double(head + 1) / double(options.heads)));
       addView(argument, own(std::move(slopes)), options, known);
+      views.back().made = true;
     }
     auto value = values.find(argument.name);
     if (value == values.end())
@@ -198,14 +199,15 @@ void Parameters::addView(const KernelArgument &argument, const Tensor &tensor,
   }
   Tensor typed = tensor;
   DType dtype = dtypeOf(argument.type);
-  if (tensor.dtype() != dtype) {
+  bool converts = tensor.dtype() != dtype;
+  if (converts) {
     if (!isFloat(tensor.dtype()) || !isFloat(dtype))
       refuse(argument, tensor);
     HostTensor converted(dtype, tensor.shape());
     convert(tensor, converted);
     typed = own(std::move(converted));
   }
-  views.push_back({argument.name, typed, travellingAxis(argument)});
+  views.push_back({argument.name, typed, travellingAxis(argument), converts});
 }
 
 void Parameters::addDocuments(const Tensor &cuSeqlens, const RankProblem &problem) {
@@ -217,9 +219,9 @@ void Parameters::addDocuments(const Tensor &cuSeqlens, const RankProblem &proble
     return own(std::move(local));
   };
   views.push_back({"documents.query_document",
-                   gather(problem.queryPositions(), problem.queryRows()), std::nullopt});
-  views.push_back(
-      {"documents.key_document", gather(problem.keyPositions(problem.rank), problem.keyRows()), 0});
+                   gather(problem.queryPositions(), problem.queryRows()), std::nullopt, true});
+  views.push_back({"documents.key_document",
+                   gather(problem.keyPositions(problem.rank), problem.keyRows()), 0, true});
 }
 
 Tensor Parameters::own(HostTensor tensor) { return owned.emplace_back(std::move(tensor)).view(); }

@@ -37,6 +37,7 @@ public:
     std::string name;
     Tensor tensor; ///< axes as the kernel's argument has them; an extent of 1 broadcasts
     std::optional<int> keyAxis; ///< of data that travels with K
+    bool made = false;          ///< here, in memory of the host; not the caller's
   };
 
   /// Throws InputError for a value of a wrong type or shape.

@@ -167,7 +167,7 @@ struct Header {
 
   bool operator==(const Header &) const = default;
   std::string text() const {
-    bool known = channel >= 0 && channel <= int64_t(Channel::Results);
+    bool known = channel >= 0 && channel <= int64_t(Channel::Plans);
     return std::to_string(bytes) + " bytes of " +
            (known ? std::string(nameOf(Channel(channel))) : "an unknown channel") + " at hop " +
            std::to_string(hop);

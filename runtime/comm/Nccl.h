@@ -24,7 +24,7 @@ struct NcclLink;
 /// which names hop and peer. A rank that is dead, late or aborted leaves its peers waiting, so each
 /// finds it within its own deadline. From then on the transport is unusable; another can be made in
 /// the same process.
-class NcclTransport final : public StreamTransport {
+class NcclTransport final : public RemoteTransport {
 public:
   /// Called by all ranks of the world, each on a thread of its own, with the same `id`; waits for
   /// them. Throws NcclError when NCCL fails or not all ranks come within the deadline.

@@ -10,8 +10,7 @@
 
 namespace ringc {
 
-/// A transport between memory of devices, in the order of streams: nothing below waits for the
-/// device, but where it says so. What a peer does wrong shows later, in `check` and `wait`.
+/// A transport between memory of devices, in the order of streams: the caller does not wait.
 ///
 /// A message leaves after all that the followed stream was given before its `post`; it moves on a
 /// stream of the transport's own, beside what the followed stream is given next.
@@ -24,7 +23,12 @@ public:
   /// The stream, of the transport's device, that later exchanges follow. It must live until they
   /// are over.
   virtual void follow(const CudaStream &stream) = 0;
+};
 
+/// A stream transport between processes, or threads: what a peer does wrong shows later, in
+/// `check`, `wait` and the next `post`.
+class RemoteTransport : public StreamTransport {
+public:
   /// What each of `ranks`, this one among them, gives to the same call: pieces of one size, in the
   /// order of `ranks`. Connects them, too, so that later exchanges between them start at once.
   /// Waits for all of them; throws PeerError when one fails or the deadline passes.

@@ -12,6 +12,8 @@ std::string_view nameOf(Channel channel) {
     return "gradients";
   case Channel::Results:
     return "results";
+  case Channel::Plans:
+    return "plans";
   }
   assert(false && "not a Channel");
   return {};

@@ -12,9 +12,9 @@
 namespace ringc {
 
 /// What an exchange moves.
-enum class Channel : uint8_t { Keys, Gradients, Results };
+enum class Channel : uint8_t { Keys, Gradients, Results, Plans };
 
-/// "keys", "gradients", "results"
+/// "keys", "gradients", "results", "plans"
 std::string_view nameOf(Channel channel);
 
 struct SendPart {

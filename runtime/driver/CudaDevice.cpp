@@ -24,6 +24,19 @@ CudaDevice::Memory CudaDevice::memory() const {
   return {int64_t(free), int64_t(total)};
 }
 
+bool CudaDevice::reach(const CudaDevice &other) const {
+  int can = 0;
+  check(functions().deviceCanAccessPeer(&can, device, other.device), "cuDeviceCanAccessPeer",
+        other.known.describe());
+  if (!can)
+    return false;
+  CudaCurrent current(*this);
+  CudaResult result = functions().ctxEnablePeerAccess(other.primary, 0);
+  if (result != CudaResult::PeerAccessAlreadyEnabled)
+    check(result, "cuCtxEnablePeerAccess", other.known.describe());
+  return true;
+}
+
 CudaError CudaDevice::error(CudaResult result, std::string_view call,
                             std::string_view object) const {
   return cuda->error(result, call, std::string(object) + " on " + known.describe());

@@ -27,6 +27,10 @@ public:
   };
   Memory memory() const;
 
+  /// Lets kernels and copies of this device reach memory of the other, where the hardware can;
+  /// whether it can.
+  bool reach(const CudaDevice &other) const;
+
   /// As CudaDriver's, naming the device.
   CudaError error(CudaResult result, std::string_view call, std::string_view object) const;
   void check(CudaResult result, std::string_view call, std::string_view object) const {

@@ -34,6 +34,7 @@ enum class CudaResult : unsigned {
   StubLibrary = 34,
   NoDevice = 100,
   NotReady = 600,
+  PeerAccessAlreadyEnabled = 704,
 };
 
 /// CUdevice_attribute
@@ -57,6 +58,26 @@ enum class CudaJitOption : unsigned { ErrorLogBuffer = 5, ErrorLogBufferSizeByte
 
 /// CUstreamCaptureMode
 enum class CudaCaptureMode : unsigned { Global = 0, ThreadLocal = 1, Relaxed = 2 };
+
+/// CUstreamCaptureStatus
+enum class CudaCaptureStatus : unsigned { None = 0, Active = 1, Invalidated = 2 };
+
+/// CUmemorytype
+enum class CudaMemoryType : unsigned { Device = 2 };
+
+/// CUDA_MEMCPY2D
+struct CudaCopy2D {
+  struct Side {
+    size_t xBytes = 0, y = 0;
+    CudaMemoryType type = CudaMemoryType::Device;
+    const void *host = nullptr;
+    CudaAddress device = 0;
+    void *array = nullptr;
+    size_t pitch = 0; ///< bytes from row to row
+  };
+  Side from, to;
+  size_t widthBytes = 0, height = 0;
+};
 
 inline constexpr unsigned cudaStreamNonBlocking = 1;  ///< CU_STREAM_NON_BLOCKING
 inline constexpr unsigned cudaEventDefault = 0;       ///< CU_EVENT_DEFAULT
@@ -92,6 +113,9 @@ struct CudaLaunchConfig {
     CudaOrdinal)                                                                                   \
   F(devicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2",            \
     CudaOrdinal)                                                                                   \
+  F(deviceCanAccessPeer, cuDeviceCanAccessPeer, "cuDeviceCanAccessPeer", int *, CudaOrdinal,       \
+    CudaOrdinal)                                                                                   \
+  F(ctxEnablePeerAccess, cuCtxEnablePeerAccess, "cuCtxEnablePeerAccess", CudaContext, unsigned)    \
   F(ctxGetCurrent, cuCtxGetCurrent, "cuCtxGetCurrent", CudaContext *)                              \
   F(ctxSetCurrent, cuCtxSetCurrent, "cuCtxSetCurrent", CudaContext)                                \
   F(ctxPushCurrent, cuCtxPushCurrent, "cuCtxPushCurrent_v2", CudaContext)                          \
@@ -109,6 +133,13 @@ struct CudaLaunchConfig {
     CudaStreamHandle)                                                                              \
   F(memcpyDtoDAsync, cuMemcpyDtoDAsync, "cuMemcpyDtoDAsync_v2", CudaAddress, CudaAddress, size_t,  \
     CudaStreamHandle)                                                                              \
+  F(memcpyPeerAsync, cuMemcpyPeerAsync, "cuMemcpyPeerAsync", CudaAddress, CudaContext,             \
+    CudaAddress, CudaContext, size_t, CudaStreamHandle)                                            \
+  F(memcpy2DAsync, cuMemcpy2DAsync, "cuMemcpy2DAsync_v2", const CudaCopy2D *, CudaStreamHandle)    \
+  F(memsetD2D8Async, cuMemsetD2D8Async, "cuMemsetD2D8Async", CudaAddress, size_t, unsigned char,   \
+    size_t, size_t, CudaStreamHandle)                                                              \
+  F(memsetD2D32Async, cuMemsetD2D32Async, "cuMemsetD2D32Async", CudaAddress, size_t, unsigned,     \
+    size_t, size_t, CudaStreamHandle)                                                              \
   F(memsetD8Async, cuMemsetD8Async, "cuMemsetD8Async", CudaAddress, unsigned char, size_t,         \
     CudaStreamHandle)                                                                              \
   F(memsetD32Async, cuMemsetD32Async, "cuMemsetD32Async", CudaAddress, unsigned, size_t,           \
@@ -123,6 +154,10 @@ struct CudaLaunchConfig {
     CudaCaptureMode)                                                                               \
   F(streamEndCapture, cuStreamEndCapture, "cuStreamEndCapture", CudaStreamHandle,                  \
     CudaGraphHandle *)                                                                             \
+  F(streamIsCapturing, cuStreamIsCapturing, "cuStreamIsCapturing", CudaStreamHandle,               \
+    CudaCaptureStatus *)                                                                           \
+  F(threadExchangeCaptureMode, cuThreadExchangeStreamCaptureMode,                                  \
+    "cuThreadExchangeStreamCaptureMode", CudaCaptureMode *)                                        \
   F(eventCreate, cuEventCreate, "cuEventCreate", CudaEventHandle *, unsigned)                      \
   F(eventDestroy, cuEventDestroy, "cuEventDestroy_v2", CudaEventHandle)                            \
   F(eventRecord, cuEventRecord, "cuEventRecord", CudaEventHandle, CudaStreamHandle)                \

@@ -4,6 +4,10 @@
 
 namespace ringc {
 
+static std::string describeRows(int64_t widthBytes, int64_t height) {
+  return std::to_string(height) + " rows of " + std::to_string(widthBytes) + " bytes";
+}
+
 CudaStream::CudaStream(std::shared_ptr<const CudaDevice> device) : on(std::move(device)) {
   CudaCurrent current(*on);
   on->check(on->functions().streamCreate(&stream, cudaStreamNonBlocking), "cuStreamCreate",
@@ -44,6 +48,54 @@ void CudaStream::copy(void *to, const void *from, int64_t bytes) const {
     throw on->error(result, "cuMemcpyDtoDAsync", describeBytes(bytes));
 }
 
+void CudaStream::copyTo(const CudaDevice &other, void *to, const void *from, int64_t bytes) const {
+  if (bytes == 0)
+    return;
+  CudaCurrent current(*on);
+  CudaResult result = on->functions().memcpyPeerAsync(
+      cudaAddress(to), other.context(), cudaAddress(from), on->context(), size_t(bytes), stream);
+  if (result != CudaResult::Success)
+    throw on->error(result, "cuMemcpyPeerAsync",
+                    describeBytes(bytes) + " to " + other.facts().describe());
+}
+
+void CudaStream::copyRows(const Rows &to, const Rows &from, int64_t widthBytes,
+                          int64_t height) const {
+  if (widthBytes == 0 || height == 0)
+    return;
+  CudaCurrent current(*on);
+  CudaCopy2D copy{
+      .from = {.device = cudaAddress(from.data), .pitch = size_t(from.pitchBytes)},
+      .to = {.device = cudaAddress(to.data), .pitch = size_t(to.pitchBytes)},
+      .widthBytes = size_t(widthBytes),
+      .height = size_t(height),
+  };
+  CudaResult result = on->functions().memcpy2DAsync(&copy, stream);
+  if (result != CudaResult::Success)
+    throw on->error(result, "cuMemcpy2DAsync", describeRows(widthBytes, height));
+}
+
+void CudaStream::clearRows(const Rows &rows, int64_t widthBytes, int64_t height) const {
+  if (widthBytes == 0 || height == 0)
+    return;
+  CudaCurrent current(*on);
+  CudaResult result =
+      on->functions().memsetD2D8Async(cudaAddress(rows.data), size_t(rows.pitchBytes), 0,
+                                      size_t(widthBytes), size_t(height), stream);
+  if (result != CudaResult::Success)
+    throw on->error(result, "cuMemsetD2D8Async", describeRows(widthBytes, height));
+}
+
+void CudaStream::fillRows(const Rows &rows, uint32_t word, int64_t width, int64_t height) const {
+  if (width == 0 || height == 0)
+    return;
+  CudaCurrent current(*on);
+  CudaResult result = on->functions().memsetD2D32Async(
+      cudaAddress(rows.data), size_t(rows.pitchBytes), word, size_t(width), size_t(height), stream);
+  if (result != CudaResult::Success)
+    throw on->error(result, "cuMemsetD2D32Async", describeRows(4 * width, height));
+}
+
 void CudaStream::clear(void *memory, int64_t bytes) const {
   if (bytes == 0)
     return;
@@ -81,6 +133,13 @@ bool CudaStream::isIdle() const {
     return false;
   on->check(result, "cuStreamQuery", "a stream");
   return true;
+}
+
+bool CudaStream::isCapturing() const {
+  CudaCurrent current(*on);
+  CudaCaptureStatus status = CudaCaptureStatus::None;
+  on->check(on->functions().streamIsCapturing(stream, &status), "cuStreamIsCapturing", "a stream");
+  return status != CudaCaptureStatus::None;
 }
 
 CudaGraph CudaStream::capture(const std::function<void()> &body) const {

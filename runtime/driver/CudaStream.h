@@ -25,14 +25,28 @@ public:
   void upload(void *to, const void *fromHost, int64_t bytes) const;
   void download(void *toHost, const void *from, int64_t bytes) const;
   void copy(void *to, const void *from, int64_t bytes) const;
+  /// To memory of another device: directly where the devices reach each other, else through the
+  /// host.
+  void copyTo(const CudaDevice &other, void *to, const void *from, int64_t bytes) const;
   void clear(void *memory, int64_t bytes) const;
   /// `count` words of 32 bits.
   void fill(void *memory, uint32_t word, int64_t count) const;
+
+  /// `height` rows of `widthBytes`, so many bytes apart; a pitch is at least the width.
+  struct Rows {
+    void *data = nullptr;
+    int64_t pitchBytes = 0;
+  };
+  void copyRows(const Rows &to, const Rows &from, int64_t widthBytes, int64_t height) const;
+  void clearRows(const Rows &rows, int64_t widthBytes, int64_t height) const;
+  void fillRows(const Rows &rows, uint32_t word, int64_t width, int64_t height) const;
 
   void wait(const CudaEvent &event) const;
   void synchronize() const;
   /// Whether all that was given has run.
   bool isIdle() const;
+  /// Whether what it is given now is captured, and does not run.
+  bool isCapturing() const;
 
   /// What `body` gives to the stream, to be replayed; nothing runs now. It must not synchronise nor
   /// allocate. What it throws is rethrown.

@@ -1,7 +1,8 @@
 // The driver's owners on a real device.
 
 #include "runtime/Env.h"
-#include "runtime/attention/DeviceKernels.h"
+#include "runtime/attention/DeviceElementwise.h"
+#include "runtime/attention/DeviceTensor.h"
 #include "runtime/driver/CudaMemory.h"
 
 #include <doctest/doctest.h>
@@ -32,7 +33,7 @@ TEST_CASE("copies, fills and sums arrive") {
   constexpr int64_t count = 1000003;
   HostTensor ones = counting(count, 1), twos = counting(count, 2);
   DeviceTensor sum = DeviceTensor::copyOf(stream, ones), part = DeviceTensor::copyOf(stream, twos);
-  DeviceAdd(device()).run(stream, part, sum);
+  DeviceElementwise(device()).add(stream, part, sum);
   HostTensor out = sum.download(stream);
   int64_t wrong = 0;
   for (int64_t i = 0; i < count; ++i)
@@ -63,8 +64,8 @@ TEST_CASE("captured work runs as often as it is launched") {
   constexpr int64_t count = 1000;
   DeviceTensor sum = DeviceTensor::copyOf(stream, counting(count, 0)),
                part = DeviceTensor::copyOf(stream, counting(count, 1));
-  DeviceAdd add(device());
-  CudaGraph graph = stream.capture([&] { add.run(stream, part, sum); });
+  DeviceElementwise elementwise(device());
+  CudaGraph graph = stream.capture([&] { elementwise.add(stream, part, sum); });
   for (int i = 0; i < 3; ++i)
     graph.launch(stream);
   CHECK(sum.download(stream).dataAs<float>()[999] == 3 * 999);

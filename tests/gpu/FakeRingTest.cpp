@@ -8,6 +8,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <dlfcn.h>
 
@@ -27,12 +28,24 @@ CudaFake &fake() {
   return *shared;
 }
 
-/// As the kernel of DeviceAdd, by one thread for the 256 of a block.
+/// As the kernels of DeviceElementwise, by one thread for the 256 of a block.
 void addBlock(const uint64_t *slots, int64_t block, int64_t, int64_t, int64_t, void *) {
   auto *sum = reinterpret_cast<float *>(slots[0]);
   auto *part = reinterpret_cast<const float *>(slots[1]);
   for (int64_t i = 256 * block; i < std::min<int64_t>(256 * (block + 1), int64_t(slots[2])); ++i)
     sum[i] += part[i];
+}
+
+template <DType to>
+void roundBlock(const uint64_t *slots, int64_t row, int64_t, int64_t chunk, int64_t entry, void *) {
+  int64_t rows = int64_t(slots[2]), wide = int64_t(slots[3]), d = int64_t(slots[4]);
+  for (int64_t e = 256 * chunk; e < std::min(256 * (chunk + 1), wide); ++e) {
+    auto *from = reinterpret_cast<const float *>(slots[0]) + (entry * rows + row) * wide + e;
+    auto *target = reinterpret_cast<std::byte *>(slots[1]) + int64_t(slots[5]) * entry +
+                   int64_t(slots[6]) * row + int64_t(slots[7]) * (e / d) +
+                   int64_t(slots[8]) * (e % d);
+    convert(Tensor(const_cast<float *>(from), DType::F32, {1}), Tensor(target, to, {1}));
+  }
 }
 
 /// The host's kernels under the names of entries.
@@ -46,10 +59,15 @@ public:
     codes.push_back(host->get(spec, sources));
     const HostCode &code = codes.back();
     auto kernel = std::make_shared<CompiledKernel>(*code.kernel);
-    kernel->entry = "kernel" + std::to_string(codes.size());
+    kernel->entry = "kernel" + std::to_string(fake().kernels.size());
     kernel->code = "PTX";
     kernel->threads = 1;
-    fake().kernels.push_back({kernel->entry, code.entry, size_t(kernel->scratchBytes)});
+    int batchSlot = -1;
+    for (const KernelArgument &argument : kernel->arguments)
+      if (argument.kind == KernelArgument::Kind::Extent && argument.name == "B")
+        batchSlot = argument.slot;
+    fake().kernels.push_back({kernel->entry, code.entry, size_t(kernel->scratchBytes),
+                              size_t(kernel->slotCount), batchSlot});
     return DeviceCode::load(device, std::move(kernel));
   }
 
@@ -64,11 +82,25 @@ const AttentionContext &hostWorld() {
   return shared;
 }
 
-DeviceContext fakeWorld() {
-  fake() = {};
-  fake().kernels = {{"ringc_add_f32", addBlock}};
-  auto device = std::make_shared<CudaDevice>(CudaDriver::open(RINGC_FAKE_CUDA), 0);
+unsigned seeds = 0; ///< of the order between streams: each world has another
+
+DeviceContext fakeDevice(int ordinal) {
+  auto device = std::make_shared<CudaDevice>(CudaDriver::open(RINGC_FAKE_CUDA), ordinal);
   return {std::make_shared<HostKernels>(hostWorld().kernels, device), device};
+}
+
+std::vector<DeviceContext> fakeWorld(int devices = 1) {
+  fake() = {};
+  fake().kernels = {{"ringc_add_f32", addBlock, 0, 3},
+                    {"ringc_round_f32", roundBlock<DType::F32>, 0, 9},
+                    {"ringc_round_f16", roundBlock<DType::F16>, 0, 9},
+                    {"ringc_round_bf16", roundBlock<DType::BF16>, 0, 9}};
+  fake().seed = ++seeds;
+  fake().devices = 3;
+  std::vector<DeviceContext> made;
+  for (int ordinal = 0; ordinal < devices; ++ordinal)
+    made.push_back(fakeDevice(ordinal));
+  return made;
 }
 
 bool sameBits(const HostTensor &a, const HostTensor &b) {
@@ -83,8 +115,9 @@ void checkSame(const AttentionOptions &options, int world, const AttentionInputs
   InProcessRing onHost(options, world, hostWorld());
   InProcessRing::Forward forward = onHost.forward(inputs);
   InProcessRing::Gradients gradients = onHost.backward(inputs, forward, dout);
-  {
-    DeviceAttention onDevice(options, world, fakeWorld());
+  for (int devices : {1, 2, 3}) {
+    CAPTURE(devices);
+    DeviceAttention onDevice(options, world, fakeWorld(devices));
     DeviceAttention::Forward made = onDevice.forward(inputs);
     CHECK(sameBits(made.out, forward.out));
     CHECK(sameBits(made.lse, forward.lse));
@@ -164,11 +197,11 @@ TEST_CASE("data that masks and scores read travels with its keys or stays with i
   checkSame(options, 4, inputs, made.dout);
 }
 
-TEST_CASE("masks of the user's are refused on sub-rings, which they could tell apart") {
+TEST_CASE("masks of the user's on sub-rings see entries of the whole batch") {
   AttentionOptions options{.headDim = 32,
-                           .masks = {{"user.tile", "any",
-                                      "mask any(b: index, h: index, i: index, j: index) { return "
-                                      "j % 2 == 0 }"}},
+                           .masks = {{"user.tile", "by_entry",
+                                      "mask by_entry(b: index, h: index, i: index, j: index) { "
+                                      "return (i + j) % (b + 2) == 0 }"}},
                            .ringSize = 2};
-  CHECK_THROWS_AS(DeviceAttention(options, 4, fakeWorld()), InputError);
+  checkSame(options, 6, 5, 20, 20);
 }

@@ -89,13 +89,21 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
     enterHost(kernel);
   else
     enterDevice(kernel, interface);
-  batchIndex = narrow(batch64);
 
   for (const KernelArgument &argument : interface.arguments)
     if (argument.kind == KernelArgument::Kind::Extent) {
       Value value = slot(argument.slot, i64);
       extents[argument.name] = argument.name == "Nq" && group != 1 ? mul(value, group) : value;
     }
+  // A grid counts its batch entries from 0. They are the last ones of B, which counts from the
+  // first of the whole batch to the launch's last, as addresses and masks do.
+  if (entry == Entry::Device && interface.perHead) {
+    Value entries = NVVM::GridDimZOp::create(b, loc, i32);
+    Value first = arith::SubIOp::create(b, loc, extents.lookup("B"),
+                                        arith::ExtUIOp::create(b, loc, i64, entries));
+    batch64 = add(batch64, first);
+  }
+  batchIndex = narrow(batch64);
   for (auto [argument, described] : llvm::zip(kernel.getArguments(), interface.arguments)) {
     int index = described.slot;
     switch (described.kind) {

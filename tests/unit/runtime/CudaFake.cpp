@@ -1,21 +1,33 @@
 // The library itself: see CudaFake.h.
 #include "tests/unit/runtime/CudaFake.h"
 
+#include "tests/unit/runtime/FakeStreams.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 using namespace ringc;
 
 namespace {
 
 CudaFake fake;
-std::vector<CudaContext> contexts;
-bool capturing = false;
+std::recursive_mutex fakeMutex;
+thread_local std::vector<CudaContext> contexts;
+FakeStreams streams;
+std::map<CudaEventHandle, std::shared_ptr<FakeTicket>> events; ///< their latest records
+std::map<void *, std::shared_ptr<FakeGraph>> graphs;           ///< also those made ready
 uint64_t handles = 0x1000;
 
+// cuda.h: CUDA_ERROR_LAUNCH_FAILED, STREAM_CAPTURE_UNSUPPORTED, CAPTURED_EVENT
+constexpr CudaResult launchFailed{719}, captureUnsupported{900}, capturedEvent{907};
+
 template <typename Handle> CudaResult make(Handle *handle) {
+  std::lock_guard lock(fakeMutex);
   ++fake.liveObjects;
   *handle = reinterpret_cast<Handle>(handles += 0x10);
   return CudaResult::Success;
@@ -24,6 +36,7 @@ template <typename Handle> CudaResult make(Handle *handle) {
 template <typename... Parts> CudaResult record(const char *call, Parts... parts) {
   std::string line = call;
   ((line += ' ', line += std::to_string(parts)), ...);
+  std::lock_guard lock(fakeMutex);
   fake.calls.push_back(line);
   return fake.failing == call ? fake.failure : CudaResult::Success;
 }
@@ -35,8 +48,25 @@ template <typename Handle> CudaResult recordMaking(const char *call, Handle *han
 }
 
 CudaResult recordDestroying(const char *call) {
+  std::lock_guard lock(fakeMutex);
   --fake.liveObjects;
   return record(call);
+}
+
+/// Puts work in the stream's queue, unless the call shall fail.
+template <typename... Parts>
+CudaResult enqueue(CudaStreamHandle stream, std::function<void()> run, const char *call,
+                   Parts... parts) {
+  CudaResult result = record(call, parts...);
+  return result == CudaResult::Success
+             ? streams.push(stream,
+                            {.run = std::move(run), .ready = {}, .waits = {}, .completes = {}})
+             : result;
+}
+
+CudaResult finish(const std::function<bool()> &over) {
+  streams.reseed(fake.seed);
+  return streams.runUntil(over) ? CudaResult::Success : launchFailed;
 }
 
 void *memory(CudaAddress address) { return reinterpret_cast<void *>(uintptr_t(address)); }
@@ -131,24 +161,30 @@ CudaResult cuMemGetInfo_v2(size_t *free, size_t *total) {
   return CudaResult::Success;
 }
 CudaResult cuMemAlloc_v2(CudaAddress *address, size_t bytes) {
+  if (streams.isAnyCapturing())
+    return captureUnsupported;
   CudaResult result = record("cuMemAlloc", bytes);
   if (result != CudaResult::Success)
     return result;
+  std::lock_guard lock(fakeMutex);
   ++fake.liveObjects;
   *address =
       CudaAddress(reinterpret_cast<uintptr_t>(std::aligned_alloc(256, (bytes + 255) / 256 * 256)));
   return CudaResult::Success;
 }
 CudaResult cuMemFree_v2(CudaAddress address) {
+  streams.progress();
   std::free(memory(address));
   return recordDestroying("cuMemFree");
 }
 CudaResult cuMemAllocAsync(CudaAddress *address, size_t bytes, CudaStreamHandle) {
   return cuMemAlloc_v2(address, bytes);
 }
-CudaResult cuMemFreeAsync(CudaAddress address, CudaStreamHandle) {
-  std::free(memory(address));
-  return recordDestroying("cuMemFreeAsync");
+CudaResult cuMemFreeAsync(CudaAddress address, CudaStreamHandle stream) {
+  recordDestroying("cuMemFreeAsync");
+  return streams.push(
+      stream,
+      {.run = [=] { std::free(memory(address)); }, .ready = {}, .waits = {}, .completes = {}});
 }
 CudaResult cuMemAllocHost_v2(void **address, size_t bytes) {
   ++fake.liveObjects;
@@ -159,53 +195,160 @@ CudaResult cuMemFreeHost(void *address) {
   std::free(address);
   return recordDestroying("cuMemFreeHost");
 }
-CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t bytes, CudaStreamHandle) {
-  std::memcpy(memory(to), from, bytes);
-  return record("cuMemcpyHtoDAsync", bytes);
+CudaResult cuMemcpyHtoDAsync_v2(CudaAddress to, const void *from, size_t bytes,
+                                CudaStreamHandle stream) {
+  // The host's memory is not page-locked: it is read before the call returns.
+  auto *start = static_cast<const char *>(from);
+  auto copied = std::make_shared<std::vector<char>>(start, start + bytes);
+  return enqueue(
+      stream, [=] { std::memcpy(memory(to), copied->data(), bytes); }, "cuMemcpyHtoDAsync", bytes);
 }
-CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t bytes, CudaStreamHandle) {
-  std::memcpy(to, memory(from), bytes);
-  return record("cuMemcpyDtoHAsync", bytes);
+CudaResult cuMemcpyDtoHAsync_v2(void *to, CudaAddress from, size_t bytes, CudaStreamHandle stream) {
+  return enqueue(stream, [=] { std::memcpy(to, memory(from), bytes); }, "cuMemcpyDtoHAsync", bytes);
 }
-CudaResult cuMemcpyDtoDAsync_v2(CudaAddress to, CudaAddress from, size_t bytes, CudaStreamHandle) {
-  std::memcpy(memory(to), memory(from), bytes);
-  return record("cuMemcpyDtoDAsync", bytes);
+CudaResult cuMemcpyDtoDAsync_v2(CudaAddress to, CudaAddress from, size_t bytes,
+                                CudaStreamHandle stream) {
+  return enqueue(
+      stream, [=] { std::memcpy(memory(to), memory(from), bytes); }, "cuMemcpyDtoDAsync", bytes);
 }
-CudaResult cuMemsetD8Async(CudaAddress to, unsigned char byte, size_t count, CudaStreamHandle) {
-  std::memset(memory(to), byte, count);
-  return record("cuMemsetD8Async", unsigned(byte), count);
+CudaResult cuMemcpyPeerAsync(CudaAddress to, CudaContext, CudaAddress from, CudaContext,
+                             size_t bytes, CudaStreamHandle stream) {
+  return enqueue(
+      stream, [=] { std::memcpy(memory(to), memory(from), bytes); }, "cuMemcpyPeerAsync", bytes);
 }
-CudaResult cuMemsetD32Async(CudaAddress to, unsigned word, size_t count, CudaStreamHandle) {
-  for (size_t i = 0; i < count; ++i)
-    static_cast<unsigned *>(memory(to))[i] = word;
-  return record("cuMemsetD32Async", word, count);
+CudaResult cuMemcpy2DAsync_v2(const CudaCopy2D *given, CudaStreamHandle stream) {
+  CudaCopy2D copy = *given;
+  if (copy.from.pitch < copy.widthBytes || copy.to.pitch < copy.widthBytes)
+    return CudaResult(1); // CUDA_ERROR_INVALID_VALUE
+  return enqueue(
+      stream,
+      [=] {
+        for (size_t row = 0; row < copy.height; ++row)
+          std::memcpy(memory(copy.to.device + row * copy.to.pitch),
+                      memory(copy.from.device + row * copy.from.pitch), copy.widthBytes);
+      },
+      "cuMemcpy2DAsync", copy.widthBytes, copy.height);
 }
+CudaResult cuMemsetD8Async(CudaAddress to, unsigned char byte, size_t count,
+                           CudaStreamHandle stream) {
+  return enqueue(
+      stream, [=] { std::memset(memory(to), byte, count); }, "cuMemsetD8Async", unsigned(byte),
+      count);
+}
+CudaResult cuMemsetD32Async(CudaAddress to, unsigned word, size_t count, CudaStreamHandle stream) {
+  return enqueue(
+      stream, [=] { std::fill_n(static_cast<unsigned *>(memory(to)), count, word); },
+      "cuMemsetD32Async", word, count);
+}
+CudaResult cuMemsetD2D8Async(CudaAddress to, size_t pitch, unsigned char byte, size_t width,
+                             size_t height, CudaStreamHandle stream) {
+  return enqueue(
+      stream,
+      [=] {
+        for (size_t row = 0; row < height; ++row)
+          std::memset(memory(to + row * pitch), byte, width);
+      },
+      "cuMemsetD2D8Async", unsigned(byte), width, height);
+}
+CudaResult cuMemsetD2D32Async(CudaAddress to, size_t pitch, unsigned word, size_t width,
+                              size_t height, CudaStreamHandle stream) {
+  return enqueue(
+      stream,
+      [=] {
+        for (size_t row = 0; row < height; ++row)
+          std::fill_n(static_cast<unsigned *>(memory(to + row * pitch)), width, word);
+      },
+      "cuMemsetD2D32Async", word, width, height);
+}
+CudaResult cuDeviceCanAccessPeer(int *can, CudaOrdinal, CudaOrdinal) {
+  *can = 1;
+  return CudaResult::Success;
+}
+CudaResult cuCtxEnablePeerAccess(CudaContext, unsigned) { return record("cuCtxEnablePeerAccess"); }
 CudaResult cuStreamCreate(CudaStreamHandle *stream, unsigned flags) {
   record("flags", flags);
   return recordMaking("cuStreamCreate", stream);
 }
 CudaResult cuStreamDestroy_v2(CudaStreamHandle) { return recordDestroying("cuStreamDestroy"); }
-CudaResult cuStreamQuery(CudaStreamHandle) { return record("cuStreamQuery"); }
-CudaResult cuStreamSynchronize(CudaStreamHandle) { return record("cuStreamSynchronize"); }
-CudaResult cuStreamWaitEvent(CudaStreamHandle, CudaEventHandle, unsigned flags) {
-  return record("cuStreamWaitEvent", flags);
+CudaResult cuStreamQuery(CudaStreamHandle stream) {
+  if (streams.isCapturing(stream))
+    return captureUnsupported;
+  streams.progress();
+  CudaResult result = record("cuStreamQuery");
+  return result != CudaResult::Success ? result
+         : streams.isIdle(stream)      ? CudaResult::Success
+                                       : CudaResult::NotReady;
 }
-CudaResult cuStreamBeginCapture_v2(CudaStreamHandle, CudaCaptureMode mode) {
-  capturing = true;
+CudaResult cuStreamSynchronize(CudaStreamHandle stream) {
+  if (streams.isCapturing(stream))
+    return captureUnsupported;
+  CudaResult result = record("cuStreamSynchronize");
+  return result == CudaResult::Success ? finish([=] { return streams.isIdle(stream); }) : result;
+}
+CudaResult cuStreamWaitEvent(CudaStreamHandle stream, CudaEventHandle event, unsigned flags) {
+  CudaResult result = record("cuStreamWaitEvent", flags);
+  std::lock_guard lock(fakeMutex);
+  return result == CudaResult::Success ? streams.wait(stream, events[event]) : result;
+}
+CudaResult cuStreamBeginCapture_v2(CudaStreamHandle stream, CudaCaptureMode mode) {
+  streams.beginCapture(stream);
   return record("cuStreamBeginCapture", unsigned(mode));
 }
-CudaResult cuStreamEndCapture(CudaStreamHandle, CudaGraphHandle *graph) {
-  capturing = false;
-  return recordMaking("cuStreamEndCapture", graph);
+CudaResult cuStreamEndCapture(CudaStreamHandle stream, CudaGraphHandle *graph) {
+  std::shared_ptr<FakeGraph> captured;
+  CudaResult ended = streams.endCapture(stream, captured),
+             result = recordMaking("cuStreamEndCapture", graph);
+  std::lock_guard lock(fakeMutex);
+  graphs[*graph] = captured;
+  return result == CudaResult::Success ? ended : result;
+}
+CudaResult cuStreamIsCapturing(CudaStreamHandle stream, CudaCaptureStatus *status) {
+  *status = streams.isCapturing(stream) ? CudaCaptureStatus::Active : CudaCaptureStatus::None;
+  return CudaResult::Success;
+}
+CudaResult cuThreadExchangeStreamCaptureMode(CudaCaptureMode *mode) {
+  *mode = CudaCaptureMode::Global;
+  return CudaResult::Success;
 }
 CudaResult cuEventCreate(CudaEventHandle *event, unsigned flags) {
   record("flags", flags);
   return recordMaking("cuEventCreate", event);
 }
-CudaResult cuEventDestroy_v2(CudaEventHandle) { return recordDestroying("cuEventDestroy"); }
-CudaResult cuEventRecord(CudaEventHandle, CudaStreamHandle) { return record("cuEventRecord"); }
-CudaResult cuEventQuery(CudaEventHandle) { return record("cuEventQuery"); }
-CudaResult cuEventSynchronize(CudaEventHandle) { return record("cuEventSynchronize"); }
+CudaResult cuEventDestroy_v2(CudaEventHandle event) {
+  std::lock_guard lock(fakeMutex);
+  events.erase(event);
+  return recordDestroying("cuEventDestroy");
+}
+CudaResult cuEventRecord(CudaEventHandle event, CudaStreamHandle stream) {
+  CudaResult result = record("cuEventRecord");
+  std::lock_guard lock(fakeMutex);
+  return result == CudaResult::Success ? streams.record(stream, events[event]) : result;
+}
+CudaResult cuEventQuery(CudaEventHandle event) {
+  std::shared_ptr<FakeTicket> ticket;
+  {
+    std::lock_guard lock(fakeMutex);
+    ticket = events[event];
+  }
+  if (ticket && ticket->captured)
+    return capturedEvent;
+  streams.progress();
+  CudaResult result = record("cuEventQuery");
+  return result != CudaResult::Success ? result
+         : !ticket || ticket->done     ? CudaResult::Success
+                                       : CudaResult::NotReady;
+}
+CudaResult cuEventSynchronize(CudaEventHandle event) {
+  std::shared_ptr<FakeTicket> ticket;
+  {
+    std::lock_guard lock(fakeMutex);
+    ticket = events[event];
+  }
+  if (ticket && ticket->captured)
+    return capturedEvent;
+  CudaResult result = record("cuEventSynchronize");
+  return result == CudaResult::Success ? finish([=] { return !ticket || ticket->done; }) : result;
+}
 CudaResult cuEventElapsedTime(float *milliseconds, CudaEventHandle, CudaEventHandle) {
   *milliseconds = 2.5f;
   return record("cuEventElapsedTime");
@@ -235,29 +378,64 @@ CudaResult cuFuncGetAttribute(int *value, CudaFunctionAttribute, CudaFunctionHan
 CudaResult cuFuncSetAttribute(CudaFunctionHandle, CudaFunctionAttribute attribute, int value) {
   return record("cuFuncSetAttribute", unsigned(attribute), value);
 }
-CudaResult cuLaunchKernelEx(const CudaLaunchConfig *config, CudaFunctionHandle function,
+CudaResult cuLaunchKernelEx(const CudaLaunchConfig *given, CudaFunctionHandle function,
                             void **parameters, void **) {
-  auto *slots = static_cast<const uint64_t *>(parameters[0]);
-  fake.slots.assign(slots, slots + fake.slotCount);
-  const CudaFake::Kernel &kernel = fake.kernels[reinterpret_cast<size_t>(function) - 1];
-  std::unique_ptr<void, decltype(&std::free)> scratch(
-      std::aligned_alloc(64, (kernel.scratchBytes + 127) / 64 * 64), std::free);
-  for (int64_t z = 0; z < config->gridZ && kernel.run && !capturing; ++z)
-    for (int64_t y = 0; y < config->gridY; ++y)
-      for (int64_t x = 0; x < config->gridX; ++x)
-        kernel.run(slots, x, 0, y, z, scratch.get());
-  return record("cuLaunchKernelEx", config->gridX, config->gridY, config->gridZ, config->blockX,
-                config->blockY, config->blockZ, config->sharedBytes, config->attributeCount);
+  CudaLaunchConfig config = *given;
+  std::unique_lock lock(fakeMutex);
+  CudaFake::Kernel kernel = fake.kernels[reinterpret_cast<size_t>(function) - 1];
+  auto *start = static_cast<const uint64_t *>(parameters[0]);
+  std::vector<uint64_t> slots(start,
+                              start + (kernel.slotCount ? kernel.slotCount : fake.slotCount));
+  fake.slots = slots;
+  lock.unlock();
+  auto run = [=] {
+    std::unique_ptr<void, decltype(&std::free)> scratch(
+        std::aligned_alloc(64, (kernel.scratchBytes + 127) / 64 * 64), std::free);
+    int64_t first =
+        kernel.batchSlot < 0 ? 0 : int64_t(slots[size_t(kernel.batchSlot)]) - config.gridZ;
+    for (int64_t z = 0; z < config.gridZ && kernel.run; ++z)
+      for (int64_t y = 0; y < config.gridY; ++y)
+        for (int64_t x = 0; x < config.gridX; ++x)
+          kernel.run(slots.data(), x, 0, y, first + z, scratch.get());
+  };
+  return enqueue(config.stream, run, "cuLaunchKernelEx", config.gridX, config.gridY, config.gridZ,
+                 config.blockX, config.blockY, config.blockZ, config.sharedBytes,
+                 config.attributeCount);
 }
-CudaResult cuGraphInstantiateWithFlags(CudaGraphExecHandle *ready, CudaGraphHandle,
+CudaResult cuGraphInstantiateWithFlags(CudaGraphExecHandle *ready, CudaGraphHandle graph,
                                        unsigned long long flags) {
   record("flags", flags);
-  return recordMaking("cuGraphInstantiate", ready);
+  CudaResult result = recordMaking("cuGraphInstantiate", ready);
+  std::lock_guard lock(fakeMutex);
+  graphs[*ready] = graphs[graph];
+  return result;
 }
-CudaResult cuGraphLaunch(CudaGraphExecHandle, CudaStreamHandle) { return record("cuGraphLaunch"); }
-CudaResult cuGraphDestroy(CudaGraphHandle) { return recordDestroying("cuGraphDestroy"); }
-CudaResult cuGraphExecDestroy(CudaGraphExecHandle) {
+CudaResult cuGraphLaunch(CudaGraphExecHandle ready, CudaStreamHandle stream) {
+  std::unique_lock lock(fakeMutex);
+  std::shared_ptr<FakeGraph> graph = graphs[ready];
+  lock.unlock();
+  auto run = [graph] {
+    std::mt19937 random(fake.seed);
+    if (!graph->run(random))
+      std::abort(); // events that nothing records: a deadlock on a device
+  };
+  return enqueue(stream, run, "cuGraphLaunch");
+}
+CudaResult cuGraphDestroy(CudaGraphHandle graph) {
+  std::lock_guard lock(fakeMutex);
+  graphs.erase(graph);
+  return recordDestroying("cuGraphDestroy");
+}
+CudaResult cuGraphExecDestroy(CudaGraphExecHandle ready) {
+  std::lock_guard lock(fakeMutex);
+  graphs.erase(ready);
   return recordDestroying("cuGraphExecDestroy");
 }
+
+void ringcCudaFakeEnqueue(CudaStreamHandle stream, const CudaFakeWork *work) {
+  (void)streams.push(stream,
+                     {.run = work->run, .ready = work->ready, .waits = {}, .completes = {}});
+}
+void ringcCudaFakeProgress() { streams.progress(); }
 
 } // extern "C"

@@ -4,32 +4,49 @@
 #include "runtime/driver/HostPool.h"
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace ringc {
 
-/// A libcuda.so.1 for machines without a GPU: device memory is the host's, work runs at once, and
-/// kernels are functions of the host. Tests open it as the driver, then reach this behind it.
+/// A libcuda.so.1 for machines without a GPU: device memory is the host's, and kernels are
+/// functions of the host. Tests open it as the driver, then reach this behind it.
+///
+/// Work runs late: each stream is a queue, and only when somebody waits or asks do heads of queues
+/// run, those of a stream chosen at random, as far as events let them. So an order that nothing
+/// enforces shows as wrong results for one seed or another.
 struct CudaFake {
   std::vector<std::string> calls; ///< "cuMemAlloc 64", in their order, but queries
   std::string failing;            ///< a call that shall fail
   CudaResult failure = CudaResult::Success;
   int devices = 1;
+  unsigned seed = 1;           ///< of the order between streams
   int64_t liveObjects = 0;     ///< made and not destroyed: contexts, memory, streams, modules, ...
-  std::vector<uint64_t> slots; ///< of the latest launch of a kernel of `slotCount` slots
-  size_t slotCount = 0;
+  std::vector<uint64_t> slots; ///< of the latest launch
+  size_t slotCount = 0;        ///< of kernels that do not say theirs
 
   /// What a launch of the entry `name` runs for each block.
   struct Kernel {
     std::string name;
     HostKernel run = nullptr;
     size_t scratchBytes = 0;
+    size_t slotCount = 0;
+    int batchSlot = -1; ///< of the extent B, whose last entries are the grid's z
   };
   std::vector<Kernel> kernels;
 };
 
 /// The symbol under which the library exports its `CudaFake *()`.
 inline constexpr const char *cudaFakeSymbol = "ringcCudaFake";
+
+/// Work of another library's fake: is run when it is the head of the queue and `ready` says so.
+struct CudaFakeWork {
+  std::function<bool()> ready;
+  std::function<void()> run;
+};
+extern "C" void ringcCudaFakeEnqueue(CudaStreamHandle stream, const CudaFakeWork *work);
+/// Lets all streams run as far as they can.
+extern "C" void ringcCudaFakeProgress();
 
 } // namespace ringc

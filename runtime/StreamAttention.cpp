@@ -1,0 +1,143 @@
+#include "runtime/StreamAttention.h"
+
+#include "runtime/Error.h"
+#include "runtime/attention/DeviceRank.h"
+#include "runtime/attention/Options.h"
+#include "runtime/ring/PlanDigest.h"
+
+#include <exception>
+#include <utility>
+
+namespace ringc {
+
+class StreamAttention::Rank {
+public:
+  Rank(AttentionOptions given, RemoteTransport &ownTransport, DeviceContext ownContext)
+      : transport(ownTransport), options((validate(given), completed(std::move(given)))),
+        context(std::move(ownContext)), sources(context.kernels->sources(userSources(options))),
+        elementwise(context.device), rank(options, transport, context, sources, elementwise) {}
+
+  void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+    (void)withMemory(prepared(pass, shape, inputs));
+  }
+
+  int64_t workspaceBytes(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+    return prepared(pass, shape, inputs).workspaceBytes;
+  }
+
+  void run(const CudaStream &stream, Pass pass, const AttentionShape &shape,
+           const DeviceTensors &tensors, std::span<std::byte> workspace) {
+    transport.check();
+    rank.check(shape, tensors);
+    const PreparedPass &ready = prepared(pass, shape, tensors.inputs);
+    if (workspace.empty())
+      workspace = withMemory(ready);
+    checkWorkspace(workspace, ready);
+    transport.follow(stream);
+    DeviceRank::Run made(rank, ready, stream, shape, tensors, DeviceRoom(workspace));
+    Execution *const alone[] = {&made.execution()};
+    (void)executeInTurns(alone);
+    made.finish();
+  }
+
+  std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
+    return prepared(pass, shape, inputs).ring;
+  }
+
+  /// Tells the other ranks why this one will not take part.
+  template <typename Body> auto guarded(Body &&body) {
+    try {
+      return body();
+    } catch (const std::exception &error) {
+      transport.abort(error.what());
+      throw;
+    }
+  }
+
+  RemoteTransport &transport;
+
+private:
+  /// Prepared here and, the first time, found to fit the other ranks'.
+  const PreparedPass &prepared(Pass pass, const AttentionShape &shape,
+                               const AttentionInputs &inputs) {
+    if (const PreparedPass *known = rank.find(pass, shape, inputs))
+      return *known;
+    const PreparedPass &made = rank.prepare(pass, shape, inputs);
+    PlanDigest own = PlanDigest::of(made.ring, shape.batch);
+    std::vector<int> peers;
+    for (const Plan &plan : made.ring)
+      peers.push_back(plan.rank);
+    std::vector<std::vector<std::byte>> all = transport.gather(peers, own.bytes());
+    for (size_t place = 0; place < all.size(); ++place)
+      if (PlanDigest theirs = PlanDigest::of(all[place]); theirs != own)
+        throw PeerError(transport.rank(), peers[place], 0, Channel::Plans,
+                        "the plans differ: " + describeDifference(own, theirs));
+    return made;
+  }
+
+  std::span<std::byte> withMemory(const PreparedPass &pass) {
+    if (memory.bytes() < pass.workspaceBytes)
+      memory = DeviceMemory(context.device, pass.workspaceBytes);
+    return {static_cast<std::byte *>(memory.data()), size_t(memory.bytes())};
+  }
+
+  static void checkWorkspace(std::span<const std::byte> workspace, const PreparedPass &pass) {
+    if (int64_t(workspace.size()) < pass.workspaceBytes)
+      throw InputError("workspace", std::to_string(workspace.size()) + " bytes",
+                       std::to_string(pass.workspaceBytes) + " or more");
+    if (reinterpret_cast<uintptr_t>(workspace.data()) % 256 != 0)
+      throw InputError("workspace's address",
+                       std::to_string(reinterpret_cast<uintptr_t>(workspace.data())),
+                       "a multiple of 256");
+  }
+
+  AttentionOptions options;
+  DeviceContext context;
+  SourceSet sources;
+  DeviceElementwise elementwise;
+  DeviceRank rank;
+  DeviceMemory memory;
+};
+
+StreamAttention::StreamAttention(AttentionOptions options, RemoteTransport &transport,
+                                 DeviceContext context)
+    : self(std::make_unique<Rank>(std::move(options), transport, std::move(context))) {}
+StreamAttention::~StreamAttention() = default;
+StreamAttention::StreamAttention(StreamAttention &&) noexcept = default;
+StreamAttention &StreamAttention::operator=(StreamAttention &&) noexcept = default;
+
+void StreamAttention::prepare(Pass pass, const AttentionShape &shape,
+                              const AttentionInputs &inputs) {
+  self->guarded([&] { self->prepare(pass, shape, inputs); });
+}
+
+int64_t StreamAttention::workspaceBytes(Pass pass, const AttentionShape &shape,
+                                        const AttentionInputs &inputs) {
+  return self->guarded([&] { return self->workspaceBytes(pass, shape, inputs); });
+}
+
+void StreamAttention::forward(const CudaStream &stream, const AttentionShape &shape,
+                              const AttentionInputs &inputs, const ForwardResults &results,
+                              std::span<std::byte> workspace) {
+  self->guarded([&] {
+    self->run(stream, Pass::Forward, shape, {.inputs = inputs, .results = results}, workspace);
+  });
+}
+
+void StreamAttention::backward(const CudaStream &stream, const AttentionShape &shape,
+                               const AttentionInputs &inputs, const ForwardResults &results,
+                               const Tensor &dout, const GradientResults &gradients,
+                               std::span<std::byte> workspace) {
+  self->guarded([&] {
+    self->run(stream, Pass::Backward, shape, {inputs, results, &dout, &gradients}, workspace);
+  });
+}
+
+void StreamAttention::wait(const CudaStream &stream) { self->transport.wait(stream); }
+
+std::vector<Plan> StreamAttention::plans(Pass pass, const AttentionShape &shape,
+                                         const AttentionInputs &inputs) {
+  return self->guarded([&] { return self->plans(pass, shape, inputs); });
+}
+
+} // namespace ringc

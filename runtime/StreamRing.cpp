@@ -1,0 +1,236 @@
+#include "runtime/StreamRing.h"
+
+#include "runtime/Error.h"
+#include "runtime/attention/DeviceRank.h"
+#include "runtime/attention/Options.h"
+#include "runtime/comm/InProcessDevices.h"
+#include "runtime/driver/CudaEventPool.h"
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+/// One of the devices, and what its ranks share.
+struct RingDevice {
+  RingDevice(DeviceContext given, const AttentionOptions &options)
+      : context(std::move(given)), sources(context.kernels->sources(userSources(options))),
+        elementwise(context.device), stream(context.device), events(context.device) {}
+
+  DeviceContext context;
+  SourceSet sources;
+  DeviceElementwise elementwise;
+  CudaStream stream; ///< not of the first device, which has the user's
+  CudaEventPool events;
+  DeviceMemory workspace;
+};
+
+} // namespace
+
+class StreamRing::World {
+public:
+  World(AttentionOptions given, int size, std::vector<DeviceContext> contexts)
+      : options((validate(given), completed(std::move(given)))), world(size) {
+    if (world < 1)
+      throw InputError("world", std::to_string(world), "1 or more ranks");
+    check(contexts);
+    for (DeviceContext &context : contexts)
+      devices.emplace_back(std::move(context), options);
+    connect();
+  }
+
+  RingDevice &deviceOf(int rank) {
+    if (rank < 0 || rank >= world)
+      throw InputError("rank", std::to_string(rank), "0 to " + std::to_string(world - 1));
+    int64_t count = int64_t(devices.size());
+    return devices[size_t(rank * count / world)];
+  }
+
+  void prepare(Pass pass, const AttentionShape &shape, std::span<const AttentionInputs> inputs) {
+    checkCount("inputs", inputs.size());
+    std::vector<const PreparedPass *> ready;
+    for (int rank = 0; rank < world; ++rank)
+      ready.push_back(&prepared(pass, shape, rank, inputs[size_t(rank)]));
+    allocate(ready);
+  }
+
+  std::vector<int64_t> workspaceBytes(Pass pass, const AttentionShape &shape,
+                                      std::span<const AttentionInputs> inputs) {
+    checkCount("inputs", inputs.size());
+    std::vector<const PreparedPass *> ready;
+    for (int rank = 0; rank < world; ++rank)
+      ready.push_back(&prepared(pass, shape, rank, inputs[size_t(rank)]));
+    return bytesOf(ready);
+  }
+
+  void run(const CudaStream &stream, Pass pass, const AttentionShape &shape,
+           const std::vector<DeviceTensors> &tensors) {
+    checkCount("ranks", tensors.size());
+    std::vector<const PreparedPass *> ready;
+    for (int rank = 0; rank < world; ++rank) {
+      ranks[size_t(rank)].check(shape, tensors[size_t(rank)]);
+      ready.push_back(&prepared(pass, shape, rank, tensors[size_t(rank)].inputs));
+    }
+    allocate(ready);
+    fork(stream);
+    try {
+      runAll(stream, shape, tensors, ready);
+    } catch (...) { // messages without their other end would stay
+      connect();
+      throw;
+    }
+    join(stream);
+  }
+
+  std::vector<Plan> plans(Pass pass, const AttentionShape &shape,
+                          std::span<const AttentionInputs> inputs) {
+    checkCount("inputs", inputs.size());
+    std::vector<Plan> made;
+    for (int rank = 0; rank < world; ++rank)
+      made.push_back(prepared(pass, shape, rank, inputs[size_t(rank)]).plan);
+    return made;
+  }
+
+private:
+  static void check(const std::vector<DeviceContext> &contexts) {
+    if (contexts.empty())
+      throw InputError("devices", "none", "one or more");
+    for (size_t a = 0; a < contexts.size(); ++a)
+      for (size_t b = 0; b < a; ++b)
+        if (contexts[a].device->facts().ordinal == contexts[b].device->facts().ordinal)
+          throw InputError("devices", contexts[a].device->facts().describe() + " twice",
+                           "each once: several ranks share one");
+  }
+
+  void checkCount(std::string_view argument, size_t count) const {
+    if (count != size_t(world))
+      throw InputError(argument, std::to_string(count), std::to_string(world) + ", one a rank");
+  }
+
+  void connect() {
+    ranks.clear();
+    std::vector<std::shared_ptr<const CudaDevice>> ofRanks;
+    for (int rank = 0; rank < world; ++rank)
+      ofRanks.push_back(deviceOf(rank).context.device);
+    transports.emplace(std::move(ofRanks));
+    for (int rank = 0; rank < world; ++rank) {
+      RingDevice &device = deviceOf(rank);
+      ranks.emplace_back(options, transports->at(rank), device.context, device.sources,
+                         device.elementwise);
+    }
+  }
+
+  const PreparedPass &prepared(Pass pass, const AttentionShape &shape, int rank,
+                               const AttentionInputs &inputs) {
+    DeviceRank &own = ranks[size_t(rank)];
+    const PreparedPass *known = own.find(pass, shape, inputs);
+    return known ? *known : own.prepare(pass, shape, inputs);
+  }
+
+  std::vector<int64_t> bytesOf(const std::vector<const PreparedPass *> &ready) {
+    std::vector<int64_t> bytes(devices.size());
+    for (int rank = 0; rank < world; ++rank)
+      bytes[indexOf(rank)] += ready[size_t(rank)]->workspaceBytes;
+    return bytes;
+  }
+  size_t indexOf(int rank) {
+    const RingDevice *device = &deviceOf(rank);
+    return size_t(
+        std::ranges::find_if(devices, [&](const RingDevice &each) { return &each == device; }) -
+        devices.begin());
+  }
+
+  void allocate(const std::vector<const PreparedPass *> &ready) {
+    std::vector<int64_t> bytes = bytesOf(ready);
+    for (size_t i = 0; i < devices.size(); ++i)
+      if (devices[i].workspace.bytes() < bytes[i])
+        devices[i].workspace = DeviceMemory(devices[i].context.device, bytes[i]);
+  }
+
+  void runAll(const CudaStream &stream, const AttentionShape &shape,
+              const std::vector<DeviceTensors> &tensors,
+              const std::vector<const PreparedPass *> &ready) {
+    std::deque<DeviceRank::Run> runs;
+    std::vector<Execution *> executions;
+    std::vector<int64_t> taken(devices.size());
+    for (int rank = 0; rank < world; ++rank) {
+      size_t index = indexOf(rank);
+      const CudaStream &order = index == 0 ? stream : devices[index].stream;
+      int64_t bytes = ready[size_t(rank)]->workspaceBytes;
+      DeviceRoom room({static_cast<std::byte *>(devices[index].workspace.data()) + taken[index],
+                       size_t(bytes)});
+      taken[index] += bytes;
+      transports->at(rank).follow(order);
+      executions.push_back(&runs.emplace_back(ranks[size_t(rank)], *ready[size_t(rank)], order,
+                                              shape, tensors[size_t(rank)], room)
+                                .execution());
+    }
+    (void)executeInTurns(executions);
+    for (DeviceRank::Run &run : runs)
+      run.finish();
+  }
+
+  void fork(const CudaStream &stream) {
+    if (devices.size() == 1)
+      return;
+    std::shared_ptr<const CudaEvent> start = devices[0].events.record(stream);
+    for (size_t i = 1; i < devices.size(); ++i)
+      devices[i].stream.wait(*start);
+  }
+  void join(const CudaStream &stream) {
+    for (size_t i = 1; i < devices.size(); ++i)
+      stream.wait(*devices[i].events.record(devices[i].stream));
+  }
+
+  AttentionOptions options;
+  int world;
+  std::deque<RingDevice> devices; ///< addresses stay
+  std::optional<InProcessDevices> transports;
+  std::deque<DeviceRank> ranks;
+};
+
+StreamRing::StreamRing(AttentionOptions options, int world, std::vector<DeviceContext> devices)
+    : self(std::make_unique<World>(std::move(options), world, std::move(devices))) {}
+StreamRing::~StreamRing() = default;
+StreamRing::StreamRing(StreamRing &&) noexcept = default;
+StreamRing &StreamRing::operator=(StreamRing &&) noexcept = default;
+
+const DeviceContext &StreamRing::deviceOf(int rank) const { return self->deviceOf(rank).context; }
+
+void StreamRing::prepare(Pass pass, const AttentionShape &shape,
+                         std::span<const AttentionInputs> inputs) {
+  self->prepare(pass, shape, inputs);
+}
+
+std::vector<int64_t> StreamRing::workspaceBytes(Pass pass, const AttentionShape &shape,
+                                                std::span<const AttentionInputs> inputs) {
+  return self->workspaceBytes(pass, shape, inputs);
+}
+
+void StreamRing::forward(const CudaStream &stream, const AttentionShape &shape,
+                         std::span<const RankForward> ranks) {
+  std::vector<DeviceTensors> tensors;
+  for (const RankForward &rank : ranks)
+    tensors.push_back({.inputs = rank.inputs, .results = rank.results});
+  self->run(stream, Pass::Forward, shape, tensors);
+}
+
+void StreamRing::backward(const CudaStream &stream, const AttentionShape &shape,
+                          std::span<const RankBackward> ranks) {
+  std::vector<DeviceTensors> tensors;
+  for (const RankBackward &rank : ranks)
+    tensors.push_back({rank.inputs, rank.results, &rank.dout, &rank.gradients});
+  self->run(stream, Pass::Backward, shape, tensors);
+}
+
+std::vector<Plan> StreamRing::plans(Pass pass, const AttentionShape &shape,
+                                    std::span<const AttentionInputs> inputs) {
+  return self->plans(pass, shape, inputs);
+}
+
+} // namespace ringc

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "runtime/attention/Extents.h"
+#include "runtime/attention/MaskPlan.h"
+#include "runtime/attention/Parameters.h"
+#include "runtime/attention/RingKernels.h"
+#include "runtime/ring/Executor.h"
+
+#include <optional>
+#include <vector>
+
+namespace ringc {
+
+/// One call of a pass as one rank sees it, on the host and on devices alike: the problem, what
+/// masks and scores read, what is sharded. `options` are complete, and outlive it.
+struct RankCall {
+  /// Throws InputError where options, shape and inputs do not fit together.
+  RankCall(const AttentionOptions &options, int world, int rank, const AttentionShape &shape,
+           const AttentionInputs &inputs);
+
+  /// What the masks and scores of `kernel` read, but documents.
+  void setParameters(const CompiledKernel &kernel, const AttentionInputs &inputs);
+
+  /// What is sent and received: k, v, travelling views, and in the backward dk and dv in f32.
+  void setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed> gradients);
+
+  /// What the plans of all ranks of the ring are made from. After the above.
+  RingProblem ring() const;
+  PlaceVisibility visibility(const CompiledKernel &kernel, const AttentionInputs &inputs) const;
+
+  /// `plan` must outlive it. For the host: its context, and the order of programs along rows.
+  RingKernelSetup setup(const Plan &plan) const;
+
+  const AttentionOptions &options;
+  RankProblem problem;
+  std::optional<Parameters> parameters;
+  RankShard shard;
+};
+
+} // namespace ringc

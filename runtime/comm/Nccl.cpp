@@ -1,0 +1,77 @@
+#include "runtime/comm/Nccl.h"
+
+#include "runtime/Error.h"
+#include "runtime/comm/NcclLink.h"
+
+#include <string>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+void checkOptions(const NcclOptions &options) {
+  if (options.deadline.count() <= 0)
+    throw InputError("deadline", std::to_string(options.deadline.count()) + " ms", "above 0");
+}
+
+class NcclTransfer final : public Transfer {
+public:
+  NcclTransfer(std::shared_ptr<NcclLink> ownLink, std::shared_ptr<const CudaEvent> end)
+      : link(std::move(ownLink)), over(std::move(end)) {}
+
+  void wait() override { link->followed().wait(*over); }
+
+private:
+  std::shared_ptr<NcclLink> link;
+  std::shared_ptr<const CudaEvent> over;
+};
+
+} // namespace
+
+NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
+                             std::shared_ptr<const CudaDevice> device, int rank, int world,
+                             const NcclUniqueId &id, const NcclOptions &options) {
+  checkOptions(options);
+  if (world < 1)
+    throw InputError("world", std::to_string(world), "1 or more ranks");
+  if (rank < 0 || rank >= world)
+    throw InputError("rank", std::to_string(rank), "0 to " + std::to_string(world - 1));
+  NcclCommunicator made =
+      NcclCommunicator::make(library, *device, rank, world, id, options.deadline);
+  link = std::make_shared<NcclLink>(std::move(device), std::move(made), options);
+}
+
+NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
+                             std::shared_ptr<const CudaDevice> device, NcclComm theirs,
+                             const NcclOptions &options) {
+  checkOptions(options);
+  NcclCommunicator borrowed = NcclCommunicator::borrow(library, *device, theirs);
+  link = std::make_shared<NcclLink>(std::move(device), std::move(borrowed), options);
+}
+
+NcclTransport::~NcclTransport() = default;
+
+int NcclTransport::rank() const { return link->rank(); }
+int NcclTransport::world() const { return link->world(); }
+const std::shared_ptr<const CudaDevice> &NcclTransport::device() const { return link->device; }
+void NcclTransport::follow(const CudaStream &stream) { link->follow(stream); }
+
+std::unique_ptr<Transfer> NcclTransport::post(const Exchange &exchange) {
+  return std::make_unique<NcclTransfer>(link, link->post(exchange));
+}
+
+void NcclTransport::abort(std::string_view reason) noexcept { link->abort(reason); }
+
+int64_t NcclTransport::sentBytes() const { return link->sent; }
+int64_t NcclTransport::receivedBytes() const { return link->received; }
+
+std::vector<std::vector<std::byte>> NcclTransport::gather(std::span<const int> ranks,
+                                                          std::span<const std::byte> own) {
+  return link->gather(ranks, own);
+}
+
+void NcclTransport::check() const { link->check(); }
+void NcclTransport::wait(const CudaStream &stream) { link->wait(stream); }
+
+} // namespace ringc

@@ -1,0 +1,85 @@
+#pragma once
+
+#include "runtime/comm/Nccl.h"
+#include "runtime/comm/NcclCommunicator.h"
+#include "runtime/driver/CudaEventPool.h"
+#include "runtime/driver/CudaMemory.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace ringc {
+
+/// What an NcclTransport and its transfers share: the stream on which messages move, and the thread
+/// that watches them.
+struct NcclLink {
+  using Event = std::shared_ptr<const CudaEvent>;
+
+  NcclLink(std::shared_ptr<const CudaDevice> on, NcclCommunicator made, const NcclOptions &options);
+  ~NcclLink();
+  NcclLink(const NcclLink &) = delete;
+  NcclLink &operator=(const NcclLink &) = delete;
+
+  int rank() const { return communicator.rank(); }
+  int world() const { return communicator.world(); }
+  void follow(const CudaStream &stream) { follower = &stream; }
+  const CudaStream &followed() const { return *follower; }
+
+  /// The place in this link's stream where the exchange is over.
+  Event post(const Exchange &exchange);
+  std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
+                                             std::span<const std::byte> own);
+  void check() const;
+  void wait(const CudaStream &stream);
+  void abort(std::string_view reason) noexcept;
+
+  const std::shared_ptr<const CudaDevice> device;
+  int64_t sent = 0, received = 0;
+
+private:
+  /// Whose turn it is, for messages.
+  struct Place {
+    int peer = 0, hop = 0;
+    Channel channel = Channel::Keys;
+  };
+  /// An exchange that has been given to the device.
+  struct Watched {
+    Place place;
+    Event start, end; ///< all before it is over; it is over
+    std::optional<std::chrono::steady_clock::time_point> running;
+  };
+  struct Failure {
+    Place place;
+    std::string what;
+  };
+
+  static Place placeOf(const Exchange &exchange);
+  std::string deadlineText() const;
+  void fail(const Place &place, std::string_view what) noexcept;
+  void watch(const std::stop_token &stop);
+  /// Whether it found a failure; forgets what is over.
+  bool look();
+
+  const NcclOptions options;
+  NcclCommunicator communicator;
+  CudaStream stream;
+  CudaEventPool events;
+  const CudaStream *follower = nullptr;
+  std::optional<Place> captured; ///< the first exchange of captured work
+  DeviceMemory staging;          ///< of `gather`
+
+  mutable std::mutex mutex; ///< of what follows
+  std::condition_variable_any changed;
+  std::deque<Watched> watched;
+  std::optional<Failure> failure;
+
+  std::jthread watcher; ///< last: it ends before what it uses
+};
+
+} // namespace ringc

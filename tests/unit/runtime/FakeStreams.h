@@ -1,0 +1,74 @@
+#pragma once
+
+#include "runtime/driver/CudaFunctions.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <vector>
+
+namespace ringc {
+
+struct FakeGraph;
+
+/// One record of an event: done once its place in the stream has been passed.
+struct FakeTicket {
+  bool done = false;
+  std::weak_ptr<FakeGraph> graph; ///< that it was captured in
+  bool captured = false;
+};
+
+/// An entry of a stream's queue.
+struct FakeWork {
+  std::function<void()> run;
+  std::function<bool()> ready;
+  std::shared_ptr<FakeTicket> waits, completes;
+};
+
+/// Captured work: queues of streams that have forked from one.
+struct FakeGraph {
+  std::map<CudaStreamHandle, std::vector<FakeWork>> streams;
+
+  /// Whether all that was captured comes before the end of the stream.
+  bool joins(CudaStreamHandle origin) const;
+  /// Runs everything, in an order that the events allow; false where they allow none.
+  bool run(std::mt19937 &random) const;
+};
+
+/// All streams of a process; safe to use from many threads.
+class FakeStreams {
+public:
+  CudaResult push(CudaStreamHandle stream, FakeWork work);
+  CudaResult record(CudaStreamHandle stream, std::shared_ptr<FakeTicket> &latest);
+  CudaResult wait(CudaStreamHandle stream, const std::shared_ptr<FakeTicket> &ticket);
+
+  void beginCapture(CudaStreamHandle stream);
+  CudaResult endCapture(CudaStreamHandle stream, std::shared_ptr<FakeGraph> &graph);
+  bool isCapturing(CudaStreamHandle stream);
+  bool isAnyCapturing();
+
+  bool isIdle(CudaStreamHandle stream);
+  /// Runs what can run until `over` holds; false when it did not within half a minute.
+  bool runUntil(const std::function<bool()> &over);
+  /// Runs what can run now.
+  void progress();
+  void reseed(unsigned seed);
+
+private:
+  struct Stream {
+    std::deque<FakeWork> queue;
+    std::shared_ptr<FakeGraph> capture;
+  };
+  bool step(); ///< whether something ran
+
+  std::recursive_mutex mutex;
+  std::map<CudaStreamHandle, Stream> streams;
+  std::mt19937 random;
+  unsigned seededWith = 0;
+};
+
+} // namespace ringc
