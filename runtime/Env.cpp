@@ -1,6 +1,7 @@
 #include "runtime/Env.h"
 
 #include <cstdlib>
+#include <initializer_list>
 
 namespace ringc {
 
@@ -11,14 +12,28 @@ static std::optional<std::string> variable(const char *name) {
   return value;
 }
 
+static std::optional<std::string> firstOf(std::initializer_list<const char *> names) {
+  for (const char *name : names)
+    if (std::optional<std::string> value = variable(name))
+      return value;
+  return std::nullopt;
+}
+
 Env Env::read() {
-  std::optional<std::string> openMpi = variable("OMPI_COMM_WORLD_SIZE");
   return {.cacheDir = variable("RINGC_CACHE_DIR"),
           .xdgCacheHome = variable("XDG_CACHE_HOME"),
           .home = variable("HOME"),
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),
           .ncclLibrary = variable("RINGC_NCCL_LIBRARY"),
-          .mpiProcesses = openMpi ? openMpi : variable("PMI_SIZE")};
+          .mpiProcesses = firstOf({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}),
+          .rank = firstOf({"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}),
+          .worldSize = firstOf({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"}),
+          .localRank = firstOf(
+              {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}),
+          .masterAddress = variable("MASTER_ADDR"),
+          .masterPort = variable("MASTER_PORT"),
+          .torchrun = variable("TORCHELASTIC_RUN_ID"),
+          .ncclCommId = variable("NCCL_COMM_ID")};
 }
 
 } // namespace ringc

@@ -25,6 +25,21 @@ struct Env {
   /// are the ranks of ringc run, verify and bench.
   std::optional<std::string> mpiProcesses;
 
+  /// RANK, or OMPI_COMM_WORLD_RANK, PMI_RANK, SLURM_PROCID: of this process, as torchrun, mpirun or
+  /// srun set it.
+  std::optional<std::string> rank;
+  /// WORLD_SIZE, or OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS: how many there are.
+  std::optional<std::string> worldSize;
+  /// LOCAL_RANK, or OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID, SLURM_LOCALID: among the processes
+  /// of this host.
+  std::optional<std::string> localRank;
+  /// MASTER_ADDR and MASTER_PORT: where the process of rank 0 can be reached.
+  std::optional<std::string> masterAddress, masterPort;
+  /// TORCHELASTIC_RUN_ID: torchrun is at work, and may listen at MASTER_PORT itself.
+  std::optional<std::string> torchrun;
+  /// NCCL_COMM_ID: the address at which NCCL's ranks find each other by themselves.
+  std::optional<std::string> ncclCommId;
+
   static Env read();
 };
 

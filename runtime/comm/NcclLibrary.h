@@ -63,6 +63,9 @@ struct NcclConfig {
   F(commInitRank, ncclCommInitRank, NcclResult, NcclComm *, int, NcclUniqueId, int)                \
   F(commInitRankConfig, ncclCommInitRankConfig, NcclResult, NcclComm *, int, NcclUniqueId, int,    \
     NcclConfig *)                                                                                  \
+  F(commCount, ncclCommCount, NcclResult, NcclComm, int *)                                         \
+  F(commUserRank, ncclCommUserRank, NcclResult, NcclComm, int *)                                   \
+  F(commCuDevice, ncclCommCuDevice, NcclResult, NcclComm, int *)                                   \
   F(commFinalize, ncclCommFinalize, NcclResult, NcclComm)                                          \
   F(commDestroy, ncclCommDestroy, NcclResult, NcclComm)                                            \
   F(commAbort, ncclCommAbort, NcclResult, NcclComm)                                                \

@@ -28,7 +28,7 @@ struct NcclLink {
 
   int rank() const { return communicator.rank(); }
   int world() const { return communicator.world(); }
-  void follow(const CudaStream &stream) { follower = &stream; }
+  void follow(const CudaStream &next) { follower = &next; }
   const CudaStream &followed() const { return *follower; }
 
   /// The place in this link's stream where the exchange is over.

@@ -1,107 +1,17 @@
 // The ring of a device without a device: the host's kernels behind the tests' own driver give the
 // bits that the ring of the host gives.
 
-#include "runtime/Error.h"
-#include "runtime/jit/HostCompiler.h"
+#include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RingInputs.h"
-#include "tests/unit/runtime/CudaFake.h"
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cstring>
-#include <dlfcn.h>
 
 using namespace ringc;
 using namespace ringc::test;
 
 namespace {
-
-CudaFake &fake() {
-  static CudaFake *shared = [] {
-    void *library = dlopen(RINGC_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
-    auto get =
-        reinterpret_cast<CudaFake *(*)()>(library ? dlsym(library, cudaFakeSymbol) : nullptr);
-    return get ? get() : nullptr;
-  }();
-  REQUIRE(shared != nullptr);
-  return *shared;
-}
-
-/// As the kernels of DeviceElementwise, by one thread for the 256 of a block.
-void addBlock(const uint64_t *slots, int64_t block, int64_t, int64_t, int64_t, void *) {
-  auto *sum = reinterpret_cast<float *>(slots[0]);
-  auto *part = reinterpret_cast<const float *>(slots[1]);
-  for (int64_t i = 256 * block; i < std::min<int64_t>(256 * (block + 1), int64_t(slots[2])); ++i)
-    sum[i] += part[i];
-}
-
-template <DType to>
-void roundBlock(const uint64_t *slots, int64_t row, int64_t, int64_t chunk, int64_t entry, void *) {
-  int64_t rows = int64_t(slots[2]), wide = int64_t(slots[3]), d = int64_t(slots[4]);
-  for (int64_t e = 256 * chunk; e < std::min(256 * (chunk + 1), wide); ++e) {
-    auto *from = reinterpret_cast<const float *>(slots[0]) + (entry * rows + row) * wide + e;
-    auto *target = reinterpret_cast<std::byte *>(slots[1]) + int64_t(slots[5]) * entry +
-                   int64_t(slots[6]) * row + int64_t(slots[7]) * (e / d) +
-                   int64_t(slots[8]) * (e % d);
-    convert(Tensor(const_cast<float *>(from), DType::F32, {1}), Tensor(target, to, {1}));
-  }
-}
-
-/// The host's kernels under the names of entries.
-class HostKernels final : public DeviceKernelSource {
-public:
-  HostKernels(std::shared_ptr<KernelSource> from, std::shared_ptr<const CudaDevice> on)
-      : host(std::move(from)), device(std::move(on)) {}
-
-  SourceSet sources(std::vector<SourceText> user) override { return host->sources(user); }
-  DeviceCode get(Spec spec, const SourceSet &sources) override {
-    codes.push_back(host->get(spec, sources));
-    const HostCode &code = codes.back();
-    auto kernel = std::make_shared<CompiledKernel>(*code.kernel);
-    kernel->entry = "kernel" + std::to_string(fake().kernels.size());
-    kernel->code = "PTX";
-    kernel->threads = 1;
-    int batchSlot = -1;
-    for (const KernelArgument &argument : kernel->arguments)
-      if (argument.kind == KernelArgument::Kind::Extent && argument.name == "B")
-        batchSlot = argument.slot;
-    fake().kernels.push_back({kernel->entry, code.entry, size_t(kernel->scratchBytes),
-                              size_t(kernel->slotCount), batchSlot});
-    return DeviceCode::load(device, std::move(kernel));
-  }
-
-private:
-  std::shared_ptr<KernelSource> host;
-  std::shared_ptr<const CudaDevice> device;
-  std::vector<HostCode> codes;
-};
-
-const AttentionContext &hostWorld() {
-  static const AttentionContext shared = hostContext();
-  return shared;
-}
-
-unsigned seeds = 0; ///< of the order between streams: each world has another
-
-DeviceContext fakeDevice(int ordinal) {
-  auto device = std::make_shared<CudaDevice>(CudaDriver::open(RINGC_FAKE_CUDA), ordinal);
-  return {std::make_shared<HostKernels>(hostWorld().kernels, device), device};
-}
-
-std::vector<DeviceContext> fakeWorld(int devices = 1) {
-  fake() = {};
-  fake().kernels = {{"ringc_add_f32", addBlock, 0, 3},
-                    {"ringc_round_f32", roundBlock<DType::F32>, 0, 9},
-                    {"ringc_round_f16", roundBlock<DType::F16>, 0, 9},
-                    {"ringc_round_bf16", roundBlock<DType::BF16>, 0, 9}};
-  fake().seed = ++seeds;
-  fake().devices = 3;
-  std::vector<DeviceContext> made;
-  for (int ordinal = 0; ordinal < devices; ++ordinal)
-    made.push_back(fakeDevice(ordinal));
-  return made;
-}
 
 bool sameBits(const HostTensor &a, const HostTensor &b) {
   return a.byteCount() == b.byteCount() &&

@@ -74,6 +74,16 @@ static_assert(offsetof(CudaLaunchConfig, sharedBytes) == offsetof(CUlaunchConfig
 static_assert(offsetof(CudaLaunchConfig, stream) == offsetof(CUlaunchConfig, hStream));
 static_assert(offsetof(CudaLaunchConfig, attributes) == offsetof(CUlaunchConfig, attrs));
 static_assert(offsetof(CudaLaunchConfig, attributeCount) == offsetof(CUlaunchConfig, numAttrs));
+static_assert(sizeof(CudaCopy2D) == sizeof(CUDA_MEMCPY2D));
+static_assert(offsetof(CudaCopy2D, from.device) == offsetof(CUDA_MEMCPY2D, srcDevice));
+static_assert(offsetof(CudaCopy2D, from.pitch) == offsetof(CUDA_MEMCPY2D, srcPitch));
+static_assert(offsetof(CudaCopy2D, to.type) == offsetof(CUDA_MEMCPY2D, dstMemoryType));
+static_assert(offsetof(CudaCopy2D, to.device) == offsetof(CUDA_MEMCPY2D, dstDevice));
+static_assert(offsetof(CudaCopy2D, widthBytes) == offsetof(CUDA_MEMCPY2D, WidthInBytes));
+static_assert(unsigned(CudaMemoryType::Device) == CU_MEMORYTYPE_DEVICE);
+static_assert(unsigned(CudaCaptureStatus::Active) == CU_STREAM_CAPTURE_STATUS_ACTIVE);
+static_assert(unsigned(CudaResult::PeerAccessAlreadyEnabled) ==
+              CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED);
 static_assert(unsigned(CudaResult::OutOfMemory) == CUDA_ERROR_OUT_OF_MEMORY);
 static_assert(unsigned(CudaResult::StubLibrary) == CUDA_ERROR_STUB_LIBRARY);
 static_assert(unsigned(CudaResult::NoDevice) == CUDA_ERROR_NO_DEVICE);

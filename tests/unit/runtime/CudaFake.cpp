@@ -364,6 +364,7 @@ CudaResult cuModuleLoadDataEx(CudaModuleHandle *module, const void *image, unsig
 }
 CudaResult cuModuleUnload(CudaModuleHandle) { return recordDestroying("cuModuleUnload"); }
 CudaResult cuModuleGetFunction(CudaFunctionHandle *function, CudaModuleHandle, const char *name) {
+  std::lock_guard lock(fakeMutex);
   for (size_t i = 0; i < fake.kernels.size(); ++i)
     if (fake.kernels[i].name == name) {
       *function = reinterpret_cast<CudaFunctionHandle>(i + 1);
@@ -435,6 +436,10 @@ CudaResult cuGraphExecDestroy(CudaGraphExecHandle ready) {
 void ringcCudaFakeEnqueue(CudaStreamHandle stream, const CudaFakeWork *work) {
   (void)streams.push(stream,
                      {.run = work->run, .ready = work->ready, .waits = {}, .completes = {}});
+}
+void ringcCudaFakeAddKernel(const CudaFake::Kernel *kernel) {
+  std::lock_guard lock(fakeMutex);
+  fake.kernels.push_back(*kernel);
 }
 void ringcCudaFakeProgress() { streams.progress(); }
 

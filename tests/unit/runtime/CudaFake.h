@@ -34,8 +34,9 @@ struct CudaFake {
     size_t slotCount = 0;
     int batchSlot = -1; ///< of the extent B, whose last entries are the grid's z
   };
-  std::vector<Kernel> kernels;
+  std::vector<Kernel> kernels; ///< by one thread; others call the following
 };
+extern "C" void ringcCudaFakeAddKernel(const CudaFake::Kernel *kernel);
 
 /// The symbol under which the library exports its `CudaFake *()`.
 inline constexpr const char *cudaFakeSymbol = "ringcCudaFake";

@@ -1,0 +1,307 @@
+// Attention in the order of streams without a device: what is given to the driver, and in which
+// order, on the tests' own driver and NCCL.
+
+#include "runtime/Error.h"
+#include "runtime/comm/Nccl.h"
+#include "tests/gpu/FakeWorld.h"
+#include "tests/gpu/RankTensors.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <thread>
+
+using namespace ringc;
+using namespace ringc::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool sameBits(const HostTensor &a, const HostTensor &b) {
+  return a.byteCount() == b.byteCount() &&
+         std::memcmp(a.data(), b.data(), size_t(a.byteCount())) == 0;
+}
+
+const AttentionOptions options{.heads = 4,
+                               .kvHeads = 2,
+                               .headDim = 32,
+                               .dtype = DType::BF16,
+                               .causal = true,
+                               .layout = SequenceLayout::zigzag()};
+
+struct Expected {
+  Expected(const RingInputs &whole, int world, const AttentionOptions &given = options) {
+    InProcessRing onHost(given, world, hostWorld());
+    forward = onHost.forward(whole.inputs());
+    gradients = onHost.backward(whole.inputs(), forward, whole.dout);
+  }
+  void check(const RankTensors &tensors) const {
+    InProcessRing::Forward out = tensors.forward();
+    CHECK(sameBits(out.out, forward.out));
+    CHECK(sameBits(out.lse, forward.lse));
+    InProcessRing::Gradients back = tensors.gradients();
+    CHECK(sameBits(back.dq, gradients.dq));
+    CHECK(sameBits(back.dk, gradients.dk));
+    CHECK(sameBits(back.dv, gradients.dv));
+  }
+
+  InProcessRing::Forward forward;
+  InProcessRing::Gradients gradients;
+};
+
+std::vector<DeviceContext> ofRanks(const StreamRing &ring, int world) {
+  std::vector<DeviceContext> made;
+  for (int rank = 0; rank < world; ++rank)
+    made.push_back(ring.deviceOf(rank));
+  return made;
+}
+
+/// Names of the calls since `first`, without numbers.
+std::vector<std::string> callsSince(size_t first) {
+  std::vector<std::string> names;
+  for (size_t at = first; at < fake().calls.size(); ++at)
+    names.push_back(fake().calls[at].substr(0, fake().calls[at].find(' ')));
+  return names;
+}
+
+bool has(const std::vector<std::string> &calls, std::string_view name) {
+  return std::ranges::find(calls, name) != calls.end();
+}
+
+template <typename Body> std::string messageOf(Body &&body) {
+  try {
+    body();
+  } catch (const std::exception &error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+} // namespace
+
+TEST_CASE("a prepared pass allocates nothing and waits for nothing, on any number of devices") {
+  for (int devices : {1, 2}) {
+    constexpr int world = 4;
+    StreamRing ring(options, world, fakeWorld(devices));
+    RingInputs whole(options, 2, 53, 53);
+    RankTensors tensors(options, world, whole, ofRanks(ring, world));
+    CudaStream stream(ring.deviceOf(0).device);
+    auto both = [&] {
+      ring.forward(stream, tensors.shape(), tensors.forwards);
+      ring.backward(stream, tensors.shape(), tensors.backwards);
+    };
+    both();
+    size_t first = fake().calls.size();
+    both();
+    std::vector<std::string> calls = callsSince(first);
+    for (const char *never :
+         {"cuMemAlloc", "cuMemFree", "cuStreamSynchronize", "cuEventSynchronize", "cuStreamQuery",
+          "cuEventQuery", "cuEventCreate", "cuStreamCreate", "cuModuleLoadDataEx"})
+      CHECK_MESSAGE(!has(calls, never), never);
+    stream.synchronize();
+    Expected(whole, world).check(tensors);
+  }
+}
+
+TEST_CASE("the next block is on its way before the kernel of this one") {
+  StreamRing ring({.headDim = 32}, 2, fakeWorld());
+  RingInputs whole({.headDim = 32}, 1, 40, 40);
+  RankTensors tensors({.headDim = 32}, 2, whole, ofRanks(ring, 2));
+  CudaStream stream(ring.deviceOf(0).device);
+  ring.prepare(Pass::Forward, tensors.shape(), tensors.inputs());
+  size_t first = fake().calls.size();
+  ring.forward(stream, tensors.shape(), tensors.forwards);
+  std::vector<std::string> calls = callsSince(first), heavy;
+  for (const std::string &call : calls)
+    if (call == "cuMemcpyDtoDAsync" || call == "cuLaunchKernelEx")
+      heavy.push_back(call);
+  // K and V of both ranks, one launch each for the own block, one each for the other's.
+  CHECK(heavy == std::vector<std::string>{"cuMemcpyDtoDAsync", "cuMemcpyDtoDAsync",
+                                          "cuMemcpyDtoDAsync", "cuMemcpyDtoDAsync",
+                                          "cuLaunchKernelEx", "cuLaunchKernelEx",
+                                          "cuLaunchKernelEx", "cuLaunchKernelEx"});
+  stream.synchronize();
+}
+
+TEST_CASE("a pass is captured in a graph, and replayed on other numbers") {
+  for (int devices : {1, 3}) {
+    constexpr int world = 5;
+    StreamRing ring(options, world, fakeWorld(devices));
+    RingInputs whole(options, 1, 47, 47);
+    RankTensors tensors(options, world, whole, ofRanks(ring, world));
+    CudaStream stream(ring.deviceOf(0).device);
+    ring.prepare(Pass::Forward, tensors.shape(), tensors.inputs());
+    ring.prepare(Pass::Backward, tensors.shape(), tensors.inputs());
+    CudaGraph graph = stream.capture([&] {
+      ring.forward(stream, tensors.shape(), tensors.forwards);
+      ring.backward(stream, tensors.shape(), tensors.backwards);
+    });
+    for (int again = 0; again < 2; ++again) {
+      std::swap(whole.k, whole.v);
+      tensors.refill(whole);
+      graph.launch(stream);
+      stream.synchronize();
+      Expected(whole, world).check(tensors);
+    }
+  }
+}
+
+TEST_CASE(
+    "tensors with gaps: K and V are gathered before they are sent, results go to their places") {
+  for (int world : {1, 3}) {
+    StreamRing ring(options, world, fakeWorld(2));
+    RingInputs whole(options, 2, 37, 37);
+    RankTensors tensors(options, world, whole, ofRanks(ring, world), RankTensors::Layout::Packed);
+    CudaStream stream(ring.deviceOf(0).device);
+    ring.forward(stream, tensors.shape(), tensors.forwards);
+    ring.backward(stream, tensors.shape(), tensors.backwards);
+    stream.synchronize();
+    Expected(whole, world).check(tensors);
+  }
+}
+
+TEST_CASE("the tests' driver finds an order that nothing enforces") {
+  fakeWorld();
+  auto device = fakeDevice(0).device;
+  bool wrong = false;
+  for (unsigned seed = 1; seed < 20 && !wrong; ++seed) {
+    fake().seed = seed;
+    CudaStream first(device), second(device);
+    DeviceMemory memory(device, 4);
+    first.clear(memory.data(), 4);
+    second.fill(memory.data(), 7, 1); // after the other stream's, one would hope
+    uint32_t got = 0;
+    first.synchronize();
+    second.synchronize();
+    second.download(&got, memory.data(), 4);
+    second.synchronize();
+    wrong = got != 7;
+  }
+  CHECK(wrong);
+}
+
+TEST_CASE("what a stream's attention refuses") {
+  std::vector<DeviceContext> world = fakeWorld(2);
+  CHECK(messageOf([&] { StreamRing(options, 2, {}); }) ==
+        "devices: got none, allowed: one or more");
+  CHECK(messageOf([&] { StreamRing(options, 2, {world[0], world[0]}); }) ==
+        "devices: got device 0 (Imaginary GPU) twice, allowed: each once: several ranks share one");
+  StreamRing ring(options, 1, {world[0]});
+  RingInputs whole(options, 1, 16, 16);
+  RankTensors tensors(options, 1, whole, ofRanks(ring, 1));
+  CudaStream stream(ring.deviceOf(0).device);
+  tensors.forwards[0].inputs.q = tensors.forwards[0].inputs.q.permute({0, 3, 2, 1});
+  CHECK_THROWS_AS(ring.forward(stream, tensors.shape(), tensors.forwards), InputError);
+  tensors.forwards[0].inputs = tensors.backwards[0].inputs;
+  DeviceTensor bias(world[0].device, DType::BF16, std::array<int64_t, 4>{1, 1, 16, 16});
+  tensors.forwards[0].inputs.bias = bias;
+  CHECK(messageOf([&] { ring.forward(stream, tensors.shape(), tensors.forwards); }) ==
+        "argument bias.bias: got bf16[1, 1, 16, 16], allowed: f32, on a device");
+}
+
+namespace {
+
+/// Each rank a thread with a device of its own, over NCCL; what each threw.
+struct NcclWorld {
+  explicit NcclWorld(int ranks) : devices(fakeWorld(3)) {
+    REQUIRE(ranks <= 3);
+    devices.resize(size_t(ranks));
+    library = NcclLibrary::open(RINGC_FAKE_NCCL);
+    library->check(library->functions().getUniqueId(&id), "ncclGetUniqueId");
+  }
+
+  std::vector<std::string> run(const std::function<void(int rank, NcclTransport &)> &body) {
+    std::vector<std::string> errors(devices.size());
+    std::vector<std::jthread> threads;
+    for (size_t rank = 0; rank < devices.size(); ++rank)
+      threads.emplace_back([&, rank] {
+        errors[rank] = messageOf([&] {
+          NcclTransport transport(library, devices[rank].device, int(rank), int(devices.size()), id,
+                                  {.deadline = 2s});
+          body(int(rank), transport);
+        });
+      });
+    threads.clear();
+    return errors;
+  }
+
+  std::vector<DeviceContext> devices;
+  std::shared_ptr<const NcclLibrary> library;
+  NcclUniqueId id{};
+};
+
+} // namespace
+
+TEST_CASE("ranks over NCCL give the host's bits") {
+  for (int world : {1, 2, 3}) {
+    NcclWorld nccl(world);
+    RingInputs whole(options, 2, 41, 41);
+    RankTensors tensors(options, world, whole, nccl.devices);
+    auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+      StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
+      CudaStream stream(nccl.devices[size_t(rank)].device);
+      RankForward &forward = tensors.forwards[size_t(rank)];
+      RankBackward &backward = tensors.backwards[size_t(rank)];
+      for (int again = 0; again < 2; ++again) {
+        attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
+        attention.backward(stream, tensors.shape(), backward.inputs, backward.results,
+                           backward.dout, backward.gradients);
+      }
+      attention.wait(stream);
+    });
+    CHECK(errors == std::vector<std::string>(size_t(world), "nothing thrown"));
+    Expected(whole, world).check(tensors);
+  }
+}
+
+TEST_CASE("a shape that another rank does not have is an error of all, before anything is sent") {
+  NcclWorld nccl(3);
+  RingInputs whole(options, 2, 41, 41);
+  RankTensors tensors(options, 3, whole, nccl.devices);
+  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+    StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
+    AttentionShape shape = tensors.shape();
+    AttentionInputs inputs = tensors.forwards[size_t(rank)].inputs;
+    if (rank == 2) {
+      shape.batch = 1;
+      for (Tensor *each : {&inputs.q, &inputs.k, &inputs.v})
+        *each = each->slice(0, 0, 1);
+    }
+    attention.prepare(Pass::Forward, shape, inputs);
+  });
+  CHECK(errors[0] == "rank 0: hop 0, plans, peer 2: the plans differ: 2 entries in the batch here, "
+                     "1 there");
+  CHECK(errors[1] == "rank 1: hop 0, plans, peer 2: the plans differ: 2 entries in the batch here, "
+                     "1 there");
+  CHECK(errors[2] == "rank 2: hop 0, plans, peer 0: the plans differ: 1 entries in the batch here, "
+                     "2 there");
+}
+
+TEST_CASE("a workspace of the user's") {
+  NcclWorld nccl(1);
+  RingInputs whole(options, 1, 24, 24);
+  RankTensors tensors(options, 1, whole, nccl.devices);
+  auto errors = nccl.run([&](int, NcclTransport &transport) {
+    StreamAttention attention(options, transport, nccl.devices[0]);
+    CudaStream stream(nccl.devices[0].device);
+    const RankBackward &rank = tensors.backwards[0];
+    int64_t bytes = attention.workspaceBytes(Pass::Backward, tensors.shape(), rank.inputs);
+    CHECK(bytes > 0);
+    DeviceMemory memory(nccl.devices[0].device, bytes + 256);
+    auto *start = static_cast<std::byte *>(memory.data());
+    auto run = [&](std::span<std::byte> workspace) {
+      attention.forward(stream, tensors.shape(), rank.inputs, rank.results);
+      attention.backward(stream, tensors.shape(), rank.inputs, rank.results, rank.dout,
+                         rank.gradients, workspace);
+    };
+    run({start, size_t(bytes)});
+    attention.wait(stream);
+    CHECK(messageOf([&] { run({start, size_t(bytes - 1)}); }) ==
+          "workspace: got " + std::to_string(bytes - 1) +
+              " bytes, allowed: " + std::to_string(bytes) + " or more");
+  });
+  CHECK(errors[0] == "nothing thrown");
+  Expected(whole, 1).check(tensors);
+}
