@@ -44,10 +44,13 @@ public:
     return prepared(pass, shape, inputs).ring;
   }
 
-  /// Tells the other ranks why this one will not take part.
+  /// Gives up the ring where this rank will not take part. After a PeerError there is nothing to
+  /// give up: the transport has failed, or all ranks have seen that their plans differ.
   template <typename Body> auto guarded(Body &&body) {
     try {
       return body();
+    } catch (const PeerError &) {
+      throw;
     } catch (const std::exception &error) {
       transport.abort(error.what());
       throw;
@@ -63,6 +66,16 @@ private:
     if (const PreparedPass *known = rank.find(pass, shape, inputs))
       return *known;
     const PreparedPass &made = rank.prepare(pass, shape, inputs);
+    try {
+      compare(made, shape);
+    } catch (...) {
+      rank.forgetLatest();
+      throw;
+    }
+    return made;
+  }
+
+  void compare(const PreparedPass &made, const AttentionShape &shape) {
     PlanDigest own = PlanDigest::of(made.ring, shape.batch);
     std::vector<int> peers;
     for (const Plan &plan : made.ring)
@@ -72,7 +85,6 @@ private:
       if (PlanDigest theirs = PlanDigest::of(all[place]); theirs != own)
         throw PeerError(transport.rank(), peers[place], 0, Channel::Plans,
                         "the plans differ: " + describeDifference(own, theirs));
-    return made;
   }
 
   std::span<std::byte> withMemory(const PreparedPass &pass) {

@@ -58,6 +58,9 @@ public:
   const PreparedPass &prepare(Pass pass, const AttentionShape &shape,
                               const AttentionInputs &inputs);
 
+  /// The pass that was prepared last turned out not to fit those of other ranks.
+  void forgetLatest() { prepared.pop_front(); }
+
   /// Throws InputError where results, dout or gradients do not fit.
   void check(const AttentionShape &shape, const DeviceTensors &tensors) const;
 

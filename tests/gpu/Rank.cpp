@@ -1,0 +1,291 @@
+#include "tests/gpu/Rank.h"
+
+#include "runtime/Env.h"
+#include "runtime/attention/Options.h"
+#include "runtime/comm/Bootstrap.h"
+#include "runtime/comm/Nccl.h"
+#include "runtime/jit/DeviceCompiler.h"
+#include "runtime/ring/Sharding.h"
+#include "tests/gpu/RankTensors.h"
+#include "tests/support/ReferenceAttention.h"
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace ringc::test {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int faulty = 1;
+
+AttentionOptions optionsOf(DType dtype, const SequenceLayout &layout, int ringSize) {
+  return {.heads = 4,
+          .kvHeads = 2,
+          .headDim = 64,
+          .dtype = dtype,
+          .causal = true,
+          .layout = layout,
+          .ringSize = ringSize};
+}
+
+/// One rank's device, its place in the world, and how it reaches the others.
+struct Self {
+  explicit Self(std::chrono::milliseconds deadline)
+      : env(Env::read()), process(*ProcessRank::of(env)),
+        context(
+            deviceContext(process.localRank % CudaDriver::open(env.cudaLibrary)->deviceCount())),
+        library(NcclLibrary::open(env.ncclLibrary)), patience(deadline) {
+    connect();
+  }
+
+  void connect() {
+    transport.reset();
+    NcclUniqueId id = shareUniqueId(*library, process, std::chrono::minutes(1));
+    transport.emplace(library, context.device, process.rank, process.world, id,
+                      NcclOptions{.deadline = patience});
+  }
+
+  Env env;
+  ProcessRank process;
+  DeviceContext context;
+  std::shared_ptr<const NcclLibrary> library;
+  std::chrono::milliseconds patience;
+  std::optional<NcclTransport> transport;
+};
+
+reference::Problem problemOf(const RingInputs &whole) {
+  reference::Problem problem;
+  problem.q = reference::arrayOf(whole.q);
+  problem.k = reference::arrayOf(whole.k);
+  problem.v = reference::arrayOf(whole.v);
+  problem.dout = reference::arrayOf(whole.dout);
+  problem.mask.causal = true;
+  return problem;
+}
+
+/// The largest ratio of an error of this rank's own rows to what it may be.
+double worstOf(const RankTensors &tensors, int rank, const RingInputs &whole, DType dtype,
+               const AttentionOptions &options, int world) {
+  reference::Problem problem = problemOf(whole);
+  reference::Result exact = reference::attention(problem);
+  std::optional<reference::Result> plain;
+  if (dtype != DType::F32)
+    plain = reference::plainAttention(problem, dtype);
+  RankProblem own(completed(options), world, rank, tensors.shape());
+  BatchRange batch = own.batch();
+  double worst = 0;
+  auto compare = [&](const HostTensor &all, const reference::Array &right,
+                     const reference::Array *rounded, int rowAxis) {
+    auto part = [&](const Tensor &tensor) {
+      return reference::arrayOf(shard(tensor.slice(0, batch.begin, batch.count), rowAxis,
+                                      options.layout, own.place(), own.rings.ringSize));
+    };
+    int axes = all.rank();
+    HostTensor reference64 = reference::tensorOf(right, DType::F32, axes);
+    double bar = 2e-5;
+    if (rounded)
+      bar = std::max(
+          bar, 2 * reference::relativeError(part(reference::tensorOf(*rounded, DType::F32, axes)),
+                                            part(reference64)) +
+                   (dtype == DType::BF16 ? 0x1p-9 : 0x1p-12));
+    worst = std::max(worst, reference::relativeError(part(all), part(reference64)) / bar);
+  };
+  InProcessRing::Forward forward = tensors.forward();
+  InProcessRing::Gradients gradients = tensors.gradients();
+  compare(forward.out, exact.out, plain ? &plain->out : nullptr, 1);
+  compare(forward.lse, exact.lse, plain ? &plain->lse : nullptr, 2);
+  compare(gradients.dq, exact.dq, plain ? &plain->dq : nullptr, 1);
+  compare(gradients.dk, exact.dk, plain ? &plain->dk : nullptr, 1);
+  compare(gradients.dv, exact.dv, plain ? &plain->dv : nullptr, 1);
+  return worst;
+}
+
+struct Job {
+  Job(Self &self, const AttentionOptions &given, int64_t batch, int64_t length)
+      : options(given), rank(self.process.rank), whole(options, batch, length, length),
+        tensors(options, self.process.world, whole,
+                std::vector<DeviceContext>(size_t(self.process.world), self.context)),
+        attention(options, *self.transport, self.context), stream(self.context.device) {}
+
+  void forward() {
+    const RankForward &own = tensors.forwards[size_t(rank)];
+    attention.forward(stream, tensors.shape(), own.inputs, own.results);
+  }
+  void backward() {
+    const RankBackward &own = tensors.backwards[size_t(rank)];
+    attention.backward(stream, tensors.shape(), own.inputs, own.results, own.dout, own.gradients);
+  }
+
+  AttentionOptions options;
+  int rank;
+  RingInputs whole;
+  RankTensors tensors;
+  StreamAttention attention;
+  CudaStream stream;
+};
+
+/// Both passes against double precision, by calls and by a graph.
+int numbers(std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  int world = self.process.world;
+  double worst = 0;
+  for (DType dtype : {DType::F32, DType::BF16})
+    for (const SequenceLayout &layout :
+         {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
+      for (int ringSize : {world, world / 2}) {
+        if (ringSize == 0 || world % ringSize != 0)
+          continue;
+        Job job(self, optionsOf(dtype, layout, ringSize), 2, 203);
+        job.forward();
+        job.backward();
+        job.attention.wait(job.stream);
+        double error = worstOf(job.tensors, job.rank, job.whole, dtype, job.options, world);
+        std::swap(job.whole.k, job.whole.v);
+        job.tensors.refill(job.whole);
+        CudaGraph graph = job.stream.capture([&] {
+          job.forward();
+          job.backward();
+        });
+        for (int again = 0; again < 3; ++again)
+          graph.launch(job.stream);
+        job.attention.wait(job.stream);
+        double replayed = worstOf(job.tensors, job.rank, job.whole, dtype, job.options, world);
+        std::printf("rank %d %s %s ring %d: error %.2f of its bar, replayed %.2f\n", job.rank,
+                    std::string(nameOf(dtype)).c_str(), nameOf(layout).c_str(), ringSize, error,
+                    replayed);
+        worst = std::max({worst, error, replayed});
+      }
+  return worst <= 1 ? 0 : 1;
+}
+
+/// A pass that the faulty rank spoils, and another in the same process, once all have a new
+/// transport.
+int fault(const std::string &mode, std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  bool spoils = self.process.rank == faulty;
+  {
+    Job job(self, optionsOf(DType::BF16, {}, 0), 2, 4096);
+    job.forward(); // prepares, and connects
+    job.attention.wait(job.stream);
+    if (spoils && mode == "die")
+      (void)raise(SIGKILL);
+    if (spoils && mode == "late")
+      std::this_thread::sleep_for(3 * deadline);
+    Clock::time_point start = Clock::now();
+    auto say = [&](const char *when, const std::exception &error) {
+      std::printf("rank %d %s: %s\n", job.rank, when, error.what());
+    };
+    bool ended = false;
+    try {
+      if (mode == "shape") {
+        Job other(self, job.options, 2, spoils ? 4096 + 64 : 4096 + 32);
+        other.forward();
+        other.attention.wait(other.stream);
+      } else {
+        job.forward();
+        job.attention.wait(job.stream);
+      }
+    } catch (const std::exception &error) {
+      ended = true;
+      say("ended", error);
+    }
+    std::printf("rank %d took %.0f ms\n", job.rank,
+                std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+    if (!ended)
+      return 1;
+    try {
+      job.forward();
+    } catch (const PeerError &error) {
+      say("later", error);
+    }
+    int64_t before = self.context.device->memory().freeBytes;
+    self.transport.reset();
+    std::printf("rank %d has %lld bytes more free without its transport\n", job.rank,
+                static_cast<long long>(self.context.device->memory().freeBytes - before));
+  }
+  std::fflush(stdout);
+  if (mode == "die")
+    return 5;
+  self.connect();
+  Job again(self, optionsOf(DType::BF16, {}, 0), 2, 203);
+  again.forward();
+  again.backward();
+  again.attention.wait(again.stream);
+  std::printf("rank %d goes on: error %.2f of its bar\n", again.rank,
+              worstOf(again.tensors, again.rank, again.whole, DType::BF16, again.options,
+                      self.process.world));
+  return 5;
+}
+
+/// Times of a ring, for whoever reads them: b 1, heads 32/8, d 128, bf16, causal, zigzag.
+int speed(std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  for (int64_t length : {8192, 32768}) {
+    AttentionOptions options{.heads = 32,
+                             .kvHeads = 8,
+                             .headDim = 128,
+                             .dtype = DType::BF16,
+                             .causal = true,
+                             .layout = SequenceLayout::zigzag()};
+    Job job(self, options, 1, length);
+    auto time = [&](const char *name, double flops, const std::function<void()> &body) {
+      constexpr int times = 5;
+      std::vector<double> device, host;
+      for (int again = 0; again < times + 2; ++again) {
+        CudaEvent start(self.context.device, CudaEvent::Timing::On),
+            end(self.context.device, CudaEvent::Timing::On);
+        start.record(job.stream);
+        Clock::time_point begun = Clock::now();
+        body();
+        double micros = std::chrono::duration<double, std::micro>(Clock::now() - begun).count();
+        end.record(job.stream);
+        job.attention.wait(job.stream);
+        if (again >= 2) {
+          device.push_back(end.since(start));
+          host.push_back(micros);
+        }
+      }
+      std::ranges::sort(device);
+      std::ranges::sort(host);
+      std::printf("rank %d n %lld %s: %.3f ms, %.0f TFLOP/s a rank, host %.0f us\n", job.rank,
+                  static_cast<long long>(length), name, device[times / 2],
+                  flops / self.process.world / device[times / 2] * 1e-9, host[times / 2]);
+    };
+    double forward = 4.0 * 32 * double(length) * double(length) * 128 / 2;
+    time("forward", forward, [&] { job.forward(); });
+    time("backward", 2.5 * forward, [&] { job.backward(); });
+  }
+  return 0;
+}
+
+} // namespace
+
+int runRank(int argc, char **argv) {
+  std::string mode = argc > 2 ? argv[2] : "";
+  std::chrono::milliseconds deadline(argc > 3 ? std::stoi(argv[3]) : 60'000);
+  int code = 1;
+  try {
+    if (mode == "numbers")
+      code = numbers(deadline);
+    else if (mode == "speed")
+      code = speed(deadline);
+    else
+      code = fault(mode, deadline);
+  } catch (const std::exception &error) {
+    std::printf("unexpected: %s\n", error.what());
+  }
+  std::fflush(stdout);
+  return code;
+}
+
+} // namespace ringc::test

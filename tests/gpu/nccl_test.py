@@ -1,0 +1,126 @@
+"""Rings over NCCL, a process a rank. usage: nccl_test.py TEST_GPU [CLASS[.METHOD]...]
+
+TEST_GPU is test-gpu. Ranks beyond the devices share one: each gets an NCCL_HOSTID of its own, so that
+NCCL takes them for several hosts. Exit 77, which ctest takes for skipped, where there is no device or no
+NCCL.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import unittest
+
+PROGRAM = os.path.abspath(sys.argv.pop(1))
+DEADLINE = 4000  # ms
+PAUSE = 10000  # ms: what a busy machine may add
+
+
+def devices():
+    done = subprocess.run([PROGRAM, "devices"], capture_output=True, text=True)
+    return int(done.stdout) if done.returncode == 0 else 0
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class NcclTest(unittest.TestCase):
+    def ranks(self, world, *arguments, shared=False):
+        """Standard output and exit code of each rank."""
+        port = str(free_port())
+        jobs = []
+        for rank in range(world):
+            own = {
+                "RANK": str(rank),
+                "WORLD_SIZE": str(world),
+                "LOCAL_RANK": "0" if shared else str(rank),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+                "OMP_NUM_THREADS": "4",
+            }
+            if shared:
+                own |= {"NCCL_HOSTID": f"host{rank}", "NCCL_SOCKET_IFNAME": "lo"}
+            jobs.append(
+                subprocess.Popen(
+                    [PROGRAM, "rank", *map(str, arguments)],
+                    env={"NCCL_NVLS_ENABLE": "0", **os.environ, **own},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        try:
+            said = [job.communicate(timeout=120)[0] for job in jobs]
+        finally:
+            for job in jobs:
+                job.kill()
+        print("".join(said), flush=True)
+        return said, [job.returncode for job in jobs]
+
+    def exact(self, world, **options):
+        _, codes = self.ranks(world, "numbers", **options)
+        self.assertEqual(codes, [0] * world)
+
+
+class Numbers(NcclTest):
+    def test_two_devices(self):
+        if devices() < 2:
+            self.skipTest("one device")
+        self.exact(2)
+
+    def test_four_ranks_on_one_device(self):
+        self.exact(4, shared=True)
+
+
+class Faults(NcclTest):
+    def ended(self, mode, others):
+        """What each of the `others` says, in time, of a pass that rank 1 spoils."""
+        world = 2 if devices() == 2 else 3
+        said, _ = self.ranks(world, mode, DEADLINE, shared=devices() < world)
+        everything = "".join(said)
+        errors = {}
+        for rank in others(world):
+            line = re.search(rf"^rank {rank} ended: (.*)$", everything, re.M)
+            self.assertTrue(line, everything)
+            self.assertRegex(line[1], rf"rank {rank}: hop \d, \w+, peer \d: ")
+            took = re.search(rf"^rank {rank} took (\d+) ms$", everything, re.M)
+            self.assertLess(int(took[1]), DEADLINE + PAUSE)
+            if mode != "shape":  # then nothing was begun
+                self.assertRegex(everything, rf"(?m)^rank {rank} later: rank {rank}: hop ")
+            errors[rank] = line[1]
+        return errors, everything
+
+    def goes_on(self, everything, ranks):
+        for rank in ranks:
+            found = re.search(rf"^rank {rank} goes on: error ([\d.]+) of", everything, re.M)
+            self.assertTrue(found, everything)
+            self.assertLessEqual(float(found[1]), 1)
+
+    def test_a_rank_is_killed(self):
+        self.ended("die", lambda world: [rank for rank in range(world) if rank != 1])
+
+    def test_a_rank_is_late(self):
+        _, everything = self.ended("late", lambda world: [r for r in range(world) if r != 1])
+        self.goes_on(everything, [0])
+
+    def test_a_rank_has_another_shape(self):
+        errors, everything = self.ended("shape", range)
+        for line in errors.values():
+            self.assertIn("the plans differ: ", line)
+        self.goes_on(everything, range(len(errors)))
+
+
+def missing():
+    done = subprocess.run([PROGRAM, "nccl"], capture_output=True, text=True)
+    return "" if done.returncode == 0 else done.stdout.strip()
+
+
+if __name__ == "__main__":
+    if reason := missing():
+        print("skipped:", reason)
+        sys.exit(77)
+    unittest.main(verbosity=2)
