@@ -71,6 +71,8 @@ public:
   void run(const CudaStream &stream, Pass pass, const AttentionShape &shape,
            const std::vector<DeviceTensors> &tensors) {
     checkCount("ranks", tensors.size());
+    if (broken)
+      connect();
     std::vector<const PreparedPass *> ready;
     for (int rank = 0; rank < world; ++rank) {
       ranks[size_t(rank)].check(shape, tensors[size_t(rank)]);
@@ -80,8 +82,8 @@ public:
     fork(stream);
     try {
       runAll(stream, shape, tensors, ready);
-    } catch (...) { // messages without their other end would stay
-      connect();
+    } catch (...) { // messages without their other end stay
+      broken = true;
       throw;
     }
     join(stream);
@@ -113,6 +115,7 @@ private:
   }
 
   void connect() {
+    broken = false;
     ranks.clear();
     std::vector<std::shared_ptr<const CudaDevice>> ofRanks;
     for (int rank = 0; rank < world; ++rank)
@@ -192,6 +195,7 @@ private:
   std::deque<RingDevice> devices; ///< addresses stay
   std::optional<InProcessDevices> transports;
   std::deque<DeviceRank> ranks;
+  bool broken = false; ///< a call ended halfway
 };
 
 StreamRing::StreamRing(AttentionOptions options, int world, std::vector<DeviceContext> devices)

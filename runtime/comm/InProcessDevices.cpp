@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -38,7 +39,7 @@ struct Lane {
 /// Where a device's copies run.
 struct CopyLine {
   explicit CopyLine(const std::shared_ptr<const CudaDevice> &device)
-      : stream(device), events(device) {}
+      : stream(device, CudaStream::Priority::Highest), events(device) {}
 
   CudaStream stream;
   CudaEventPool events;
@@ -54,8 +55,8 @@ struct DeviceMailroom {
       lines.try_emplace(device.get(), device);
     for (const auto &a : devices)
       for (const auto &b : devices)
-        if (a != b)
-          (void)a->reach(*b);
+        if (a != b && a->reach(*b))
+          reaching.insert({a.get(), b.get()});
   }
 
   CopyLine &lineOf(int rank) { return lines.at(devices[size_t(rank)].get()); }
@@ -103,7 +104,7 @@ private:
     CopyLine &line = lineOf(from.exchange->rank);
     line.stream.wait(*from.exchange->from);
     line.stream.wait(*to.exchange->from);
-    if (&source == &target)
+    if (&source == &target || reaching.contains({&source, &target}))
       line.stream.copy(to.bytes, from.bytes, to.count);
     else
       line.stream.copyTo(target, to.bytes, from.bytes, to.count);
@@ -113,7 +114,8 @@ private:
   }
 
   std::map<const CudaDevice *, CopyLine> lines;
-  std::map<std::pair<int, int>, Lane> lanes; ///< from, to
+  std::set<std::pair<const CudaDevice *, const CudaDevice *>> reaching; ///< from, to
+  std::map<std::pair<int, int>, Lane> lanes;                            ///< from, to
 };
 
 namespace {

@@ -17,14 +17,14 @@ void checkOptions(const NcclOptions &options) {
 
 class NcclTransfer final : public Transfer {
 public:
-  NcclTransfer(std::shared_ptr<NcclLink> ownLink, std::shared_ptr<const CudaEvent> end)
-      : link(std::move(ownLink)), over(std::move(end)) {}
+  NcclTransfer(std::shared_ptr<NcclLink> ownLink, std::shared_ptr<NcclLink::Posted> posted)
+      : link(std::move(ownLink)), exchange(std::move(posted)) {}
 
-  void wait() override { link->followed().wait(*over); }
+  void wait() override { link->join(*exchange); }
 
 private:
   std::shared_ptr<NcclLink> link;
-  std::shared_ptr<const CudaEvent> over;
+  std::shared_ptr<NcclLink::Posted> exchange;
 };
 
 } // namespace

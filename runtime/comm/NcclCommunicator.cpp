@@ -110,8 +110,7 @@ NcclResult NcclCommunicator::asyncError() {
 }
 
 NcclResult NcclCommunicator::exchange(std::span<const Send> sends,
-                                      std::span<const Receive> receives, CudaStreamHandle stream,
-                                      std::chrono::milliseconds deadline) {
+                                      std::span<const Receive> receives, CudaStreamHandle stream) {
   CudaCurrent current(on);
   const NcclFunctions &functions = nccl->functions();
   NcclResult result = NcclResult::Success;
@@ -135,7 +134,7 @@ NcclResult NcclCommunicator::exchange(std::span<const Send> sends,
     if (result == NcclResult::Success)
       result = ended;
   }
-  return result == NcclResult::InProgress ? settle(deadline) : result;
+  return result;
 }
 
 void NcclCommunicator::abort() noexcept {

@@ -43,10 +43,15 @@ public:
     size_t count;
     int peer;
   };
-  /// All in one group, in the stream's order. Returns when it is there: InProgress when that took
-  /// longer than the deadline, another code when NCCL failed, or it was aborted meanwhile.
+  /// All in one group, in the stream's order. InProgress where a thread of NCCL's still puts it
+  /// there: then nothing else may be given to the stream or the communicator before `settle`.
+  /// RemoteError once aborted.
   NcclResult exchange(std::span<const Send> sends, std::span<const Receive> receives,
-                      CudaStreamHandle stream, std::chrono::milliseconds deadline);
+                      CudaStreamHandle stream);
+
+  /// Returns when a call that is in progress is over: InProgress when that took longer than the
+  /// deadline, another code when NCCL failed, or it was aborted meanwhile.
+  NcclResult settle(std::chrono::milliseconds deadline);
 
   /// Success, or what went wrong behind the caller's back.
   NcclResult asyncError();
@@ -57,9 +62,6 @@ public:
 private:
   NcclCommunicator(std::shared_ptr<const NcclLibrary> library, const CudaDevice &device)
       : nccl(std::move(library)), on(device) {}
-  /// Waits until a call that is in progress is over.
-  NcclResult settle(std::chrono::milliseconds deadline);
-
   std::shared_ptr<const NcclLibrary> nccl;
   const CudaDevice &on;
   NcclComm comm = nullptr; ///< null once aborted

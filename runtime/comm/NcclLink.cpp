@@ -1,6 +1,7 @@
 #include "runtime/comm/NcclLink.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace ringc {
@@ -9,10 +10,19 @@ using Clock = std::chrono::steady_clock;
 
 NcclLink::NcclLink(std::shared_ptr<const CudaDevice> on, NcclCommunicator made,
                    const NcclOptions &given)
-    : device(std::move(on)), options(given), communicator(std::move(made)), stream(device),
-      events(device), watcher([this](const std::stop_token &stop) { watch(stop); }) {}
+    : device(std::move(on)), options(given), communicator(std::move(made)),
+      stream(device, CudaStream::Priority::Highest), events(device),
+      watcher([this](const std::stop_token &stop) { watch(stop); }) {}
 
-NcclLink::~NcclLink() = default;
+/// What is freed after this waits for the device, and so for peers: the watcher sees to an end.
+NcclLink::~NcclLink() {
+  try {
+    settle();
+  } catch (const std::exception &) { // the communicator is aborted
+  }
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [this] { return watched.empty() || failure; });
+}
 
 /// The peer that is waited for: who sends, where somebody does.
 NcclLink::Place NcclLink::placeOf(const Exchange &exchange) {
@@ -25,38 +35,66 @@ std::string NcclLink::deadlineText() const {
   return std::to_string(options.deadline.count()) + " ms";
 }
 
-NcclLink::Event NcclLink::post(const Exchange &exchange) {
+/// NCCL's own thread gives the group to the device, while the caller goes on with the kernel beside
+/// which it moves.
+std::shared_ptr<NcclLink::Posted> NcclLink::post(const Exchange &exchange) {
+  settle();
   check();
-  Place place = placeOf(exchange);
   bool capturing = follower->isCapturing();
+  auto posted = std::make_shared<Posted>();
+  posted->place = placeOf(exchange);
   stream.wait(*events.record(*follower));
-  Event start = capturing ? nullptr : events.record(stream);
+  if (!capturing)
+    posted->start = events.record(stream);
   std::vector<NcclCommunicator::Send> sends;
   std::vector<NcclCommunicator::Receive> receives;
-  for (const ReceivePart &part : exchange.receives)
+  for (const ReceivePart &part : exchange.receives) {
     receives.push_back({part.bytes.data(), part.bytes.size(), part.peer});
-  for (const SendPart &part : exchange.sends)
+    posted->receiveBytes += int64_t(part.bytes.size());
+  }
+  for (const SendPart &part : exchange.sends) {
     sends.push_back({part.bytes.data(), part.bytes.size(), part.peer});
-  NcclResult result = communicator.exchange(sends, receives, stream.handle(), options.deadline);
-  if (result == NcclResult::InProgress)
-    fail(place, "could not be begun within " + deadlineText());
-  else if (result != NcclResult::Success)
-    fail(place, communicator.library().error(result, "ncclGroupEnd").what());
+    posted->sendBytes += int64_t(part.bytes.size());
+  }
+  posted->state = communicator.exchange(sends, receives, stream.handle());
+  begun = posted;
+  if (capturing || posted->state != NcclResult::InProgress)
+    settle();
+  return posted;
+}
+
+void NcclLink::settle() {
+  std::shared_ptr<Posted> posted = std::exchange(begun, nullptr);
+  if (!posted)
+    return;
+  if (posted->state == NcclResult::InProgress)
+    posted->state = communicator.settle(options.deadline);
+  if (posted->state == NcclResult::InProgress)
+    fail(posted->place, "could not be begun within " + deadlineText());
+  else if (posted->state != NcclResult::Success)
+    fail(posted->place, communicator.library().error(posted->state, "ncclGroupEnd").what());
   check();
-  for (const SendPart &part : exchange.sends)
-    sent += int64_t(part.bytes.size());
-  for (const ReceivePart &part : exchange.receives)
-    received += int64_t(part.bytes.size());
-  Event end = events.record(stream);
-  if (capturing) {
+  sent += posted->sendBytes;
+  received += posted->receiveBytes;
+  posted->end = events.record(stream);
+  if (!posted->start) {
     if (!captured)
-      captured = place;
-    return end;
+      captured = posted->place;
+    return;
   }
   std::lock_guard lock(mutex);
-  watched.push_back({.place = place, .start = std::move(start), .end = end, .running = {}});
+  watched.push_back(
+      {.place = posted->place, .start = posted->start, .end = posted->end, .running = {}});
   changed.notify_all();
-  return end;
+}
+
+void NcclLink::join(Posted &exchange) {
+  if (begun.get() == &exchange)
+    settle();
+  if (exchange.end)
+    follower->wait(*exchange.end);
+  else
+    check();
 }
 
 std::vector<std::vector<std::byte>> NcclLink::gather(std::span<const int> ranks,
@@ -80,6 +118,7 @@ std::vector<std::vector<std::byte>> NcclLink::gather(std::span<const int> ranks,
           .sends = {{ranks[size_t(to)], piece(self)}},
           .receives = {{ranks[size_t(from)], piece(from)}}});
   }
+  settle();
   follower = before;
   wait(stream);
   for (int64_t place = 0; place < count; ++place)
@@ -100,6 +139,7 @@ void NcclLink::check() const {
 
 /// Exchanges have their own deadlines; work that was captured has only this one.
 void NcclLink::wait(const CudaStream &waited) {
+  settle();
   Clock::time_point begin = Clock::now();
   for (int polls = 0; !waited.isIdle(); ++polls) {
     check();
@@ -134,6 +174,7 @@ void NcclLink::fail(const Place &place, std::string_view what) noexcept {
     }
   }
   communicator.abort();
+  changed.notify_all();
 }
 
 bool NcclLink::look() {
@@ -142,8 +183,10 @@ bool NcclLink::look() {
     return true;
   while (!watched.empty() && watched.front().end->isDone())
     watched.pop_front();
-  if (watched.empty())
+  if (watched.empty()) {
+    changed.notify_all();
     return false;
+  }
   Watched &next = watched.front();
   if (!next.running && next.start->isDone())
     next.running = Clock::now();

@@ -29,10 +29,12 @@ struct NcclLink {
   int rank() const { return communicator.rank(); }
   int world() const { return communicator.world(); }
   void follow(const CudaStream &next) { follower = &next; }
-  const CudaStream &followed() const { return *follower; }
 
-  /// The place in this link's stream where the exchange is over.
-  Event post(const Exchange &exchange);
+  /// An exchange of which NCCL has been told.
+  struct Posted;
+  std::shared_ptr<Posted> post(const Exchange &exchange);
+  /// Makes the followed stream wait for it.
+  void join(Posted &exchange);
   std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                              std::span<const std::byte> own);
   void check() const;
@@ -59,6 +61,8 @@ private:
     std::string what;
   };
 
+  /// Lets NCCL finish giving the device what it was told last.
+  void settle();
   static Place placeOf(const Exchange &exchange);
   std::string deadlineText() const;
   void fail(const Place &place, std::string_view what) noexcept;
@@ -71,6 +75,7 @@ private:
   CudaStream stream;
   CudaEventPool events;
   const CudaStream *follower = nullptr;
+  std::shared_ptr<Posted> begun; ///< that NCCL may not have given to the device yet
   std::optional<Place> captured; ///< the first exchange of captured work
   DeviceMemory staging;          ///< of `gather`
 
@@ -80,6 +85,13 @@ private:
   std::optional<Failure> failure;
 
   std::jthread watcher; ///< last: it ends before what it uses
+};
+
+struct NcclLink::Posted {
+  Place place;
+  Event start, end; ///< no start in captured work; the end once settled
+  NcclResult state = NcclResult::Success;
+  int64_t sendBytes = 0, receiveBytes = 0;
 };
 
 } // namespace ringc

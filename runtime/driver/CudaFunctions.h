@@ -145,6 +145,10 @@ struct CudaLaunchConfig {
   F(memsetD32Async, cuMemsetD32Async, "cuMemsetD32Async", CudaAddress, unsigned, size_t,           \
     CudaStreamHandle)                                                                              \
   F(streamCreate, cuStreamCreate, "cuStreamCreate", CudaStreamHandle *, unsigned)                  \
+  F(streamCreateWithPriority, cuStreamCreateWithPriority, "cuStreamCreateWithPriority",            \
+    CudaStreamHandle *, unsigned, int)                                                             \
+  F(ctxGetStreamPriorityRange, cuCtxGetStreamPriorityRange, "cuCtxGetStreamPriorityRange", int *,  \
+    int *)                                                                                         \
   F(streamDestroy, cuStreamDestroy, "cuStreamDestroy_v2", CudaStreamHandle)                        \
   F(streamQuery, cuStreamQuery, "cuStreamQuery", CudaStreamHandle)                                 \
   F(streamSynchronize, cuStreamSynchronize, "cuStreamSynchronize", CudaStreamHandle)               \

@@ -8,10 +8,23 @@ static std::string describeRows(int64_t widthBytes, int64_t height) {
   return std::to_string(height) + " rows of " + std::to_string(widthBytes) + " bytes";
 }
 
-CudaStream::CudaStream(std::shared_ptr<const CudaDevice> device) : on(std::move(device)) {
+CudaStream::CudaStream(std::shared_ptr<const CudaDevice> device, Priority priority)
+    : on(std::move(device)) {
   CudaCurrent current(*on);
-  on->check(on->functions().streamCreate(&stream, cudaStreamNonBlocking), "cuStreamCreate",
-            "a stream");
+  switch (priority) {
+  case Priority::Normal:
+    on->check(on->functions().streamCreate(&stream, cudaStreamNonBlocking), "cuStreamCreate",
+              "a stream");
+    break;
+  case Priority::Highest: {
+    int least = 0, greatest = 0;
+    on->check(on->functions().ctxGetStreamPriorityRange(&least, &greatest),
+              "cuCtxGetStreamPriorityRange", "the device's streams");
+    on->check(on->functions().streamCreateWithPriority(&stream, cudaStreamNonBlocking, greatest),
+              "cuStreamCreateWithPriority", "a stream");
+    break;
+  }
+  }
   owned = {on, stream};
 }
 

@@ -14,8 +14,11 @@ class CudaGraph;
 /// memory that is not page-locked makes a copy wait for the host.
 class CudaStream {
 public:
+  /// Whose blocks get the next free place on the device.
+  enum class Priority : uint8_t { Normal, Highest };
   /// A stream of its own, which does not wait for the default stream.
-  explicit CudaStream(std::shared_ptr<const CudaDevice> device);
+  explicit CudaStream(std::shared_ptr<const CudaDevice> device,
+                      Priority priority = Priority::Normal);
   /// The user's; null is the default stream. It is not destroyed.
   CudaStream(std::shared_ptr<const CudaDevice> device, CudaStreamHandle theirs);
 

@@ -103,7 +103,10 @@ TEST_CASE("errors say what the driver says") {
   std::string memory = messageOf([] { DeviceMemory(device(), int64_t(1) << 46); });
   CHECK(memory.find("CUDA_ERROR_OUT_OF_MEMORY") != memory.npos);
   CHECK(memory.find("free: ") != memory.npos);
-  std::string module = messageOf([] { CudaModule(device(), ".version 8.0\nnonsense", "text"); });
+  std::string module = messageOf([] {
+    CudaModule(device(), ".version 8.0\n.target sm_80\n.address_size 64\nnonsense", "text");
+  });
+  CAPTURE(module);
   CHECK(module.find("cuModuleLoadDataEx of text") != module.npos);
   CHECK(module.find("nonsense") != module.npos);
 }

@@ -213,3 +213,10 @@ TEST_CASE("events measure time") {
   CHECK(end.isDone());
   CHECK(end.since(start) == doctest::Approx(2.5));
 }
+
+TEST_CASE("a stream may come before others") {
+  CudaFake &fake = cleanFake();
+  CudaStream stream(openFake(), CudaStream::Priority::Highest);
+  CHECK(Calls(fake.calls.end() - 3, fake.calls.end()) ==
+        Calls{"flags 1", "priority -5", "cuStreamCreateWithPriority"});
+}

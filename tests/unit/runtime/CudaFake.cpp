@@ -269,6 +269,16 @@ CudaResult cuStreamCreate(CudaStreamHandle *stream, unsigned flags) {
   record("flags", flags);
   return recordMaking("cuStreamCreate", stream);
 }
+CudaResult cuStreamCreateWithPriority(CudaStreamHandle *stream, unsigned flags, int priority) {
+  record("flags", flags);
+  record("priority", priority);
+  return recordMaking("cuStreamCreateWithPriority", stream);
+}
+CudaResult cuCtxGetStreamPriorityRange(int *least, int *greatest) {
+  *least = 0;
+  *greatest = -5;
+  return CudaResult::Success;
+}
 CudaResult cuStreamDestroy_v2(CudaStreamHandle) { return recordDestroying("cuStreamDestroy"); }
 CudaResult cuStreamQuery(CudaStreamHandle stream) {
   if (streams.isCapturing(stream))
