@@ -25,7 +25,10 @@ namespace ringc {
 ///
 /// After `prepare`, calls with the same pass, shape, strides, cuSeqlens and numbers among the
 /// arguments neither allocate nor wait for the device or for peers; the first call of others
-/// prepares. The tensors, and the workspace, must live until the stream has run.
+/// prepares. The tensors, and the workspace, must live until the stream has run; passes of one
+/// object that share its own workspace belong on one stream. A graph keeps the addresses that it
+/// was captured with: of a workspace of the object's own, until a later pass needs a larger one,
+/// and of what was prepared, which stays for 64 later ones.
 ///
 /// All ranks of a ring make the same calls. Throws InputError for options and inputs that cannot
 /// be; CudaError where the device fails; PeerError when a rank failed: the call after it happened

@@ -140,7 +140,7 @@ void DeviceElementwise::round(const CudaStream &stream, const Tensor &from,
   std::array<uint64_t, 9> slots = {cudaAddress(from.data()), cudaAddress(to.data()),
                                    uint64_t(from.dim(1)), uint64_t(wide), uint64_t(from.dim(3))};
   for (int axis = 0; axis < 4; ++axis)
-    slots[size_t(5 + axis)] = uint64_t(to.stride(axis) * int64_t(sizeOf(to.dtype())));
+    slots[5 + size_t(axis)] = uint64_t(to.stride(axis) * int64_t(sizeOf(to.dtype())));
   const CudaFunction &kernel = to.dtype() == DType::F32   ? toF32
                                : to.dtype() == DType::F16 ? toF16
                                                           : toBF16;

@@ -18,7 +18,8 @@ NcclLink::NcclLink(std::shared_ptr<const CudaDevice> on, NcclCommunicator made,
 NcclLink::~NcclLink() {
   try {
     settle();
-  } catch (const std::exception &) { // the communicator is aborted
+  } catch (const std::exception &error) {
+    abort(error.what());
   }
   std::unique_lock lock(mutex);
   changed.wait(lock, [this] { return watched.empty() || failure; });

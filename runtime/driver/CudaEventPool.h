@@ -2,6 +2,7 @@
 
 #include "runtime/driver/CudaStream.h"
 
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -26,15 +27,15 @@ public:
         shared->events.pop_back();
       }
     }
-    if (!event)
+    if (!event) {
       event = std::make_unique<CudaEvent>(shared->device);
+      std::lock_guard lock(shared->mutex);
+      shared->events.reserve(++shared->made); // coming back takes no memory
+    }
     return {event.release(), [home = shared](const CudaEvent *over) noexcept {
               std::unique_ptr<CudaEvent> back(const_cast<CudaEvent *>(over));
               std::lock_guard lock(home->mutex);
-              try {
-                home->events.push_back(std::move(back));
-              } catch (...) { // no memory for the list: it is destroyed
-              }
+              home->events.push_back(std::move(back));
             }};
   }
 
@@ -52,6 +53,7 @@ private:
     std::shared_ptr<const CudaDevice> device;
     std::mutex mutex;
     std::vector<std::unique_ptr<CudaEvent>> events;
+    size_t made = 0;
   };
   std::shared_ptr<Free> shared;
 };
