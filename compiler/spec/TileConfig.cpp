@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 
 namespace ringc {
 
@@ -64,18 +65,33 @@ std::map<std::string, int64_t> gpuTilesOf(std::string_view kernel, int64_t wides
   return tilesOf(kernel);
 }
 
-/// The fused backward keeps dk and dv, [kv, d] each, in registers and k, v, two tiles of q and
-/// dout, and dS in shared memory: 128 keys where both hold them, since each makes q be read and dq
-/// be added to once less. With head dims above 64 the sums need eight warps.
-void chooseFusedBackward(int64_t widest, const Target &target, TileConfig &config) {
-  constexpr int64_t sharedOf128 = 160 << 10; // q 64, kv 128, head dim 128, in 16 bits
-  if (widest <= 64) {
-    config.tile = {{"q", 32}, {"kv", 128}};
-  } else if (widest <= 128 && target.sharedBytes >= sharedOf128) {
-    config.tile = {{"q", 64}, {"kv", 128}};
-    config.warps = 8;
-  } else {
-    config.tile = {{"q", widest <= 128 ? 32 : 16}, {"kv", 64}};
+/// The fused backward keeps dk and dv, [kv, d] each, in registers, and k, v, a tile of q and dout,
+/// and dS in shared memory: the largest tiles that both hold, since each key more makes q be read
+/// and dq be added to less. Where registers hold none, the fewest sums of a thread spill least.
+void chooseFusedBackward(const Spec &spec, const Target &target, TileConfig &config) {
+  struct Candidate {
+    int64_t q, kv, warps;
+  };
+  bool wide = spec.dtype == ElementType::F32;
+  int64_t d = spec.headDim, dv = spec.valueDim(), bytes = wide ? 4 : 2;
+  int64_t mostSums = wide ? 144 : 192; // of 255 registers; f32 is split in two for its products
+  // Rows are whole blocks of 16, of k, whose head dim the warps share, a block for each.
+  auto row = [&](int64_t columns, int64_t warps = 1) {
+    int64_t blocks = (columns + 16 * warps - 1) / (16 * warps) * warps;
+    return (blocks * bytes | 1) * 16;
+  };
+  std::optional<int64_t> fewest;
+  for (auto [q, kv, warps] :
+       {Candidate{32, 128, 4}, {64, 128, 8}, {32, 64, 4}, {16, 64, 4}, {16, 32, 2}, {16, 16, 1}}) {
+    int64_t shared = kv * (2 * row(d, warps) + row(dv) + row(q)) + q * (row(d) + row(dv));
+    int64_t sums = kv / (16 * warps) * ((d + dv) / 2 + q);
+    if (shared > target.sharedBytes || (fewest && sums >= *fewest))
+      continue;
+    config.tile = {{"q", q}, {"kv", kv}};
+    config.warps = warps;
+    if (sums <= mostSums)
+      return;
+    fewest = sums;
   }
 }
 
@@ -101,7 +117,7 @@ TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
   TileConfig config = {.tile =
                            target.isGpu() ? gpuTilesOf(spec.kernel, widest) : tilesOf(spec.kernel)};
   if (target.isGpu() && spec.kernel == "attention_backward")
-    chooseFusedBackward(widest, target, config);
+    chooseFusedBackward(spec, target, config);
   for (const auto &[dimension, size] : spec.tile)
     config.tile[dimension] = size;
   if (!target.isGpu())

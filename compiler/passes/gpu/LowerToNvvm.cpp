@@ -38,13 +38,16 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     func::FuncOp function = kernelOf(module);
-    gpu::Lowering lowering(function, kernel, target);
-    FailureOr<func::FuncOp> entry = lowering.run();
+    FailureOr<func::FuncOp> entry = lower(function);
+    if (succeeded(entry) && kernel.sharedBytes > target.sharedBytes) {
+      // The second copies of a loop's windows leave too little for what a branch of it reads.
+      entry->erase();
+      module.lookupSymbol("shared_memory")->erase();
+      target.copiesAhead = false;
+      entry = lower(function);
+    }
     if (failed(entry))
       return signalPassFailure();
-    kernel.threads = lowering.threads();
-    kernel.sharedBytes = lowering.sharedBytes();
-    kernel.carryBytes = lowering.carryBytes();
     if (kernel.sharedBytes > target.sharedBytes) {
       function.emitError() << "needs " << kernel.sharedBytes
                            << " bytes of shared memory for its tiles; sm_" << target.sm << " has "
@@ -55,6 +58,15 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     for (auto other : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       other.erase();
     made.setName(kernel.entry);
+  }
+
+  FailureOr<func::FuncOp> lower(func::FuncOp function) {
+    gpu::Lowering lowering(function, kernel, target);
+    FailureOr<func::FuncOp> entry = lowering.run();
+    kernel.threads = lowering.threads();
+    kernel.sharedBytes = lowering.sharedBytes();
+    kernel.carryBytes = lowering.carryBytes();
+    return entry;
   }
 
   /// The entry as a function that a GPU may be launched with.

@@ -20,6 +20,8 @@ static bool isKnownAhead(ValueRange places, scf::ForOp loop) {
 /// The windows that every way through a round reads, in the loop's body or in all cases of its
 /// switch that read any.
 std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
+  if (!target.copiesAhead)
+    return std::nullopt;
   Pipeline pipeline;
   SmallVector<Block *> ways{loop.getBody()};
   for (Operation &op : loop.getBody()->without_terminator()) {

@@ -25,7 +25,7 @@ TEST_CASE("the register block fits the registers") {
 }
 
 TEST_CASE("the fused backward keeps 128 keys where registers and shared memory hold them") {
-  Spec spec = {.kernel = "attention_backward"};
+  Spec spec = {.kernel = "attention_backward", .dtype = ElementType::BF16};
   auto chosen = [&](int64_t headDim, const char *chip) {
     spec.headDim = headDim;
     return chooseTileConfig(spec, gpuTarget(chip));
@@ -34,6 +34,10 @@ TEST_CASE("the fused backward keeps 128 keys where registers and shared memory h
   CHECK(chosen(128, "sm_80") == TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8});
   CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
   CHECK(chosen(256, "sm_90") == TileConfig{.tile = {{"q", 16}, {"kv", 64}}});
+  spec.dtype = ElementType::F32;
+  CHECK(chosen(64, "sm_90") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
+  CHECK(chosen(128, "sm_80") == TileConfig{.tile = {{"q", 16}, {"kv", 64}}});
+  CHECK(chosen(256, "sm_86") == TileConfig{.tile = {{"q", 16}, {"kv", 16}}, .warps = 1});
 }
 
 TEST_CASE("JSON keeps a config") {
