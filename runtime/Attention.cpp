@@ -68,8 +68,9 @@ private:
 class Attention::Rank {
 public:
   Rank(AttentionOptions given, Transport &ownTransport, AttentionContext ownContext)
-      : options((validate(given), completed(std::move(given)))), transport(ownTransport),
-        context(std::move(ownContext)), sources(context.kernels->sources(userSources(options))) {
+      : options((validate(given), completed(std::move(given), ownContext.pool->threads()))),
+        transport(ownTransport), context(std::move(ownContext)),
+        sources(context.kernels->sources(userSources(options))) {
     SubRings{transport.world(), ringSize()}.check();
   }
 
@@ -95,7 +96,7 @@ public:
     Tensor q = dense(inputs.q, queryRows, *context.pool),
            rows = dense(dout, gradientRows, *context.pool);
     std::unique_ptr<HopKernels> kernels;
-    switch (options.backward) {
+    switch (*options.backward) {
     case BackwardForm::Split:
       kernels = std::make_unique<BackwardKernels>(call.setup(), code, carry, q, rows, results,
                                                   gradients.dq);
@@ -179,7 +180,7 @@ private:
 
   /// Compiled side by side where they are not known yet.
   BackwardCode backwardCode(const AttentionInputs &inputs) {
-    BackwardNames names = backwardNames(options.backward);
+    BackwardNames names = backwardNames(*options.backward);
     bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, names.keys), sources);
     auto keys = std::async(warm ? std::launch::deferred : std::launch::async,
                            [this, &inputs, names] { return kernel(names.keys, inputs); });

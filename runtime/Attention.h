@@ -70,7 +70,9 @@ struct AttentionOptions {
 
   SequenceLayout layout = {};
   int ringSize = 0; ///< a divisor of the world; 0: the world
-  BackwardForm backward = BackwardForm::Split;
+  /// Absent: Split, but on the host Fused where its KV heads keep all threads busy; there too, the
+  /// bits are the same every time.
+  std::optional<BackwardForm> backward = {};
   std::map<std::string, int64_t> tile =
       {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
 };

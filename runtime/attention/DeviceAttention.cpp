@@ -54,7 +54,7 @@ public:
   }
 
   Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout) {
-    Whole whole(*this, inputs, backwardNames(options.backward).keys);
+    Whole whole(*this, inputs, backwardNames(*options.backward).keys);
     checkTensor("dout", dout, options.dtype,
                 {whole.shape.batch, whole.shape.queryLength, options.heads, options.valueHeadDim});
     Gradients made{HostTensor(options.dtype, inputs.q.shape()),

@@ -117,7 +117,7 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
   if (pass == Pass::Forward) {
     made.forward = kernel("attention_forward", inputs);
   } else {
-    BackwardNames names = backwardNames(options.backward);
+    BackwardNames names = backwardNames(*options.backward);
     made.backward = DeviceBackwardCode{kernel("attention_delta", inputs),
                                        kernel(names.keys, inputs), kernel(names.queries, inputs)};
   }
@@ -209,7 +209,7 @@ void DeviceRank::Run::makeKernels(const PreparedPass &prepared, const DeviceTens
     kernels = std::make_unique<Kernels>(setup, stream, rank.elementwise, *prepared.backward, room,
                                         q, *tensors.dout, tensors.results, tensors.gradients->dq);
   };
-  switch (rank.options.backward) {
+  switch (*rank.options.backward) {
   case BackwardForm::Split:
     return make(std::type_identity<DeviceBackwardKernels>());
   case BackwardForm::Fused:

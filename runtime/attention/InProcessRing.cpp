@@ -121,8 +121,9 @@ Tensor shapeOfPart(const Tensor &whole, int64_t batch, int64_t rows) {
 class InProcessRing::World {
 public:
   World(AttentionOptions given, int world, AttentionContext shared)
-      : options((validate(given), completed(std::move(given)))), size(world),
-        context(std::move(shared)), sources(context.kernels->sources(userSources(options))) {
+      : options((validate(given), completed(std::move(given), shared.pool->threads()))),
+        size(world), context(std::move(shared)),
+        sources(context.kernels->sources(userSources(options))) {
     connect();
   }
 
@@ -144,7 +145,7 @@ public:
   }
 
   Gradients backward(const AttentionInputs &inputs, const Forward &forward, const Tensor &dout) {
-    Problem problem(*this, inputs, "attention_backward_dq");
+    Problem problem(*this, inputs, backwardNames(*options.backward).keys);
     checkTensor(
         "dout", dout, options.dtype,
         {problem.shape.batch, problem.shape.queryLength, options.heads, options.valueHeadDim});

@@ -4,6 +4,7 @@
 #include "compiler/spec/Spec.h"
 #include "runtime/Attention.h"
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -12,8 +13,9 @@ namespace ringc {
 /// Throws InputError naming the option that is wrong, its value and what is allowed.
 void validate(const AttentionOptions &options);
 
-/// With the defaults that depend on other options filled in: kvHeads, valueHeadDim, scale.
-AttentionOptions completed(AttentionOptions options);
+/// With the defaults that depend on others filled in: kvHeads, valueHeadDim, scale, backward. On
+/// the host that depends on the pool's threads.
+AttentionOptions completed(AttentionOptions options, std::optional<int> hostThreads = {});
 
 /// The user's .tile texts that the options name, each once. Throws InputError for a file that
 /// cannot be read, or one name with two texts.

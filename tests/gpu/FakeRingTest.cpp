@@ -1,6 +1,7 @@
 // The ring of a device without a device: the host's kernels behind the tests' own driver give the
 // bits that the ring of the host gives.
 
+#include "runtime/attention/Options.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RingInputs.h"
 
@@ -22,7 +23,7 @@ void checkSame(const AttentionOptions &options, int world, const AttentionInputs
                const Tensor &dout) {
   CAPTURE(nameOf(options.layout));
   CAPTURE(world);
-  InProcessRing onHost(options, world, hostWorld());
+  InProcessRing onHost(completed(options), world, hostWorld()); // the defaults of a device
   InProcessRing::Forward forward = onHost.forward(inputs);
   InProcessRing::Gradients gradients = onHost.backward(inputs, forward, dout);
   for (int devices : {1, 2, 3}) {

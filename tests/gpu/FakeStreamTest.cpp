@@ -2,6 +2,7 @@
 // order, on the tests' own driver and NCCL.
 
 #include "runtime/Error.h"
+#include "runtime/attention/Options.h"
 #include "runtime/comm/Nccl.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
@@ -33,7 +34,7 @@ const AttentionOptions options{.heads = 4,
 
 struct Expected {
   Expected(const RingInputs &whole, int world, const AttentionOptions &given = options) {
-    InProcessRing onHost(given, world, hostWorld());
+    InProcessRing onHost(completed(given), world, hostWorld()); // the defaults of a device
     forward = onHost.forward(whole.inputs());
     gradients = onHost.backward(whole.inputs(), forward, whole.dout);
   }

@@ -88,7 +88,8 @@ void AttentionFlags::addTo(CLI::App &command) {
   command
       .add_option("--backward", backward,
                   "split: dq in a kernel of its own, the same bits every time; fused: with dk and "
-                  "dv, fewer products, on a GPU in any order of f32 additions")
+                  "dv, fewer products, on a GPU in any order of f32 additions; split unless given, "
+                  "on the CPU fused where there are KV heads for all threads")
       ->type_name("split|fused");
   command.add_option("--dtype", dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");
@@ -101,7 +102,8 @@ void AttentionFlags::addTo(CLI::App &command) {
 AttentionOptions optionsOf(const AttentionFlags &flags) {
   AttentionOptions options;
   options.headMap = parseEnum<HeadMap>("kv head map", flags.headMap);
-  options.backward = parseEnum<BackwardForm>("backward", flags.backward);
+  if (!flags.backward.empty())
+    options.backward = parseEnum<BackwardForm>("backward", flags.backward);
   options.scale = flags.scale;
   options.causal = flags.causal;
   options.prefix = flags.prefix;

@@ -24,7 +24,7 @@ struct AttentionFlags {
   std::string bias, keyMask, cuSeqlens;
   std::optional<double> scale;
   std::string headMap = "blocked";
-  std::string backward = "split";
+  std::string backward; ///< empty: the default of the device
   std::string dtype; ///< empty: that of the files
   std::string device = "cpu";
   int threads = 0;

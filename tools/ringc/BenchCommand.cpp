@@ -145,6 +145,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
              dout =
                  randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
   AttentionInputs inputs{.q = q, .k = k, .v = v};
+  AttentionOptions complete = completed(options, context.pool->threads());
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
 
   // Half of the pairs are visible under a causal mask.
@@ -160,7 +161,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
                   .ranks = world.size(),
                   .threads = context.pool->threads()};
     if (world.isFirst())
-      measureCompile(completed(options), kernels, *context.kernels, made);
+      measureCompile(complete, kernels, *context.kernels, made);
     made.medianMs = medianMilliseconds(world, flags.repeats, work);
     made.tflops = flops / made.medianMs * 1e-9;
     return made;
@@ -168,7 +169,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   std::vector<Measured> lines;
   lines.push_back(
       line("forward", 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
-  BackwardNames names = backwardNames(options.backward);
+  BackwardNames names = backwardNames(*complete.backward);
   lines.push_back(line("backward", 2 * pairs * (3 * d + 2 * dv),
                        {names.keys, names.queries, "attention_delta"}, [&] { ring->backward(); }));
   return lines;

@@ -29,7 +29,7 @@ class MpiRing final : public WorldRing {
 public:
   MpiRing(const AttentionOptions &given, Transport &ownTransport, const AttentionContext &context,
           const AttentionInputs &inputs, const Tensor &gradient)
-      : options(checked(given)), transport(ownTransport),
+      : options(checked(given, context)), transport(ownTransport),
         shape{inputs.q.dim(0), inputs.q.dim(1), inputs.k.dim(1)}, whole(inputs), dout(gradient),
         part(problemOf(transport.rank())), attention(options, transport, context),
         own(dealt(context)) {
@@ -66,9 +66,10 @@ public:
   }
 
 private:
-  static AttentionOptions checked(const AttentionOptions &options) {
+  static AttentionOptions checked(const AttentionOptions &options,
+                                  const AttentionContext &context) {
     validate(options);
-    return completed(options);
+    return completed(options, context.pool->threads());
   }
   static std::vector<int64_t> shapeOf(const Tensor &tensor) {
     return {tensor.shape().begin(), tensor.shape().end()};

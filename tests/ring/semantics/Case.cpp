@@ -18,8 +18,8 @@ std::string Case::name() const {
        << shape.queryLength << "/" << shape.keyLength << " h " << options.heads << "/" << kvHeads()
        << (options.headMap == HeadMap::Tiled ? " tiled" : "") << " d " << options.headDim << "/"
        << valueDim();
-  if (options.backward != BackwardForm::Split)
-    text << ", backward " << enumName(options.backward);
+  if (options.backward)
+    text << ", backward " << enumName(*options.backward);
   if (options.scale)
     text << ", scale " << *options.scale;
   if (options.causal)

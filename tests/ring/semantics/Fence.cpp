@@ -24,6 +24,12 @@ constexpr std::array<HostKernel, sizeof...(numbers)>
 makeEntries(std::integer_sequence<int, numbers...>) {
   return {enterAt<numbers>...};
 }
+/// Memory that a rank's kernels share among themselves: delta, and the fused backward's sum of dQ.
+bool isOwnScratch(const CompiledKernel &kernel, const std::string &view) {
+  return view == "delta" || (kernel.name == "attention_backward" && view == "dq") ||
+         (kernel.name == "attention_backward_round" && view == "sum");
+}
+
 constexpr auto entries = makeEntries(std::make_integer_sequence<int, maxFences * maxKernels>());
 
 } // namespace
@@ -82,7 +88,7 @@ void Fence::enter(int fence, int kernel, const uint64_t *slots, int64_t p0, int6
   {
     std::lock_guard lock(self.mutex);
     for (const KernelArgument &argument : code.kernel->arguments)
-      if (argument.kind == KernelArgument::Kind::View && argument.name != "delta")
+      if (argument.kind == KernelArgument::Kind::View && !isOwnScratch(*code.kernel, argument.name))
         self.views.insert(std::bit_cast<const std::byte *>(slots[argument.slot]));
   }
   if (self.aroundProgram)

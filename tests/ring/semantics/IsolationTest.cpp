@@ -48,13 +48,15 @@ TEST_CASE("compiled kernels see their rank's shard and its hop buffers, all else
     for (bool causal : {false, true})
       for (bool masked : {false, true})
         for (int world : {2, 5}) {
+          BackwardForm form = world == 2 ? BackwardForm::Split : BackwardForm::Fused;
           Case given{.options = {.heads = 4,
                                  .kvHeads = 2,
                                  .headDim = 20,
                                  .valueHeadDim = 12,
                                  .causal = causal,
                                  .window = {causal ? 30 : -1, -1},
-                                 .layout = layout},
+                                 .layout = layout,
+                                 .backward = form},
                      .world = world,
                      .shape = {2, 67, 67}};
           if (masked) {
