@@ -25,6 +25,7 @@ def Tile_Dialect : Dialect {
     static constexpr llvm::StringLiteral perHeadAttr = "tile.per_head";   ///< unit: the grid has KV head and batch axes too
     static constexpr llvm::StringLiteral groupAttr = "tile.group";        ///< i64: query heads per KV head
     static constexpr llvm::StringLiteral headMapAttr = "tile.head_map";   ///< "blocked" or "tiled"
+    static constexpr llvm::StringLiteral tf32Attr = "tile.tf32";          ///< unit: on a GPU, one product of tf32 for one of f32; else three
     static constexpr llvm::StringLiteral nameAttr = "tile.name";          ///< on an argument: its name in the source
     static constexpr llvm::StringLiteral layoutAttr = "tile.layout";      ///< on a positions argument: contiguous, striped, zigzag or any
   }];

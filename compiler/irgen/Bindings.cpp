@@ -167,6 +167,7 @@ Bindings bind(const KernelDecl &kernel, const Program &program, const Spec &spec
   Bindings bindings;
   bindings.groupSize = spec.groupSize;
   bindings.headMap = spec.headMap;
+  bindings.f32Products = spec.f32Products;
   bindings.queryLayout = spec.queryLayout;
   bindings.keyLayout = spec.keyLayout;
   for (const ConstantDecl &constant : kernel.constants) {

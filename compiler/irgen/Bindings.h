@@ -19,6 +19,7 @@ struct Bindings {
 
   int64_t groupSize = 1;
   HeadMap headMap = HeadMap::Blocked;
+  F32Products f32Products = F32Products::Tf32x3;
   LayoutKind queryLayout = LayoutKind::Any;
   LayoutKind keyLayout = LayoutKind::Any;
 };

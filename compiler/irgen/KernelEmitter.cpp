@@ -104,6 +104,8 @@ void KernelEmitter::setAttributes() {
     kernelOp->setAttr(TileDialect::groupAttr, builder.getI64IntegerAttr(bindings.groupSize));
     kernelOp->setAttr(TileDialect::headMapAttr, builder.getStringAttr(enumName(bindings.headMap)));
   }
+  if (bindings.f32Products == F32Products::Tf32)
+    kernelOp->setAttr(TileDialect::tf32Attr, builder.getUnitAttr());
   for (auto [index, name] : llvm::enumerate(argumentNames)) {
     unsigned argument = static_cast<unsigned>(index);
     kernelOp.setArgAttr(argument, TileDialect::nameAttr, StringAttr::get(context, name));

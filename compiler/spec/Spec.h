@@ -19,9 +19,17 @@ enum class HeadMap { Blocked, Tiled };
 /// `Striped` stripes single tokens, `BucketStriped` whole buckets, `Any` works for all.
 enum class LayoutKind { Any, Contiguous, Striped, BucketStriped, Zigzag };
 
+/// How a GPU multiplies f32, whose tensor cores take TF32: 10 bits behind the point. The host's
+/// products are f32's own.
+enum class F32Products { Tf32x3, Tf32 };
+
 template <> struct EnumNames<HeadMap> {
   static constexpr std::array<std::pair<HeadMap, std::string_view>, 2> table = {
       {{HeadMap::Blocked, "blocked"}, {HeadMap::Tiled, "tiled"}}};
+};
+template <> struct EnumNames<F32Products> {
+  static constexpr std::array<std::pair<F32Products, std::string_view>, 2> table = {
+      {{F32Products::Tf32x3, "3xtf32"}, {F32Products::Tf32, "tf32"}}};
 };
 template <> struct EnumNames<LayoutKind> {
   static constexpr std::array<std::pair<LayoutKind, std::string_view>, 5> table = {
@@ -50,6 +58,7 @@ struct Spec {
   int64_t groupSize = 1;
   HeadMap headMap = HeadMap::Blocked;
   ElementType dtype = ElementType::F32;
+  F32Products f32Products = F32Products::Tf32x3;
   LayoutKind queryLayout = LayoutKind::Any;
   LayoutKind keyLayout = LayoutKind::Any;
   std::vector<std::string> mask;  ///< all must hold; "causal", or "user.tile:dilated"
@@ -65,8 +74,8 @@ struct Spec {
 };
 
 template <FieldsOf<Spec> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
-  auto &[kernel, source, headDim, valueHeadDim, groupSize, headMap, dtype, queryLayout, keyLayout,
-         mask, score, constants, types, tile, target] = self;
+  auto &[kernel, source, headDim, valueHeadDim, groupSize, headMap, dtype, f32Products, queryLayout,
+         keyLayout, mask, score, constants, types, tile, target] = self;
   visit(Field{"kernel", "name of the kernel in the source or in the library"}, kernel);
   visit(Field{"source", "path of a .tile file with kernels of your own; empty for the library"},
         source);
@@ -76,6 +85,9 @@ template <FieldsOf<Spec> Self, class Visit> void visitFields(Self &self, Visit &
   visit(Field{"group_size", "query heads for each key head", 1, 1024}, groupSize);
   visit(Field{"head_map", "which query head reads which key head"}, headMap);
   visit(Field{"dtype", "type of q, k, v and out, the type constant T"}, dtype);
+  visit(Field{"f32",
+              "on a GPU, a product of f32 as three of tf32, within 2e-5, or as one, within 2e-3"},
+        f32Products);
   visit(Field{"query_layout", "kind of the layout of the queries' shard"}, queryLayout);
   visit(Field{"key_layout", "kind of the layout of the keys' shard"}, keyLayout);
   visit(Field{"mask", "masks that must all hold: names of the library, or FILE.tile:NAME"}, mask);

@@ -137,6 +137,7 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
             .groupSize = options.heads / options.kvHeads,
             .headMap = options.headMap,
             .dtype = elementTypeOf(options.dtype),
+            .f32Products = options.f32Products,
             .queryLayout = layoutKindOf(options.layout, ringSize),
             .keyLayout = layoutKindOf(options.layout, ringSize),
             .tile = options.tile};

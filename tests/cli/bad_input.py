@@ -99,6 +99,8 @@ class BadInput(RingcTest):
             ("--threads -1", "threads: got -1"),
             ("--kv-head-map round", "kv head map: got round"),
             ("--dtype f8", "dtype: got f8"),
+            ("--f32 half", "f32: got half, allowed: 3xtf32, tf32"),
+            ("--f32 tf32", "f32: got tf32, allowed: 3xtf32 with --device cpu, which multiplies in f32"),
             ("--device cuda", "device: got cuda, allowed: cpu"),
             ("--tile q=0", "tile q: got 0"),
             ("--tile z=4", "tile: got z"),

@@ -93,6 +93,11 @@ void AttentionFlags::addTo(CLI::App &command) {
       ->type_name("split|fused");
   command.add_option("--dtype", dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");
+  command
+      .add_option("--f32", f32,
+                  "With --device cuda: three products of tf32 for one of f32, or one, which is "
+                  "faster and within 2e-3")
+      ->type_name("3xtf32|tf32");
   command.add_option("--device", device, "cpu")->type_name("cpu|cuda");
   command.add_option("--threads", threads, "Threads of all ranks together; 0: as OpenMP says")
       ->type_name("T");
@@ -105,6 +110,7 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
   if (!flags.backward.empty())
     options.backward = parseEnum<BackwardForm>("backward", flags.backward);
   options.scale = flags.scale;
+  options.f32Products = parseEnum<F32Products>("f32", flags.f32);
   options.causal = flags.causal;
   options.prefix = flags.prefix;
   if (!flags.window.empty()) {
@@ -146,6 +152,10 @@ SideInputs readSideInputs(const AttentionFlags &flags) {
 void checkMachine(const AttentionFlags &flags, Devices devices) {
   constexpr int most = 1024;
   requireDevice(flags.device, devices);
+  if (flags.device == "cpu" && flags.f32 == enumName(F32Products::Tf32))
+    throw InputError("f32", flags.f32,
+                     std::string(enumName(F32Products::Tf32x3)) +
+                         " with --device cpu, which multiplies in f32");
   auto check = [](const char *argument, int value, int low) {
     if (value < low || value > most)
       throw InputError(argument, std::to_string(value),

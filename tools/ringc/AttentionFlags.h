@@ -26,6 +26,7 @@ struct AttentionFlags {
   std::string headMap = "blocked";
   std::string backward; ///< empty: the default of the device
   std::string dtype; ///< empty: that of the files
+  std::string f32 = "3xtf32";
   std::string device = "cpu";
   int threads = 0;
   std::string tile;

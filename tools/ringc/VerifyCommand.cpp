@@ -32,6 +32,7 @@ struct VerifyFlags {
 /// What an error may be.
 struct Bars {
   DType dtype;
+  F32Products f32Products;      ///< of a GPU
   std::optional<Results> plain; ///< 16 bit: of a plain implementation in the same type
 
   /// The rounding of one result.
@@ -45,8 +46,9 @@ struct Bars {
       return 0x1p-24;
     }
   }
-  static constexpr double f32 = 2e-5;
-  double against(double plainError) const { return std::max(f32, 2 * plainError + unit() / 2); }
+  static constexpr double exact = 2e-5;
+  double ofF32() const { return f32Products == F32Products::Tf32 ? 2e-3 : exact; }
+  double against(double plainError) const { return std::max(exact, 2 * plainError + unit() / 2); }
   double ofManyRanks(double oneRank) const { return 1.5 * oneRank + unit() / 4; }
 };
 
@@ -122,7 +124,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   Interpreter interpreter(options, inputs);
   interpreter.addTo(problem);
   ErrorMeasure measure(problem, reference::attention(problem));
-  Bars bars{dtype, std::nullopt};
+  Bars bars{dtype, options.f32Products, std::nullopt};
   if (dtype != DType::F32)
     bars.plain.emplace(reference::plainAttention(problem, dtype));
 
@@ -133,7 +135,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
     for (size_t tensor = 0; tensor < tensors; ++tensor) {
       errors.push_back(measure.ofRank(many, tensor, part));
       errors.push_back(bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part))
-                                  : Bars::f32);
+                                  : bars.ofF32());
     }
   }
   errors = world.gather(errors);

@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
+#include <array>
+
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
@@ -166,8 +168,9 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
 }
 
 /// Three products of TF32 for one of f32: x = big + small, each with 10 bits behind the point, and
-/// small * small is left out. The order of the contracted axis is free, so that a thread's two
-/// neighbouring elements stand for k and k + 4 of the instruction.
+/// small * small is left out; or one, of x rounded, where the kernel asks for it. The order of the
+/// contracted axis is free, so that a thread's two neighbouring elements stand for k and k + 4 of
+/// the instruction.
 LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const Operand &right,
                                     Fragment &sums) {
   const FragmentLayout &layout = sums.layout;
@@ -194,9 +197,12 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
     return load(f32, sharedPointer(at));
   };
   struct Split {
-    Value big, small;
+    Value big, small; ///< without `small` where one product is asked for
   };
+  bool once = kernel->hasAttr(tile::TileDialect::tf32Attr);
   auto split = [&](Value x) {
+    if (once)
+      return Split{intrinsic(word, "llvm.nvvm.f2tf32.rna", {x}), {}};
     Value bits = LLVM::BitcastOp::create(builder, loc, word, x);
     Value big = arith::AndIOp::create(builder, loc, bits, i32(-8192)); // 13 bits less
     Value rest =
@@ -222,7 +228,9 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
             split(element(rightTile, add(quad, i32(j * 8)), nAt(2 * step + k), contractsColumns)));
       for (int64_t i = 0; i < layout.mBlocks; ++i) {
         size_t first = static_cast<size_t>(layout.index(i, j, 0));
-        for (auto [bigLeft, bigRight] : {std::pair{false, true}, {true, false}, {true, true}}) {
+        std::array<std::pair<bool, bool>, 3> products = {
+            {{false, true}, {true, false}, {true, true}}};
+        for (auto [bigLeft, bigRight] : ArrayRef(products).drop_front(once ? 2 : 0)) {
           SmallVector<Value> operands;
           for (const Split &part : leftParts[static_cast<size_t>(i)])
             operands.push_back(bigLeft ? part.big : part.small);

@@ -28,6 +28,7 @@ TEST_CASE("constants come from the spec's fields, the tile sizes, or their defau
             .groupSize = 4,
             .headMap = HeadMap::Tiled,
             .dtype = ElementType::BF16,
+            .f32Products = F32Products::Tf32,
             .queryLayout = LayoutKind::Striped,
             .keyLayout = LayoutKind::Zigzag,
             .mask = {"causal", "window"}};
@@ -40,6 +41,7 @@ TEST_CASE("constants come from the spec's fields, the tile sizes, or their defau
   CHECK(bound.functions.at("score")[0]->name == "identity");
   CHECK(bound.groupSize == 4);
   CHECK(bound.headMap == HeadMap::Tiled);
+  CHECK(bound.f32Products == F32Products::Tf32);
   CHECK(bound.queryLayout == LayoutKind::Striped);
   CHECK(bound.keyLayout == LayoutKind::Zigzag);
 

@@ -29,6 +29,7 @@ std::vector<KernelRequest> changedRequests() {
   changed([](auto &r) { r.spec.valueHeadDim = 65; });
   changed([](auto &r) { r.spec.groupSize = 2; });
   changed([](auto &r) { r.spec.headMap = HeadMap::Tiled; });
+  changed([](auto &r) { r.spec.f32Products = F32Products::Tf32; });
   changed([](auto &r) { r.spec.dtype = ElementType::F16; });
   changed([](auto &r) { r.spec.queryLayout = LayoutKind::Striped; });
   changed([](auto &r) { r.spec.keyLayout = LayoutKind::Striped; });

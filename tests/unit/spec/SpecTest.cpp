@@ -20,6 +20,7 @@ Spec fullSpec() {
           .groupSize = 4,
           .headMap = HeadMap::Tiled,
           .dtype = ElementType::BF16,
+          .f32Products = F32Products::Tf32,
           .queryLayout = LayoutKind::Zigzag,
           .keyLayout = LayoutKind::BucketStriped,
           .mask = {"causal", "user.tile:dilated"},
@@ -64,7 +65,7 @@ TEST_CASE("every enum's names have their inverse") {
 
 TEST_CASE("JSON has every field and keeps it") {
   json full = toJson(fullSpec()), defaults = toJson(Spec{});
-  CHECK(full.size() == 15);
+  CHECK(full.size() == 16);
   for (const auto &[name, value] : full.items())
     CHECK_MESSAGE(value != defaults[name], name);
   CHECK(specFromJson(full) == fullSpec());
@@ -77,8 +78,8 @@ TEST_CASE("a spec from anywhere is checked") {
   CHECK(
       jsonMessage(R"({"head_dims": 64})") ==
       "a.json: unknown field \"head_dims\", allowed: kernel, source, head_dim, value_head_dim, "
-      "group_size, head_map, dtype, query_layout, key_layout, mask, score, constants, types, tile, "
-      "target; did you mean head_dim?");
+      "group_size, head_map, dtype, f32, query_layout, key_layout, mask, score, constants, types, "
+      "tile, target; did you mean head_dim?");
   CHECK(jsonMessage(R"({"head_dim": 257})") ==
         "a.json: head_dim: got 257, allowed: an integer from 1 to 256");
   CHECK(jsonMessage(R"({"head_dim": "64"})") ==
@@ -127,7 +128,7 @@ TEST_CASE("--set reaches every field by the name that it has in JSON") {
   Spec spec;
   for (const char *assignment :
        {"kernel=attention_backward_dq", "source=my.tile", "head_dim=96", "value_head_dim=80",
-        "group_size=4", "head_map=tiled", "dtype=bf16", "query_layout=zigzag",
+        "group_size=4", "head_map=tiled", "dtype=bf16", "f32=tf32", "query_layout=zigzag",
         "key_layout=bucket_striped", "mask=causal,user.tile:dilated", "score=softcap",
         "constants.BM=32", "types.U=f16", "tile=q=32,kv=128", "tile.q=64", "target=native"})
     set(spec, assignment);
