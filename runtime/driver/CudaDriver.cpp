@@ -108,6 +108,28 @@ CudaDeviceFacts CudaDriver::facts(int ordinal) const {
   return facts;
 }
 
+CudaLink CudaDriver::link(int from, int to) const {
+  std::string who = "devices " + std::to_string(from) + " and " + std::to_string(to);
+  CudaOrdinal here = 0, there = 0;
+  check(table.deviceGet(&here, from), "cuDeviceGet", who);
+  check(table.deviceGet(&there, to), "cuDeviceGet", who);
+  auto attribute = [&](CudaLinkAttribute asked) {
+    int value = 0;
+    check(table.deviceGetP2PAttribute(&value, asked, here, there), "cuDeviceGetP2PAttribute", who);
+    return value;
+  };
+  return {.peerAccess = attribute(CudaLinkAttribute::AccessSupported) != 0,
+          .nativeAtomics = attribute(CudaLinkAttribute::NativeAtomicSupported) != 0,
+          .performanceRank = attribute(CudaLinkAttribute::PerformanceRank)};
+}
+
+std::string CudaLink::describe() const {
+  if (!peerAccess)
+    return "no peer access, copies go through the host";
+  return std::string("peer access") + (nativeAtomics ? ", native atomics (NVLink)" : "") +
+         ", rank " + std::to_string(performanceRank);
+}
+
 std::string CudaDeviceFacts::describe() const {
   return "device " + std::to_string(ordinal) + " (" + name + ")";
 }

@@ -40,6 +40,16 @@ struct CudaDeviceFacts {
   std::string describe() const;
 };
 
+/// How one device reaches another.
+struct CudaLink {
+  bool peerAccess = false;    ///< reads and writes its memory; else copies go through the host
+  bool nativeAtomics = false; ///< as over NVLink, and not over most of PCIe
+  int performanceRank = 0;    ///< the driver's order of the links of a machine: 0 is the fastest
+
+  /// "peer access, native atomics (NVLink), rank 0"
+  std::string describe() const;
+};
+
 /// libcuda.so.1, which comes with NVIDIA's driver, opened while the program runs.
 class CudaDriver {
 public:
@@ -57,6 +67,8 @@ public:
   int deviceCount() const;
   /// Throws CudaError, naming the devices that there are, for an ordinal that is not one.
   CudaDeviceFacts facts(int ordinal) const;
+  /// Between two different devices.
+  CudaLink link(int from, int to) const;
 
   /// "cuMemAlloc of X: CUDA_ERROR_OUT_OF_MEMORY: out of memory"
   CudaError error(CudaResult result, std::string_view call, std::string_view object) const;

@@ -46,6 +46,13 @@ enum class CudaDeviceAttribute : unsigned {
   MaxSharedMemoryPerBlockOptin = 97,
 };
 
+/// CUdevice_P2PAttribute
+enum class CudaLinkAttribute : unsigned {
+  PerformanceRank = 1,
+  AccessSupported = 2,
+  NativeAtomicSupported = 3,
+};
+
 /// CUfunction_attribute
 enum class CudaFunctionAttribute : unsigned {
   LocalSizeBytes = 3,
@@ -109,6 +116,8 @@ struct CudaLaunchConfig {
   F(deviceGetAttribute, cuDeviceGetAttribute, "cuDeviceGetAttribute", int *, CudaDeviceAttribute,  \
     CudaOrdinal)                                                                                   \
   F(deviceGetPCIBusId, cuDeviceGetPCIBusId, "cuDeviceGetPCIBusId", char *, int, CudaOrdinal)       \
+  F(deviceGetP2PAttribute, cuDeviceGetP2PAttribute, "cuDeviceGetP2PAttribute", int *,              \
+    CudaLinkAttribute, CudaOrdinal, CudaOrdinal)                                                   \
   F(devicePrimaryCtxRetain, cuDevicePrimaryCtxRetain, "cuDevicePrimaryCtxRetain", CudaContext *,   \
     CudaOrdinal)                                                                                   \
   F(devicePrimaryCtxRelease, cuDevicePrimaryCtxRelease, "cuDevicePrimaryCtxRelease_v2",            \

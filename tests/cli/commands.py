@@ -181,6 +181,22 @@ class CacheAndInfo(RingcTest):
         for word in ["LLVM", "targets", "vectors", "threads", "kernel cache"]:
             self.assertIn(word, text)
 
+    def test_info_of_what_is_missing(self):
+        env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1", "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2"}
+        text = self.ok("info", env=env).stdout
+        self.assertRegex(text, r"(?m)^CUDA +no CUDA driver: /no/libcuda\.so\.1: .*"
+                               r"looked for what RINGC_CUDA_LIBRARY names.*install NVIDIA's driver")
+        self.assertRegex(text, r"(?m)^NCCL +no NCCL: /no/libnccl\.so\.2: .*"
+                               r"looked for what RINGC_NCCL_LIBRARY names.*install NCCL")
+
+    @unittest.skipUnless("RINGC_FAKE_CUDA" in os.environ, "no stand-in for a driver")
+    def test_info_of_devices(self):
+        env = {"RINGC_CUDA_LIBRARY": os.environ.get("RINGC_FAKE_CUDA")}
+        text = self.ok("info", env=env).stdout
+        self.assertRegex(text, r"(?m)^CUDA +13\.0, /")
+        self.assertRegex(text, r"(?m)^cuda:0 +Imaginary GPU, compute capability 8\.6, "
+                               r"108 multiprocessors, 81920 MiB, 99 KiB shared, 0000:01:00\.0$")
+
 
 class Bench(RingcTest):
     def test_json_lines(self):

@@ -9,6 +9,7 @@
 #include <omp.h>
 
 #include <iostream>
+#include <map>
 
 namespace ringc::cli {
 
@@ -20,10 +21,22 @@ using Rows = std::vector<std::vector<std::string>>;
 
 std::string describe(const CudaDeviceFacts &device) {
   constexpr int64_t mebi = 1 << 20;
-  return device.name + ", sm_" + std::to_string(device.sm) + ", " +
-         std::to_string(device.multiprocessors) + " multiprocessors, " +
-         std::to_string(device.memoryBytes / mebi) + " MiB, " +
+  return device.name + ", compute capability " + std::to_string(device.sm / 10) + "." +
+         std::to_string(device.sm % 10) + ", " + std::to_string(device.multiprocessors) +
+         " multiprocessors, " + std::to_string(device.memoryBytes / mebi) + " MiB, " +
          std::to_string(device.sharedBytesPerBlock / 1024) + " KiB shared, " + device.pciBusId;
+}
+
+/// How a device reaches the others: those with the same kind of link together.
+std::string describeLinks(const CudaDriver &driver, int device, int count) {
+  std::map<std::string, std::string> devices; // by link
+  for (int other = 0; other < count; ++other)
+    if (other != device)
+      devices[driver.link(device, other).describe()] += " cuda:" + std::to_string(other);
+  std::string text;
+  for (const auto &[link, others] : devices)
+    text += (text.empty() ? "to" : "; to") + others + ": " + link;
+  return text;
 }
 
 /// The driver and its devices, or why there are none.
@@ -33,8 +46,12 @@ void addCuda(Rows &rows, const Env &env) {
     auto module = nvidiaModuleVersion();
     rows.push_back({"CUDA", driver->cudaVersion() + ", " + driver->path() +
                                 (module ? ", driver " + *module : "")});
-    for (int device = 0; device < driver->deviceCount(); ++device)
+    int count = driver->deviceCount();
+    for (int device = 0; device < count; ++device)
       rows.push_back({"cuda:" + std::to_string(device), describe(driver->facts(device))});
+    for (int device = 0; device < count && count > 1; ++device)
+      rows.push_back(
+          {"cuda:" + std::to_string(device) + " links", describeLinks(*driver, device, count)});
   } catch (const CudaError &error) {
     rows.push_back({"CUDA", error.what()});
   }

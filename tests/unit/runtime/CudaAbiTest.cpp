@@ -97,6 +97,12 @@ static_assert(unsigned(CudaDeviceAttribute::ComputeCapabilityMinor) ==
               CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR);
 static_assert(unsigned(CudaDeviceAttribute::MaxSharedMemoryPerBlockOptin) ==
               CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+static_assert(unsigned(CudaLinkAttribute::PerformanceRank) ==
+              CU_DEVICE_P2P_ATTRIBUTE_PERFORMANCE_RANK);
+static_assert(unsigned(CudaLinkAttribute::AccessSupported) ==
+              CU_DEVICE_P2P_ATTRIBUTE_ACCESS_SUPPORTED);
+static_assert(unsigned(CudaLinkAttribute::NativeAtomicSupported) ==
+              CU_DEVICE_P2P_ATTRIBUTE_NATIVE_ATOMIC_SUPPORTED);
 static_assert(unsigned(CudaFunctionAttribute::LocalSizeBytes) ==
               CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES);
 static_assert(unsigned(CudaFunctionAttribute::NumRegs) == CU_FUNC_ATTRIBUTE_NUM_REGS);

@@ -72,6 +72,15 @@ TEST_CASE("without a device the message says so") {
   CHECK(contains(message, "no CUDA device: "));
 }
 
+TEST_CASE("links between devices") {
+  cleanFake().devices = 3;
+  auto driver = CudaDriver::open(RINGC_FAKE_CUDA);
+  CHECK(driver->link(1, 0).peerAccess);
+  CHECK(driver->link(1, 0).describe() == "peer access, native atomics (NVLink), rank 0");
+  CHECK(driver->link(0, 2).describe() == "no peer access, copies go through the host");
+  CHECK(CudaLink{.peerAccess = true, .performanceRank = 1}.describe() == "peer access, rank 1");
+}
+
 TEST_CASE("facts of a device") {
   cleanFake();
   auto driver = CudaDriver::open(RINGC_FAKE_CUDA);

@@ -132,6 +132,13 @@ CudaResult cuDeviceGetPCIBusId(char *id, int size, CudaOrdinal) {
   text(id, size, "0000:01:00.0");
   return CudaResult::Success;
 }
+CudaResult cuDeviceGetP2PAttribute(int *value, CudaLinkAttribute attribute, CudaOrdinal from,
+                                   CudaOrdinal to) {
+  // Devices 0 and 1 have a link, others do not reach each other.
+  bool linked = from + to == 1;
+  *value = attribute == CudaLinkAttribute::PerformanceRank ? 0 : linked;
+  return CudaResult::Success;
+}
 CudaResult cuDevicePrimaryCtxRetain(CudaContext *context, CudaOrdinal) {
   return recordMaking("cuDevicePrimaryCtxRetain", context);
 }
