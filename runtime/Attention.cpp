@@ -81,7 +81,7 @@ public:
     HostCode code = kernel("attention_forward", inputs);
     call.prepare(Pass::Forward, *code.kernel, {});
     ForwardKernels kernels(call.setup(), code, carry, call.q, results);
-    return execute(call.plan, call.shard, kernels, transport, hops);
+    return execute(call.plan, call.shard, kernels, transport, hops, context.trace.get());
   }
 
   ExecutionReport backward(const AttentionShape &shape, const AttentionInputs &inputs,
@@ -106,7 +106,8 @@ public:
                                                        gradients.dq);
       break;
     }
-    ExecutionReport report = execute(call.plan, call.shard, *kernels, transport, hops);
+    ExecutionReport report =
+        execute(call.plan, call.shard, *kernels, transport, hops, context.trace.get());
     dk.finish(*context.pool);
     dv.finish(*context.pool);
     return report;

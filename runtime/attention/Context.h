@@ -2,6 +2,7 @@
 
 #include "runtime/attention/KernelSource.h"
 #include "runtime/driver/HostPool.h"
+#include "runtime/ring/Trace.h"
 
 #include <atomic>
 #include <cstdint>
@@ -20,6 +21,7 @@ struct AttentionContext {
   std::shared_ptr<KernelSource> kernels;
   std::shared_ptr<HostPool> pool;
   std::shared_ptr<LaunchProgress> progress = {}; ///< may be null
+  std::shared_ptr<Trace> trace = {};             ///< of all passes; may be null
 };
 
 } // namespace ringc

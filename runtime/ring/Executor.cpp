@@ -57,8 +57,9 @@ void check(const Plan &plan, const RankShard &shard, const Transport &transport)
 } // namespace
 
 Execution::Execution(const Plan &ownPlan, const RankShard &shard, HopKernels &hopKernels,
-                     Transport &ownTransport, HopMemory &hopMemory)
+                     Transport &ownTransport, HopMemory &hopMemory, Trace *asked)
     : plan(ownPlan), kernels(hopKernels), transport(ownTransport), memory(hopMemory),
+      trace(asked, plan.pass, plan.rank, [this] { return kernels.traceClock(); }),
       keyModels(shard.keys), ownKeys(tensorsOf(shard.keys)) {
   check(plan, shard, transport);
   if (plan.pass == Pass::Backward) {
@@ -102,9 +103,11 @@ void Execution::compute(int number) {
                  .keys = resident,
                  .gradients = gradients};
   auto timed = [&](auto &&body) {
+    size_t mark = trace.mark();
     Clock::time_point start = Clock::now();
     body();
     report.computing += Clock::now() - start;
+    trace.span(step.step, SpanKind::Compute, mark);
   };
   auto runRest = [&] {
     if (step.computes())
@@ -132,6 +135,7 @@ ExecutionReport Execution::end() {
     kernels.runNothing();
   report.sentBytes = transport.sentBytes() - sentBefore;
   report.receivedBytes = transport.receivedBytes() - receivedBefore;
+  trace.finish();
   return report;
 }
 
@@ -218,17 +222,26 @@ void Execution::zero(std::span<const Tensor> tensors) {
       kernels.zero(tensor);
 }
 
-std::unique_ptr<Transfer> Execution::post(const Exchange &exchange) {
-  return exchange.empty() ? nullptr : transport.post(exchange);
+Execution::Move Execution::post(const Exchange &exchange) {
+  if (exchange.empty())
+    return {};
+  SpanKind kind = exchange.channel == Channel::Keys ? SpanKind::Keys : SpanKind::Gradients;
+  size_t mark = trace.mark();
+  Move move{transport.post(exchange), exchange.hop, kind, mark};
+  trace.span(move.hop, SpanKind::Exposed, mark);
+  return move;
 }
 
-void Execution::wait(std::unique_ptr<Transfer> &transfer) {
-  if (!transfer)
+void Execution::wait(Move &move) {
+  if (!move.transfer)
     return;
+  size_t mark = trace.mark();
   Clock::time_point start = Clock::now();
-  transfer->wait();
-  transfer.reset();
+  move.transfer->wait();
+  move.transfer.reset();
   report.waiting += Clock::now() - start;
+  trace.span(move.hop, SpanKind::Exposed, mark);
+  trace.span(move.hop, move.kind, move.posted);
 }
 
 void HopKernels::zero(const Tensor &tensor) {
@@ -242,12 +255,14 @@ void HopKernels::add(const Tensor &part, const Tensor &sum) {
     to[i] += from[i];
 }
 
+std::unique_ptr<TraceClock> HopKernels::traceClock() { return std::make_unique<HostTraceClock>(); }
+
 void HopKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(from, to); }
 
 ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
-                        Transport &transport, HopMemory &memory) {
+                        Transport &transport, HopMemory &memory, Trace *trace) {
   try {
-    Execution execution(plan, shard, kernels, transport, memory);
+    Execution execution(plan, shard, kernels, transport, memory, trace);
     execution.begin();
     for (int step = 0; step < execution.steps(); ++step) {
       execution.post(step);

@@ -4,6 +4,7 @@
 #include "runtime/comm/Transport.h"
 #include "runtime/ring/HopMemory.h"
 #include "runtime/ring/Plan.h"
+#include "runtime/ring/Trace.h"
 
 #include <chrono>
 #include <cstdint>
@@ -56,6 +57,9 @@ public:
   virtual void zero(const Tensor &tensor);
   virtual void add(const Tensor &part, const Tensor &sum);
   virtual void copy(const Tensor &from, const Tensor &to); ///< `from` with any strides
+
+  /// Tells the times between which all of these ran: the calling thread's, unless overridden.
+  virtual std::unique_ptr<TraceClock> traceClock();
 };
 
 /// All that an executor sees besides its hop buffers: what it holds, never the whole sequence.
@@ -82,9 +86,9 @@ struct ExecutionReport {
 class Execution {
 public:
   /// What is given must outlive it. Throws InputError when the shard does not have the rows and
-  /// bytes of the plan.
+  /// bytes of the plan. `trace` may be null.
   Execution(const Plan &plan, const RankShard &shard, HopKernels &kernels, Transport &transport,
-            HopMemory &memory);
+            HopMemory &memory, Trace *trace = nullptr);
 
   int steps() const { return int(plan.steps.size()); }
   void begin();
@@ -94,6 +98,14 @@ public:
   ExecutionReport end();
 
 private:
+  /// An exchange under way, or none.
+  struct Move {
+    std::unique_ptr<Transfer> transfer;
+    int hop = 0;
+    SpanKind kind = SpanKind::Keys;
+    size_t posted = 0; ///< mark of the trace
+  };
+
   std::vector<Tensor> residentKeys(const Step &step) const;
   std::vector<Tensor> keysAt(const Step &step) const;
   std::vector<Tensor> gradientsAt(const Step &step) const;
@@ -105,18 +117,19 @@ private:
   void postGradients(const Step &step);
   void finishGradients();
   void zero(std::span<const Tensor> tensors);
-  std::unique_ptr<Transfer> post(const Exchange &exchange);
-  void wait(std::unique_ptr<Transfer> &transfer);
+  Move post(const Exchange &exchange);
+  void wait(Move &move);
 
   const Plan &plan;
   HopKernels &kernels;
   Transport &transport;
   HopMemory &memory;
+  PassTrace trace;
   std::span<const KeyIndexed> keyModels, gradientModels;
   std::vector<Tensor> ownKeys, ownGradients;
   std::vector<Tensor> resident;   ///< the keys of the step under way
   std::vector<Tensor> homecoming; ///< what the gradients under way bring home
-  std::unique_ptr<Transfer> keysMove, gradientsMove;
+  Move keysMove, gradientsMove;
   bool gradientsCame = false; ///< whether the step to come continues a sum
   int64_t sentBefore = 0, receivedBefore = 0;
   ExecutionReport report;
@@ -125,9 +138,10 @@ private:
 /// Runs one rank's plan: sends and receives while the kernels run, in the order that the plan says,
 /// and decides nothing. All ranks of a ring must run, each with its own transport and memory.
 /// Throws InputError when the shard does not have the rows and bytes of the plan; PeerError when a
-/// peer fails; whatever the kernels throw. On any of these the other ranks fail too.
+/// peer fails; whatever the kernels throw. On any of these the other ranks fail too. `trace` may be
+/// null.
 ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
-                        Transport &transport, HopMemory &memory);
+                        Transport &transport, HopMemory &memory, Trace *trace = nullptr);
 
 /// All ranks of a ring, or of a world of rings of one size, by one thread, which gives each its
 /// turn: for transports whose waits do not wait for the thread.

@@ -192,7 +192,7 @@ Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options,
       plan = planRank(which, rank, problem, rowByRow);
       if (options.wrap)
         kernels = options.wrap(rank, which, std::move(kernels), own, memory.hops);
-      report = execute(plan, own, *kernels, world.at(rank), memory.hops);
+      report = execute(plan, own, *kernels, world.at(rank), memory.hops, options.trace);
     };
     RunReport report;
     pass(Pass::Forward, std::make_unique<NaiveForward>(queries), report.forwardPlan,

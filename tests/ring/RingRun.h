@@ -50,6 +50,8 @@ struct RunOptions {
 
   /// Lay own keys out with gaps, filled with NaN.
   enum class Keys { RowMajor, WithGaps } keys = Keys::RowMajor;
+
+  Trace *trace = nullptr; ///< of both passes
 };
 
 struct RunReport {
