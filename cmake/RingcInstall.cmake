@@ -1,4 +1,5 @@
-# What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `devel`:
+# What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `gpu`, only
+# when it is asked for: bin/test-gpu and the scripts that run it and the benchmarks. Component `devel`:
 # ringc::runtime and ringc::compiler, their public headers, and what find_package(ringc) reads.
 
 include(GNUInstallDirs)
@@ -14,6 +15,8 @@ foreach(paper README.md LICENSE)
 endforeach()
 install(DIRECTORY kernels.tiles/ DESTINATION ${CMAKE_INSTALL_DATADIR}/ringc/kernels.tiles
         COMPONENT tool FILES_MATCHING PATTERN "*.tile" PATTERN "*.md")
+install(PROGRAMS bench/gpu.sh bench/gpu_peers.py bench/gpu_table.py DESTINATION bench
+        COMPONENT gpu EXCLUDE_FROM_ALL)
 
 # Static libraries below `dir`, added to the list `out`.
 function(ringc_libraries_below dir out)

@@ -32,10 +32,10 @@ if(RINGC_SANITIZE)
   add_link_options(-fsanitize=address,undefined -fno-sanitize=vptr,function)
 endif()
 
-# One archive for other distributions: nothing of g++ is needed at run time, nothing unused is kept.
-option(RINGC_PORTABLE "Link libstdc++, libgcc and libgomp statically and drop unused sections" OFF)
+# One archive for other distributions: nothing of g++ is needed at run time, and of LLVM only what is used.
+# The project's own files are compiled as ever, so that a compiler cache has them.
+option(RINGC_PORTABLE "Link libstdc++, libgcc and libgomp statically and drop unused sections of LLVM" OFF)
 if(RINGC_PORTABLE)
-  add_compile_options(-ffunction-sections -fdata-sections)
   add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,--as-needed)
   execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libgomp.a
                   OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE)
