@@ -130,9 +130,12 @@ std::string traceJson(std::span<const Span> spans) {
   for (const Span &span : spans)
     lanes.emplace(span.rank, laneOf(span.kind));
   Json events = Json::array();
+  int named = -1;
   for (auto [rank, lane] : lanes) {
-    events.push_back(title("process_name", rank, lane, "rank " + std::to_string(rank)));
+    if (rank != named)
+      events.push_back(title("process_name", rank, lane, "rank " + std::to_string(rank)));
     events.push_back(title("thread_name", rank, lane, laneName(lane)));
+    named = rank;
   }
   for (const Span &span : spans)
     events.push_back({{"name", nameOf(span.kind)},

@@ -8,11 +8,13 @@
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
+#include "tools/ringc/WorldTrace.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <functional>
 #include <iostream>
 #include <random>
@@ -31,6 +33,7 @@ struct BenchFlags {
   bool fullOnly = false;
   int repeats = 5;
   bool json = false;
+  std::string trace;
 };
 
 double millisecondsOf(const std::function<void()> &work) {
@@ -55,6 +58,7 @@ struct Measured {
   std::string pass, shape, dtype, mask;
   int ranks = 1, threads = 1;
   double medianMs = 0, tflops = 0, coldCompileMs = 0, warmLookupUs = 0;
+  std::vector<double> exposedUs; ///< of one more run: by hop, of the slowest rank
 };
 
 template <typename Value> void visitColumns(const Measured &line, Value &&value) {
@@ -68,6 +72,17 @@ template <typename Value> void visitColumns(const Measured &line, Value &&value)
   value("tflops", line.tflops);
   value("cold_compile_ms", line.coldCompileMs);
   value("warm_lookup_us", line.warmLookupUs);
+  value("exposed_us", line.exposedUs);
+}
+
+std::string cell(const std::string &text) { return text; }
+std::string cell(double value) { return number(value, 4); }
+/// Hops side by side.
+std::string cell(const std::vector<double> &values) {
+  std::string text;
+  for (double value : values)
+    text += (text.empty() ? "" : "/") + number(std::round(value), 9);
+  return text;
 }
 
 void print(const std::vector<Measured> &lines) {
@@ -77,10 +92,7 @@ void print(const std::vector<Measured> &lines) {
     visitColumns(line, [&](const char *name, const auto &value) {
       if (rows.size() == 1)
         rows[0].emplace_back(name);
-      if constexpr (std::is_convertible_v<decltype(value), std::string>)
-        row.push_back(value);
-      else
-        row.push_back(number(double(value), 4));
+      row.push_back(cell(value));
     });
     rows.push_back(std::move(row));
   }
@@ -130,7 +142,8 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
 
 /// Forward and backward of one shape.
 std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::string &text,
-                              DType dtype, bool causal, const AttentionContext &context) {
+                              DType dtype, bool causal, const AttentionContext &context,
+                              WorldTrace &trace) {
   Shape shape = parseShape(text);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype = dtype;
@@ -152,9 +165,9 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
                  (causal ? 0.5 : 1.0);
   double d = double(shape.headDim), dv = double(shape.valueHeadDim);
-  auto line = [&](const char *pass, double flops, const std::vector<std::string_view> &kernels,
+  auto line = [&](Pass pass, double flops, const std::vector<std::string_view> &kernels,
                   const std::function<void()> &work) {
-    Measured made{.pass = pass,
+    Measured made{.pass = std::string(nameOf(pass)),
                   .shape = text,
                   .dtype = std::string(nameOf(dtype)),
                   .mask = causal ? "causal" : "full",
@@ -164,13 +177,15 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
       measureCompile(complete, kernels, *context.kernels, made);
     made.medianMs = medianMilliseconds(world, flags.repeats, work);
     made.tflops = flops / made.medianMs * 1e-9;
+    for (std::chrono::nanoseconds exposed : exposedByHop(trace.record(work), pass))
+      made.exposedUs.push_back(double(exposed.count()) / 1000);
     return made;
   };
   std::vector<Measured> lines;
   lines.push_back(
-      line("forward", 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
+      line(Pass::Forward, 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
   BackwardNames names = backwardNames(*complete.backward);
-  lines.push_back(line("backward", 2 * pairs * (3 * d + 2 * dv),
+  lines.push_back(line(Pass::Backward, 2 * pairs * (3 * d + 2 * dv),
                        {names.keys, names.queries, "attention_delta"}, [&] { ring->backward(); }));
   return lines;
 }
@@ -183,7 +198,9 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
     flags.shapes = {"1,4096,8,8,64", "1,4096,8,8,128"};
   if (!flags.attention.dtype.empty())
     flags.dtypes = {flags.attention.dtype};
+  WorldTrace trace(world, flags.trace);
   AttentionContext context = hostContext(flags.attention.threads);
+  context.trace = trace.recorder();
   std::vector<bool> masks = {true};
   if (!flags.attention.causal)
     masks = {false, true};
@@ -195,7 +212,7 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
       for (bool causal : masks) {
         session.detail("measuring " + shape + " " + dtype + (causal ? " causal" : " full"));
         for (Measured &line :
-             measure(world, flags, shape, parseFloatType(dtype), causal, context)) {
+             measure(world, flags, shape, parseFloatType(dtype), causal, context, trace)) {
           if (flags.json && world.isFirst())
             printJson(line);
           all.push_back(std::move(line));
@@ -203,6 +220,7 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
       }
   if (!flags.json && world.isFirst())
     print(all);
+  trace.write();
   return Ok;
 }
 
@@ -220,7 +238,7 @@ void addBench(CLI::App &app, Session &session) {
   CLI::App *command =
       addCommand(app, session, "bench",
                  "Median times of both passes, full and causal; of each pass the slowest kernel to "
-                 "compile and to look up",
+                 "compile and to look up, and the communication that no kernel hides, by hop",
                  flags, benchCommand);
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 and 1,4096,8,8,128 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
@@ -243,6 +261,7 @@ void addBench(CLI::App &app, Session &session) {
       ->capture_default_str();
   command->add_option("--device", flags->attention.device, "cpu")->type_name("D");
   flags->world.addTo(*command);
+  addTraceOption(*command, flags->trace);
   command->add_flag("--json", flags->json, "A line of JSON for each measurement, as they come");
 }
 

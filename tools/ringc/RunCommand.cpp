@@ -7,6 +7,7 @@
 #include "tools/ringc/Progress.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
+#include "tools/ringc/WorldTrace.h"
 
 #include <chrono>
 
@@ -19,6 +20,7 @@ struct RunFlags {
   WorldFlags world;
   std::string q, k, v, dout;
   std::string out, lse, dq, dk, dv;
+  std::string trace;
 };
 
 std::vector<std::string> targetsOf(const RunFlags &flags) {
@@ -107,6 +109,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
   std::vector<std::string> targets = targetsOf(flags);
   if (world.isFirst())
     checkTargets(targets);
+  WorldTrace trace(world, flags.trace);
   MainInputs main = readMainInputs(flags);
   SideInputs side = readSideInputs(flags.attention);
   AttentionInputs &inputs = side.inputs;
@@ -118,6 +121,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
 
   AttentionContext context = hostContext(flags.attention.threads);
   context.progress = std::make_shared<LaunchProgress>();
+  context.trace = trace.recorder();
   AttentionOptions options = optionsFor(flags, main);
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, main.dout);
   ProgressBar bar(context.progress,
@@ -132,9 +136,15 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
     pass();
     talk.push_back(summary(name, world, *ring, Clock::now() - start));
   };
-  run("forward", [&] { ring->forward(); });
-  if (!flags.dout.empty())
-    run("backward", [&] { ring->backward(); });
+  auto passes = [&] {
+    run("forward", [&] { ring->forward(); });
+    if (!flags.dout.empty())
+      run("backward", [&] { ring->backward(); });
+  };
+  if (trace.isAsked())
+    (void)trace.record(passes);
+  else
+    passes();
   WorldRing::Results results = ring->collect();
   if (!world.isFirst())
     return Ok;
@@ -149,6 +159,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
   output(flags.dk, results.gradients.dk);
   output(flags.dv, results.gradients.dv);
   writeTensors(outputs);
+  trace.write();
   if (session.talk() == Talk::Verbose)
     session.detail(
         planTable(InProcessRing(options, world.size(), context).plans(Pass::Forward, inputs)));
@@ -184,6 +195,7 @@ void addRun(CLI::App &app, Session &session) {
   file("--dq", flags->dq, "Writes the gradient of q")->needs(dout);
   file("--dk", flags->dk, "Writes the gradient of k")->needs(dout);
   file("--dv", flags->dv, "Writes the gradient of v")->needs(dout);
+  addTraceOption(*command, flags->trace);
 }
 
 } // namespace ringc::cli
