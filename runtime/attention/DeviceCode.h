@@ -4,6 +4,7 @@
 #include "compiler/spec/KernelRequest.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/driver/CudaModule.h"
+#include "runtime/ring/Trace.h"
 
 #include <memory>
 #include <vector>
@@ -38,6 +39,7 @@ public:
 struct DeviceContext {
   std::shared_ptr<DeviceKernelSource> kernels;
   std::shared_ptr<const CudaDevice> device;
+  std::shared_ptr<Trace> trace = {}; ///< of all passes; may be null
 };
 
 } // namespace ringc

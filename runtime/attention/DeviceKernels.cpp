@@ -1,5 +1,7 @@
 #include "runtime/attention/DeviceKernels.h"
 
+#include "runtime/attention/StreamTraceClock.h"
+
 #include <utility>
 
 namespace ringc {
@@ -39,6 +41,9 @@ void DeviceLaunch::run(const CudaStream &stream) const {
 void StreamKernels::zero(const Tensor &tensor) { clearOnDevice(stream, tensor); }
 void StreamKernels::add(const Tensor &part, const Tensor &sum) {
   elementwise.add(stream, part, sum);
+}
+std::unique_ptr<TraceClock> StreamKernels::traceClock() {
+  return std::make_unique<StreamTraceClock>(stream);
 }
 void StreamKernels::copy(const Tensor &from, const Tensor &to) { copyOnDevice(stream, from, to); }
 

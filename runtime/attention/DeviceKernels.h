@@ -33,6 +33,7 @@ public:
   void zero(const Tensor &tensor) final;
   void add(const Tensor &part, const Tensor &sum) final;
   void copy(const Tensor &from, const Tensor &to) final;
+  std::unique_ptr<TraceClock> traceClock() final;
 
 protected:
   RingKernelSetup setup;

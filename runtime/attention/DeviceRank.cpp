@@ -193,7 +193,7 @@ DeviceRank::Run::Run(DeviceRank &ofRank, const PreparedPass &prepared, const Cud
   int64_t hopBytes = HopMemory::roomFor(prepared.plan, call.shard.keys, call.shard.gradients);
   hops = HopMemory({static_cast<std::byte *>(room.take(hopBytes)), size_t(hopBytes)});
   bytes = room.bytes();
-  run.emplace(prepared.plan, call.shard, *kernels, rank.transport, hops);
+  run.emplace(prepared.plan, call.shard, *kernels, rank.transport, hops, rank.context.trace.get());
 }
 
 void DeviceRank::Run::makeKernels(const PreparedPass &prepared, const DeviceTensors &tensors,
