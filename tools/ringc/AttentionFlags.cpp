@@ -98,7 +98,7 @@ void AttentionFlags::addTo(CLI::App &command) {
                   "With --device cuda: three products of tf32 for one of f32, or one, which is "
                   "faster and within 2e-3")
       ->type_name("3xtf32|tf32");
-  command.add_option("--device", device, "cpu")->type_name("cpu|cuda");
+  command.add_option("--device", device, "cpu unless given")->type_name("cpu|cuda");
   command.add_option("--threads", threads, "Threads of all ranks together; 0: as OpenMP says")
       ->type_name("T");
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
@@ -149,9 +149,10 @@ SideInputs readSideInputs(const AttentionFlags &flags) {
   return side;
 }
 
-void checkMachine(const AttentionFlags &flags, Devices devices) {
+void checkMachine(const AttentionFlags &flags) {
   constexpr int most = 1024;
-  requireDevice(flags.device, devices);
+  if (flags.device != "cpu" && flags.device != "cuda")
+    throw InputError("device", flags.device, "cpu, cuda");
   if (flags.device == "cpu" && flags.f32 == enumName(F32Products::Tf32))
     throw InputError("f32", flags.f32,
                      std::string(enumName(F32Products::Tf32x3)) +
@@ -163,12 +164,6 @@ void checkMachine(const AttentionFlags &flags, Devices devices) {
   };
   check("ranks", flags.ranks, 1);
   check("threads", flags.threads, 0);
-}
-
-void requireDevice(const std::string &device, Devices devices) {
-  bool hasCuda = devices == Devices::CpuAndCuda;
-  if (device != "cpu" && !(hasCuda && device == "cuda"))
-    throw InputError("device", device, hasCuda ? "cpu, cuda" : "cpu (this command has no other)");
 }
 
 DType parseFloatType(const std::string &text) {

@@ -44,11 +44,8 @@ struct SideInputs {
 AttentionOptions optionsOf(const AttentionFlags &flags);
 SideInputs readSideInputs(const AttentionFlags &flags);
 
-/// What a command runs on.
-enum class Devices { Cpu, CpuAndCuda };
-
 /// Throws InputError unless the ranks, threads and device can be.
-void checkMachine(const AttentionFlags &flags, Devices devices = Devices::Cpu);
+void checkMachine(const AttentionFlags &flags);
 
 /// "f32", "f16", "bf16". Throws InputError.
 DType parseFloatType(const std::string &text);
@@ -59,8 +56,5 @@ std::map<std::string, int64_t> parseTile(const std::string &text);
 /// Numbers of a list such as "-1,0". Throws InputError naming `argument` and `allowed`.
 std::vector<int64_t> parseIntegers(const std::string &argument, const std::string &text,
                                    const std::string &allowed);
-
-/// Throws InputError for a device that is not one of them.
-void requireDevice(const std::string &device, Devices devices = Devices::Cpu);
 
 } // namespace ringc::cli

@@ -1,10 +1,9 @@
-#include "compiler/Compiler.h"
-#include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
+#include "tools/ringc/CompileTimes.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
@@ -15,15 +14,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <functional>
+#include <cstring>
 #include <iostream>
+#include <optional>
 #include <random>
 
 namespace ringc::cli {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 struct BenchFlags {
   std::vector<std::string> shapes;
@@ -36,29 +34,20 @@ struct BenchFlags {
   std::string trace;
 };
 
-double millisecondsOf(const std::function<void()> &work) {
-  Clock::time_point start = Clock::now();
-  work();
-  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-/// After one run that is not counted; each as long as the slowest process took.
-double medianMilliseconds(World &world, int repeats, const std::function<void()> &work) {
-  work();
-  (void)world.largest(0); // all start together
-  std::vector<double> times;
-  for (int repeat = 0; repeat < repeats; ++repeat)
-    times.push_back(world.largest(millisecondsOf(work)));
-  std::ranges::nth_element(times, times.begin() + repeats / 2);
-  return times[size_t(repeats / 2)];
+double medianOf(std::vector<double> values) {
+  auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
 }
 
 /// One line of the result.
 struct Measured {
-  std::string pass, shape, dtype, mask;
-  int ranks = 1, threads = 1;
-  double medianMs = 0, tflops = 0, coldCompileMs = 0, warmLookupUs = 0;
-  std::vector<double> exposedUs; ///< of one more run: by hop, of the slowest rank
+  std::string pass, shape, dtype, mask, device;
+  int devices = 0, ranks = 1, threads = 1; ///< devices of all processes, threads of this one
+  double medianMs = 0, tflops = 0;
+  CompileTimes compile;
+  std::optional<double> launchUs; ///< on devices: for which the host is busy
+  std::vector<double> exposedUs;  ///< of one more run: by hop, of the slowest rank
 };
 
 template <typename Value> void visitColumns(const Measured &line, Value &&value) {
@@ -66,17 +55,22 @@ template <typename Value> void visitColumns(const Measured &line, Value &&value)
   value("shape", line.shape);
   value("dtype", line.dtype);
   value("mask", line.mask);
+  value("device", line.device);
+  value("devices", line.devices);
   value("ranks", line.ranks);
   value("threads", line.threads);
   value("median_ms", line.medianMs);
   value("tflops", line.tflops);
-  value("cold_compile_ms", line.coldCompileMs);
-  value("warm_lookup_us", line.warmLookupUs);
+  value("launch_us", line.launchUs);
+  value("cold_compile_ms", line.compile.coldMs);
+  value("cold_load_ms", line.compile.loadMs);
+  value("warm_lookup_us", line.compile.warmLookupUs);
   value("exposed_us", line.exposedUs);
 }
 
 std::string cell(const std::string &text) { return text; }
 std::string cell(double value) { return number(value, 4); }
+std::string cell(const std::optional<double> &value) { return value ? number(*value, 4) : "-"; }
 /// Hops side by side.
 std::string cell(const std::vector<double> &values) {
   std::string text;
@@ -101,43 +95,47 @@ void print(const std::vector<Measured> &lines) {
 
 void printJson(const Measured &line) {
   nlohmann::ordered_json json;
-  visitColumns(line, [&](const char *name, const auto &value) { json[name] = value; });
+  visitColumns(line, [&](const char *name, const auto &value) {
+    if constexpr (std::is_same_v<decltype(value), const std::optional<double> &>)
+      json[name] = value ? nlohmann::ordered_json(*value) : nullptr;
+    else
+      json[name] = value;
+  });
   std::cout << json.dump() << std::endl;
 }
 
-/// Of all kernels of a pass, compiled one after another with no cache, and the slowest look-up of
-/// one of them.
-void measureCompile(const AttentionOptions &options, const std::vector<std::string_view> &kernels,
-                    KernelSource &warm, Measured &line) {
-  KernelCache none(std::nullopt);
-  SourceSet sources = warm.sources({});
-  for (std::string_view kernel : kernels) {
-    Spec spec = specOf(options, 1, {}, kernel);
-    line.coldCompileMs = std::max(line.coldCompileMs, millisecondsOf([&] {
-                                    KernelRequest request =
-                                        makeRequest(spec, sources, hostTarget());
-                                    CompileOutput made = compile(request);
-                                    if (!made.kernel)
-                                      throw InputError(made.diagnostics);
-                                    HostModule module(*made.kernel);
-                                  }));
-    (void)warm.get(spec, sources);
-    constexpr int times = 1000;
-    double ms = millisecondsOf([&] {
-      for (int time = 0; time < times; ++time)
-        (void)warm.get(spec, sources);
-    });
-    line.warmLookupUs = std::max(line.warmLookupUs, ms * 1000 / times);
-  }
-}
-
+/// Normal random numbers, of which there is a prime number before they come again: large tensors
+/// for devices would take longer to make than to use.
 HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
+  constexpr int64_t period = 1048573;
   static std::mt19937 random(1);
   std::normal_distribution<float> normal;
-  HostTensor exact(DType::F32, shape), rounded(dtype, shape);
-  std::generate_n(exact.dataAs<float>(), exact.elementCount(), [&] { return normal(random); });
+  HostTensor whole(dtype, shape);
+  int64_t count = std::min(period, whole.elementCount());
+  HostTensor exact(DType::F32, {count}), rounded(dtype, {count});
+  std::generate_n(exact.dataAs<float>(), count, [&] { return normal(random); });
   convert(exact, rounded);
-  return rounded;
+  int64_t bytes = whole.view().byteCount(), first = rounded.view().byteCount();
+  for (int64_t at = 0; at < bytes; at += first)
+    std::memcpy(whole.dataAs<std::byte>() + at, rounded.data(),
+                size_t(std::min(first, bytes - at)));
+  return whole;
+}
+
+/// After one run that is not counted; each as long as the slowest process took.
+void measurePass(World &world, WorldRing &ring, Pass pass, int repeats, Measured &line) {
+  (void)ring.timed(pass);
+  std::vector<double> times, launches;
+  for (int repeat = 0; repeat < repeats; ++repeat) {
+    (void)world.largest(0); // all start together
+    WorldRing::Took took = ring.timed(pass);
+    times.push_back(world.largest(took.milliseconds));
+    if (took.launchMicroseconds)
+      launches.push_back(*took.launchMicroseconds);
+  }
+  line.medianMs = medianOf(times);
+  if (!launches.empty())
+    line.launchUs = medianOf(launches);
 }
 
 /// Forward and backward of one shape.
@@ -158,35 +156,35 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
              dout =
                  randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
   AttentionInputs inputs{.q = q, .k = k, .v = v};
-  AttentionOptions complete = completed(options, context.pool->threads());
+  AttentionOptions complete =
+      world.devices().empty() ? completed(options, context.pool->threads()) : completed(options);
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
 
   // Half of the pairs are visible under a causal mask.
   double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
                  (causal ? 0.5 : 1.0);
   double d = double(shape.headDim), dv = double(shape.valueHeadDim);
-  auto line = [&](Pass pass, double flops, const std::vector<std::string_view> &kernels,
-                  const std::function<void()> &work) {
+  auto line = [&](Pass pass, double flops) {
     Measured made{.pass = std::string(nameOf(pass)),
                   .shape = text,
                   .dtype = std::string(nameOf(dtype)),
                   .mask = causal ? "causal" : "full",
+                  .device = flags.attention.device,
+                  .devices = int(world.devices().size()) * world.size() / int(world.ranks().size()),
                   .ranks = world.size(),
                   .threads = context.pool->threads()};
     if (world.isFirst())
-      measureCompile(complete, kernels, *context.kernels, made);
-    made.medianMs = medianMilliseconds(world, flags.repeats, work);
+      made.compile = compileTimes(pass, complete, context, world.devices());
+    measurePass(world, *ring, pass, flags.repeats, made);
     made.tflops = flops / made.medianMs * 1e-9;
+    auto work = [&] { (void)ring->timed(pass); };
     for (std::chrono::nanoseconds exposed : exposedByHop(trace.record(work), pass))
       made.exposedUs.push_back(double(exposed.count()) / 1000);
     return made;
   };
   std::vector<Measured> lines;
-  lines.push_back(
-      line(Pass::Forward, 2 * pairs * (d + dv), {"attention_forward"}, [&] { ring->forward(); }));
-  BackwardNames names = backwardNames(*complete.backward);
-  lines.push_back(line(Pass::Backward, 2 * pairs * (3 * d + 2 * dv),
-                       {names.keys, names.queries, "attention_delta"}, [&] { ring->backward(); }));
+  lines.push_back(line(Pass::Forward, 2 * pairs * (d + dv)));
+  lines.push_back(line(Pass::Backward, 2 * pairs * (3 * d + 2 * dv)));
   return lines;
 }
 
@@ -226,9 +224,9 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
 
 int benchCommand(const Session &session, const BenchFlags &flags) {
   checkMachine(flags.attention);
-  return runInWorld(
-      session, flags.attention.ranks, flags.world,
-      [&](const Session &heard, World &world) { return benchIn(world, heard, flags); });
+  return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
+    return benchIn(world, heard, flags);
+  });
 }
 
 } // namespace
@@ -259,7 +257,10 @@ void addBench(CLI::App &app, Session &session) {
   command->add_option("--repeats", flags->repeats, "Runs of which the median is taken")
       ->type_name("R")
       ->capture_default_str();
-  command->add_option("--device", flags->attention.device, "cpu")->type_name("D");
+  command->add_option("--f32", flags->attention.f32, "With --device cuda: products of f32")
+      ->type_name("3xtf32|tf32");
+  command->add_option("--device", flags->attention.device, "cpu unless given")
+      ->type_name("cpu|cuda");
   flags->world.addTo(*command);
   addTraceOption(*command, flags->trace);
   command->add_flag("--json", flags->json, "A line of JSON for each measurement, as they come");

@@ -170,7 +170,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
 
 int runCommand(const Session &session, const RunFlags &flags) {
   checkMachine(flags.attention);
-  return runInWorld(session, flags.attention.ranks, flags.world,
+  return runInWorld(session, flags.attention, flags.world,
                     [&](const Session &heard, World &world) { return runIn(world, heard, flags); });
 }
 

@@ -1,8 +1,6 @@
 #include "runtime/Error.h"
-#include "runtime/attention/DeviceAttention.h"
 #include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
-#include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/Accuracy.h"
 #include "tools/ringc/AttentionFlags.h"
@@ -70,12 +68,12 @@ bool check(Rows &rows, const std::string &who, const char *tensor, double error,
   return passed;
 }
 
-/// Both passes of all ranks of this process on one device.
-Results onDevice(const DeviceContext &device, const AttentionOptions &options, int ranks,
-                 const AttentionInputs &inputs, const Tensor &dout) {
-  DeviceAttention ring(options, ranks, device);
-  DeviceAttention::Forward forward = ring.forward(inputs);
-  return Results(forward, ring.backward(inputs, forward, dout));
+/// Both passes.
+Results run(WorldRing &ring) {
+  ring.forward();
+  ring.backward();
+  WorldRing::Results collected = ring.collect();
+  return Results(collected.forward, collected.gradients);
 }
 
 int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
@@ -105,20 +103,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   inputs.v = v;
 
   AttentionContext context = hostContext(flags.attention.threads);
-  std::optional<DeviceContext> device;
-  if (flags.attention.device == "cuda") {
-    if (int(world.ranks().size()) != world.size())
-      throw InputError("device", "cuda", "cpu (under mpirun)");
-    device = deviceContext();
-  }
-  auto onHost = [&] {
-    std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
-    ring->forward();
-    ring->backward();
-    WorldRing::Results collected = ring->collect();
-    return Results(collected.forward, collected.gradients);
-  };
-  Results many = device ? onDevice(*device, options, world.size(), inputs, dout) : onHost();
+  Results many = run(*world.ring(options, context, inputs, dout));
 
   reference::Problem problem = problemOf(options, inputs, dout);
   Interpreter interpreter(options, inputs);
@@ -150,12 +135,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   if (world.size() > 1) {
     AttentionOptions alone = options;
     alone.ringSize = 1;
-    auto oneOnHost = [&] {
-      InProcessRing one(alone, 1, context);
-      InProcessRing::Forward forward = one.forward(inputs);
-      return Results(forward, one.backward(inputs, forward, dout));
-    };
-    Results ofOne = device ? onDevice(*device, alone, 1, inputs, dout) : oneOnHost();
+    Results ofOne = run(*world.oneRank(alone, context, inputs, dout));
     for (size_t tensor = 0; tensor < tensors; ++tensor)
       passed &= check(rows, std::to_string(world.size()) + " to 1", Results::names[tensor],
                       measure.whole(many, tensor), bars.ofManyRanks(measure.whole(ofOne, tensor)));
@@ -166,10 +146,10 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
 }
 
 int verifyCommand(const Session &session, const VerifyFlags &flags) {
-  checkMachine(flags.attention, Devices::CpuAndCuda);
-  return runInWorld(
-      session, flags.attention.ranks, flags.world,
-      [&](const Session &heard, World &world) { return verifyIn(world, heard, flags); });
+  checkMachine(flags.attention);
+  return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
+    return verifyIn(world, heard, flags);
+  });
 }
 
 } // namespace

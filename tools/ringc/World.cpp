@@ -3,6 +3,8 @@
 #include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/comm/Transport.h"
+#include "tools/ringc/DeviceRing.h"
+#include "tools/ringc/WorldDevices.h"
 
 #include <charconv>
 #include <chrono>
@@ -68,20 +70,28 @@ int startedProcesses() {
   return processes;
 }
 
-std::unique_ptr<World> makeWorld(int processes, int ranks, const WorldFlags &flags) {
+std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFlags &flags) {
   constexpr double longest = 1e6;
   if (!(flags.deadlineSeconds > 0 && flags.deadlineSeconds <= longest))
     throw InputError("deadline", std::to_string(flags.deadlineSeconds) + " s",
                      "above 0, at most 1000000");
+  bool onDevices = attention.device == "cuda";
+  if (!onDevices && !flags.devices.empty())
+    throw InputError("devices", flags.devices, "nothing without --device cuda");
+  int ranks = attention.ranks, processes = onDevices ? launchedProcesses() : startedProcesses();
+  if (processes == 1 && onDevices)
+    return makeDeviceWorld(ranks, flags.devices);
   if (processes == 1)
     return std::make_unique<ThreadWorld>(ranks);
   if (flags.ranks && flags.ranks->count() > 0 && ranks != processes)
     throw InputError("ranks", std::to_string(ranks),
-                     std::to_string(processes) +
-                         ", the processes that mpirun has started, or not given");
+                     std::to_string(processes) + ", the processes that were started, or not given");
+  auto deadline = std::chrono::ceil<std::chrono::milliseconds>(
+      std::chrono::duration<double>(flags.deadlineSeconds));
+  if (onDevices)
+    return makeNcclWorld(flags.devices, deadline);
 #if RINGC_WITH_MPI
-  std::chrono::duration<double> deadline(flags.deadlineSeconds);
-  return makeMpiWorld(std::chrono::ceil<std::chrono::milliseconds>(deadline));
+  return makeMpiWorld(deadline);
 #else
   throw InputError("mpirun has started " + std::to_string(processes) +
                    " processes, but this ringc is built without MPI: install libopenmpi-dev and "
@@ -96,14 +106,45 @@ void WorldFlags::addTo(CLI::App &command) {
   ranks = command.get_option("--ranks");
   command
       .add_option("--deadline", deadlineSeconds,
-                  "Under mpirun: the longest that a process waits for another, in seconds")
+                  "Of several processes: the longest that one waits for another, in seconds")
       ->type_name("S")
       ->capture_default_str();
+  command
+      .add_option("--devices", devices,
+                  "With --device cuda: those that ranks are dealt over; all unless given")
+      ->type_name("0,1,...");
 }
 
-int runInWorld(const Session &session, int ranks, const WorldFlags &flags,
+WorldRing::Took WorldRing::timed(Pass pass) {
+  auto start = std::chrono::steady_clock::now();
+  switch (pass) {
+  case Pass::Forward:
+    forward();
+    break;
+  case Pass::Backward:
+    backward();
+    break;
+  }
+  std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+  return {.milliseconds = took.count()};
+}
+
+const std::vector<DeviceContext> &World::devices() const {
+  static const std::vector<DeviceContext> none;
+  return none;
+}
+
+std::unique_ptr<WorldRing> World::oneRank(const AttentionOptions &options,
+                                          const AttentionContext &context,
+                                          const AttentionInputs &inputs, const Tensor &dout) const {
+  if (devices().empty())
+    return std::make_unique<ThreadRing>(options, 1, context, inputs, dout);
+  return makeDeviceRing(options, 1, {devices()[0]}, inputs, dout);
+}
+
+int runInWorld(const Session &session, const AttentionFlags &attention, const WorldFlags &flags,
                const std::function<int(const Session &, World &)> &command) {
-  std::unique_ptr<World> world = makeWorld(startedProcesses(), ranks, flags);
+  std::unique_ptr<World> world = makeWorld(attention, flags);
   Session heard = session;
   heard.quiet |= !world->isFirst();
   try {

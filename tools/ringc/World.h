@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/Attention.h"
+#include "runtime/attention/DeviceCode.h"
 #include "runtime/attention/InProcessRing.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
@@ -30,6 +31,15 @@ public:
   /// After `forward`.
   virtual void backward() = 0;
 
+  /// How long a pass took: on the host from call to return; on devices between events before and
+  /// behind it, and for how long the host was busy with it.
+  struct Took {
+    double milliseconds = 0;
+    std::optional<double> launchMicroseconds = {};
+  };
+  /// Runs it.
+  virtual Took timed(Pass pass);
+
   /// Of the latest pass, by rank of this process.
   virtual std::vector<ExecutionReport> reports() const = 0;
 
@@ -37,7 +47,8 @@ public:
   virtual Results collect() = 0;
 };
 
-/// The ranks of a command: threads of this process, or processes that mpirun has started, one each.
+/// The ranks of a command: threads of this process, devices of it that ranks are dealt over, or
+/// processes that a launcher has started, one each.
 /// All processes call the same functions in the same order.
 class World {
 public:
@@ -49,10 +60,19 @@ public:
   /// Whether this process has rank 0: it alone prints, and writes files.
   bool isFirst() const { return ranks().front() == 0; }
 
+  /// Those that the ranks of this process run on; none: the host's CPU.
+  virtual const std::vector<DeviceContext> &devices() const;
+
   /// The tensors behind `inputs` and `dout` must outlive the ring; `dout` may be empty.
   virtual std::unique_ptr<WorldRing> ring(const AttentionOptions &options,
                                           const AttentionContext &context,
                                           const AttentionInputs &inputs, const Tensor &dout) = 0;
+
+  /// The same of one rank alone, in this process.
+  virtual std::unique_ptr<WorldRing> oneRank(const AttentionOptions &options,
+                                             const AttentionContext &context,
+                                             const AttentionInputs &inputs,
+                                             const Tensor &dout) const;
 
   /// In the first process what all have given, in the order of their ranks; each gives as many
   /// numbers for each of its ranks. In others nothing.
@@ -65,19 +85,21 @@ public:
   virtual void abort(const std::string &reason) noexcept = 0;
 };
 
-/// Command line options of a world of processes.
+/// Command line options of a world of devices or processes.
 struct WorldFlags {
   double deadlineSeconds = 600;
+  std::string devices;                ///< "0,1"; empty: all
   const CLI::Option *ranks = nullptr; ///< --ranks
 
   /// After --ranks.
   void addTo(CLI::App &command);
 };
 
-/// Runs `command` in a world of `ranks` threads, or of the processes of mpirun. Returns the largest
-/// exit code of all. Where a process fails, all do. Throws InputError where the ranks that were
-/// asked for are not those that mpirun has started, or this build has no MPI.
-int runInWorld(const Session &session, int ranks, const WorldFlags &flags,
+/// Runs `command` in a world as `attention` says: of its ranks, or of the processes of a launcher,
+/// on the host or on devices. Returns the largest exit code of all. Where a process fails, all do.
+/// Throws InputError where the ranks that were asked for are not those that were started, or, on
+/// the host, this build has no MPI.
+int runInWorld(const Session &session, const AttentionFlags &attention, const WorldFlags &flags,
                const std::function<int(const Session &, World &)> &command);
 
 /// Of the processes that mpirun has started, which wait for each other at most so long. Throws

@@ -1,6 +1,7 @@
 #include "tools/ringc/Command.h"
 
 #include "runtime/Error.h"
+#include "runtime/comm/NcclLibrary.h"
 #include "runtime/driver/CudaDriver.h"
 
 #include <csignal>
@@ -62,6 +63,9 @@ int main(int argc, char **argv) {
     std::cerr << "ringc: " << error.what() << '\n';
     return Wrong;
   } catch (const CudaError &error) {
+    std::cerr << "ringc: " << error.what() << '\n';
+    return Wrong;
+  } catch (const NcclError &error) {
     std::cerr << "ringc: " << error.what() << '\n';
     return Wrong;
   } catch (const std::bad_alloc &) {

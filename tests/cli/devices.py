@@ -1,0 +1,56 @@
+"""`--device cuda` without a GPU: what is missing is said, and what is asked for is checked first."""
+
+import os
+import unittest
+
+from ringc import RingcTest
+
+FAKE = os.environ.get("RINGC_FAKE_CUDA")
+SHAPE = "--shape 1,33,2,2,32"
+LINES = [f"verify {SHAPE} --device cuda", f"bench {SHAPE} --dtype f32 --repeats 1 --device cuda",
+         "run --q q.npy --k q.npy --v q.npy --out out.npy --device cuda"]
+
+
+class Devices(RingcTest):
+    def setUp(self):
+        super().setUp()
+        self.save("q.npy", (1, 33, 2, 32))
+
+    def test_without_a_driver(self):
+        env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1"}
+        for line in LINES:
+            with self.subTest(line):
+                done = self.refused("no CUDA driver: /no/libcuda.so.1: ", line, env=env)
+                self.assertIn("install NVIDIA's driver", done.stderr)
+                self.assertNotIn("internal", done.stderr)
+
+    def test_devices_that_cannot_be(self):
+        for line in LINES:
+            for devices in ["x", "0,0", "-1", "0,"]:
+                with self.subTest(line + devices):
+                    self.refused(f"devices: got {devices}, allowed: numbers of devices, each once: 0,1",
+                                 line, "--ranks 2 --devices", devices)
+            self.refused("devices: got 0,1, allowed: at most 1, as many as there are ranks", line,
+                         "--devices 0,1")
+
+    @unittest.skipUnless(FAKE, "no stand-in for a driver")
+    def test_a_device_that_is_not_there(self):
+        env = {"RINGC_CUDA_LIBRARY": FAKE}
+        for line in LINES:
+            self.refused("CUDA device: got 7, allowed: 0 to 0", line, "--devices 7", env=env)
+
+    def test_several_processes(self):
+        started = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1",
+                   "MASTER_PORT": "29777"}
+        for line in LINES:
+            self.refused("ranks: got 3, allowed: 2, the processes that were started, or not given",
+                         line, "--ranks 3", env=started)
+            self.refused("WORLD_SIZE", line, env={**started, "WORLD_SIZE": "many"})
+            if FAKE:
+                self.refused("no NCCL: /no/libnccl.so.2: ", line,
+                             env={**started, "RINGC_CUDA_LIBRARY": FAKE,
+                                  "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2"})
+
+
+if __name__ == "__main__":
+    unittest.main()
