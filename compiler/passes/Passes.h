@@ -11,6 +11,10 @@
 
 namespace ringc {
 
+/// How often the body of a masked loop stands in the code: once for the tiles that are seen in part
+/// and once for those seen whole, or once for both.
+enum class LoopBodies { Two, One };
+
 #define GEN_PASS_DECL
 #include "compiler/passes/Passes.h.inc"
 

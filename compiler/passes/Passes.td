@@ -16,6 +16,12 @@ def Specialise : Pass<"specialise", "::mlir::ModuleOp"> {
 def SplitLoops : Pass<"split-loops", "::mlir::ModuleOp"> {
   let summary = "Turns masked loops into loops whose body depends on what the mask shows of a tile";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+  let options = [
+    Option<"bodies", "bodies", "LoopBodies", "LoopBodies::Two", "how often a masked loop's body stands in the code",
+           [{::llvm::cl::values(
+               clEnumValN(LoopBodies::Two, "two", "for tiles seen in part and for those seen whole"),
+               clEnumValN(LoopBodies::One, "one", "for both, with branches around what the mask selects"))}]>
+  ];
 }
 
 def LowerToVector : Pass<"lower-to-vector", "::mlir::ModuleOp"> {

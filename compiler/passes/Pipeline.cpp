@@ -1,7 +1,5 @@
 #include "compiler/passes/Pipeline.h"
 
-#include "compiler/passes/Passes.h"
-
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -23,15 +21,7 @@ void toSpecialised(OpPassManager &passes) {
   passes.addPass(createSymbolDCEPass());
 }
 
-void toSplit(OpPassManager &passes) {
-  // After specialise: the terms of a mask are plain only when its calls are inlined.
-  passes.addPass(createSplitLoops());
-  // A body stands twice now, each time with another predicate; bounds of the visibility functions
-  // fold.
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
-  passes.addPass(createSymbolDCEPass());
-}
+void toSplit(OpPassManager &passes) { addSplitPasses(passes, LoopBodies::Two); }
 
 constexpr Stage stages[] = {
     {"tile", toTile},
@@ -40,6 +30,16 @@ constexpr Stage stages[] = {
 };
 
 } // namespace
+
+void addSplitPasses(OpPassManager &passes, LoopBodies bodies) {
+  // After specialise: the terms of a mask are plain only when its calls are inlined.
+  passes.addPass(createSplitLoops({.bodies = bodies}));
+  // Bodies may stand twice now, each time with another predicate; bounds of the visibility
+  // functions fold.
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createSymbolDCEPass());
+}
 
 ArrayRef<Stage> tileStages() { return stages; }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "compiler/passes/Passes.h"
+
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
@@ -15,8 +17,12 @@ struct Stage {
   void (*addPasses)(mlir::OpPassManager &);
 };
 
-/// `tile`, as irgen makes it, `specialised` and `split`: the same for every target.
+/// `tile`, as irgen makes it, `specialised` and `split`.
 llvm::ArrayRef<Stage> tileStages();
+
+/// The passes of `split`, with as many bodies as the target wants: the only stage of tiles that
+/// asks.
+void addSplitPasses(mlir::OpPassManager &passes, LoopBodies bodies);
 
 /// The position of the stage called `name`.
 std::optional<size_t> findStage(llvm::ArrayRef<Stage> stages, llvm::StringRef name);

@@ -13,10 +13,20 @@
 //       %x), in which nothing is selected any more } scf.yield %y
 //     }
 //
-// In case 1 windows of keys leave out the rows that no query sees (KeyMask.h): they may hold NaN,
-// and 0 * NaN is NaN. Where the loop is over queries, windows of the fixed keys that are loaded
-// before it leave out what the key alone hides; the same windows loaded in it are those, except in
-// case 1 where a query at hand may make a difference.
+// With the option bodies=one the body stands once, for code that is large and where a branch costs
+// nothing: what is selected by the mask is selected in a branch of its own.
+//
+//     %y = scf.index_switch %class case 0 { scf.yield %x } default {
+//       %part = arith.cmpi eq, %class, %c1
+//       body(%cols, _, %x), where arith.select %seen, %a, %b is
+//         scf.if %part { %seen = tile.apply @mask ...; scf.yield (arith.select %seen, %a, %b) }
+//         else { scf.yield %a }
+//     }
+//
+// In a tile that is seen in part windows of keys leave out the rows that no query sees (KeyMask.h):
+// they may hold NaN, and 0 * NaN is NaN. Where the loop is over queries, windows of the fixed keys
+// that are loaded before it leave out what the key alone hides; the same windows loaded in it are
+// those, except in a tile seen in part where a query at hand may make a difference.
 //
 // Assumes that calls are inlined (specialise). Afterwards no tile.masked_for is left.
 
@@ -55,9 +65,9 @@ bool isMask(func::FuncOp function) {
 /// One masked loop on its way to a scf.for.
 class Split {
 public:
-  Split(tile::MaskedForOp op, func::FuncOp maskFunction)
-      : masked(op), mask(maskFunction), keyMask(keyMaskOf(maskFunction)), builder(op),
-        loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {}
+  Split(tile::MaskedForOp op, func::FuncOp maskFunction, LoopBodies loopBodies)
+      : masked(op), mask(maskFunction), bodies(loopBodies), keyMask(keyMaskOf(maskFunction)),
+        builder(op), loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {}
 
   void run() {
     if (!loopsOverKeys())
@@ -93,33 +103,98 @@ private:
         queryRow(row), seenType.getDimSize(0), masked.getKeyPositions(), keyRow(row), keys(),
         masked.getLoopAxis(), masked.getParameters());
     Value index = arith::IndexCastUIOp::create(builder, loc, builder.getIndexType(), shown);
-    auto branch = scf::IndexSwitchOp::create(builder, loc, state.getTypes(), index,
-                                             ArrayRef<int64_t>{0, 1}, 2);
+    SmallVector<int64_t> cases{0};
+    if (bodies == LoopBodies::Two)
+      cases.push_back(1);
+    auto branch = scf::IndexSwitchOp::create(builder, loc, state.getTypes(), index, cases,
+                                             static_cast<unsigned>(cases.size()));
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&branch.getCaseRegions()[0]);
     scf::YieldOp::create(builder, loc, state);
-
-    builder.createBlock(&branch.getCaseRegions()[1]);
-    Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
-    Block *partial = builder.getInsertionBlock();
-    Value kept = loopsOverKeys() || loadsFixedKeys() ? keysKept(seen, row) : Value();
-    cloneBody(row, seen, state);
-    if (keyMask.kind != KeyMask::Kind::Window)
-      reuseFixedKeys(partial);
-    if (kept)
-      partial->walk([&](tile::LoadOp load) {
-        if (isWindowOfKeys(load, keyRow(row)) && load.getType().getDimSize(0) == keys())
-          load.getWhereMutable().assign(kept);
-      });
-
-    Block *full = builder.createBlock(&branch.getDefaultRegion());
-    Value everything =
-        arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(seenType, true));
-    cloneBody(row, everything, state);
-    reuseFixedKeys(full);
-
+    switch (bodies) {
+    case LoopBodies::Two:
+      builder.createBlock(&branch.getCaseRegions()[1]);
+      emitPartialBody(row, state);
+      builder.createBlock(&branch.getDefaultRegion());
+      cloneBody(row, everything(seenType), state);
+      reuseFixedKeys(&branch.getDefaultRegion().front());
+      break;
+    case LoopBodies::One:
+      builder.createBlock(&branch.getDefaultRegion());
+      emitOnlyBody(row, shown, state);
+      break;
+    }
     builder.setInsertionPointAfter(branch);
     scf::YieldOp::create(builder, loc, branch.getResults());
+  }
+
+  void emitPartialBody(Value row, ValueRange state) {
+    Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
+    Value kept = leavesOutKeys() ? keysKept(seen, row) : Value();
+    Block *body = builder.getInsertionBlock();
+    cloneBody(row, seen, state);
+    if (keyMask.kind != KeyMask::Kind::Window)
+      reuseFixedKeys(body);
+    if (kept)
+      leaveOut(*body, row, kept);
+  }
+
+  /// Whether the tile is seen in part is asked where it matters: at the windows of keys and at what
+  /// the mask selects.
+  void emitOnlyBody(Value row, Value shown, ValueRange state) {
+    Value part =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, shown, constantI32(1));
+    auto inPart = [&](Type type, function_ref<Value(Value seen)> then, Value otherwise) -> Value {
+      auto branch = scf::IfOp::create(builder, loc, TypeRange{type}, part, true);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(branch.thenBlock());
+      Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
+      scf::YieldOp::create(builder, loc, then(seen));
+      builder.setInsertionPointToStart(branch.elseBlock());
+      scf::YieldOp::create(builder, loc, otherwise);
+      return branch.getResult(0);
+    };
+    Value kept;
+    if (leavesOutKeys() && keyMask.kind != KeyMask::Kind::None) {
+      auto type = RankedTensorType::get({keys(), 1}, builder.getI1Type());
+      kept = inPart(type, [&](Value seen) { return keysKept(seen, row); }, everything(type));
+    }
+    Value all = inPart(seenType, [](Value seen) { return seen; }, everything(seenType));
+    Block *body = builder.getInsertionBlock();
+    cloneBody(row, all, state);
+    if (keyMask.kind != KeyMask::Kind::Window)
+      reuseFixedKeys(body);
+    if (kept)
+      leaveOut(*body, row, kept);
+    for (Operation *user : llvm::make_early_inc_range(all.getUsers())) {
+      auto select = dyn_cast<arith::SelectOp>(user);
+      if (!select || select.getCondition() != all)
+        continue;
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPoint(select);
+      Value chosen = inPart(
+          select.getType(),
+          [&](Value mine) -> Value {
+            return arith::SelectOp::create(builder, select.getLoc(), mine, select.getTrueValue(),
+                                           select.getFalseValue());
+          },
+          select.getTrueValue());
+      select.replaceAllUsesWith(chosen);
+      select.erase();
+    }
+    if (all.use_empty())
+      all.getDefiningOp()->erase();
+  }
+
+  Value everything(RankedTensorType type) {
+    return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, true));
+  }
+
+  void leaveOut(Block &body, Value row, Value kept) {
+    body.walk([&](tile::LoadOp load) {
+      if (isWindowOfKeys(load, keyRow(row)) && load.getType().getDimSize(0) == keys())
+        load.getWhereMutable().assign(kept);
+    });
   }
 
   void cloneBody(Value row, Value seen, ValueRange state) {
@@ -134,6 +209,8 @@ private:
       results.push_back(mapping.lookupOrDefault(value));
     scf::YieldOp::create(builder, loc, results);
   }
+
+  bool leavesOutKeys() { return loopsOverKeys() || loadsFixedKeys(); }
 
   /// Whether a loop over queries loads a window of its fixed keys.
   bool loadsFixedKeys() {
@@ -230,6 +307,7 @@ private:
 
   tile::MaskedForOp masked;
   func::FuncOp mask;
+  LoopBodies bodies;
   KeyMask keyMask;
   OpBuilder builder;
   Location loc;
@@ -237,6 +315,8 @@ private:
 };
 
 class SplitLoops : public impl::SplitLoopsBase<SplitLoops> {
+  using SplitLoopsBase::SplitLoopsBase;
+
   void runOnOperation() override {
     ModuleOp module = getOperation();
     SmallVector<tile::MaskedForOp> loops;
@@ -252,7 +332,7 @@ class SplitLoops : public impl::SplitLoopsBase<SplitLoops> {
         return signalPassFailure();
       }
       kernels.insert(kernel);
-      Split(loop, mask).run();
+      Split(loop, mask, bodies).run();
     }
     for (func::FuncOp kernel : kernels)
       if (failed(fold(kernel)))

@@ -3,6 +3,7 @@
 #include "compiler/passes/Passes.h"
 #include "compiler/passes/Pipeline.h"
 #include "compiler/passes/gpu/NvvmStage.h"
+#include "compiler/passes/gpu/TilePasses.h"
 #include "runtime/Error.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -108,13 +109,20 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     passes.addPass(createNvvmStagePass(gpuTargetOf(request.target, request.config.warps)));
     passes.addPass(mlir::createCanonicalizerPass());
     passes.addPass(mlir::createCSEPass());
+    passes.addPass(createShortenLivesPass());
     break;
   case StageId::Llvm:
     passes.addPass(request.target.isGpu() ? createNvvmToLlvmPass() : createLowerToLlvm());
     break;
+  case StageId::Split:
+    // A GPU's loops are unrolled over a thread's fragments: a second body would double code that
+    // ptxas already takes longest for, and a branch that all threads take alike is free.
+    addSplitPasses(passes, request.target.isGpu() ? LoopBodies::One : LoopBodies::Two);
+    if (request.target.isGpu())
+      passes.addPass(createMaxBeforeScalePass());
+    break;
   case StageId::Tile:
   case StageId::Specialised:
-  case StageId::Split:
     tileStages()[*findStage(tileStages(), stage.name)].addPasses(passes);
     break;
   case StageId::Spec:

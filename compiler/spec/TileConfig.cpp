@@ -45,24 +45,89 @@ void chooseRegisterBlock(const Target &target, TileConfig &config) {
     }
 }
 
-/// On a GPU a block of 128 threads keeps the sums of a program in registers, 255 a thread at most:
-/// the largest tiles whose sums fit run fastest, since each key tile is then read by more rows. The
-/// sizes are measured ones (docs/performance.md).
-std::map<std::string, int64_t> gpuTilesOf(std::string_view kernel, int64_t widest) {
-  bool small = widest <= 64, middle = widest <= 128;
-  if (kernel == "attention_forward")
-    return small    ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 128}}
-           : middle ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 64}}
-                    : std::map<std::string, int64_t>{{"q", 64}, {"kv", 32}};
-  if (kernel == "attention_backward_dkdv")
-    return small    ? std::map<std::string, int64_t>{{"q", 32}, {"kv", 128}}
-           : middle ? std::map<std::string, int64_t>{{"q", 32}, {"kv", 64}}
-                    : std::map<std::string, int64_t>{{"q", 16}, {"kv", 64}};
-  if (kernel == "attention_backward_dq")
-    return small    ? std::map<std::string, int64_t>{{"q", 128}, {"kv", 64}}
-           : middle ? std::map<std::string, int64_t>{{"q", 64}, {"kv", 64}}
-                    : std::map<std::string, int64_t>{{"q", 64}, {"kv", 32}};
-  return tilesOf(kernel);
+/// Sizes of a kernel with two loops over tiles, in the order of their speed where they fit
+/// (docs/performance.md): a larger tile of what stays is read by more products for each tile that
+/// streams.
+struct GpuTiles {
+  int64_t q, kv;
+};
+using Candidates = std::vector<GpuTiles>;
+
+/// What a thread and a block need for the tiles.
+struct GpuNeeds {
+  int64_t sums;   ///< f32 registers of a thread: accumulators, scores and their gradients
+  int64_t shared; ///< bytes: the windows that stay, and two of those that stream
+};
+
+/// Blocks of 16 rows (columns: of 8) of a product's result are dealt to at most four warps; of a
+/// block of 16x8 a thread keeps four numbers. Rows of shared memory are an odd number of 16-byte
+/// chunks apart.
+class GpuModel {
+public:
+  explicit GpuModel(const Spec &spec)
+      : d(spec.headDim), dv(spec.valueDim()), bytes(bytesOf(spec.dtype)) {}
+
+  GpuNeeds forward(GpuTiles tiles) const {
+    return {.sums = sums(tiles.q, dv + tiles.kv),
+            .shared = tiles.q * row(d) + 2 * tiles.kv * (row(d) + row(dv))};
+  }
+  GpuNeeds dkdv(GpuTiles tiles) const {
+    return {.sums = sums(tiles.kv, d + dv + 2 * tiles.q),
+            .shared = (tiles.kv + 2 * tiles.q) * (row(d) + row(dv))};
+  }
+  GpuNeeds dq(GpuTiles tiles) const {
+    return {.sums = sums(tiles.q, d + 2 * tiles.kv),
+            .shared = (tiles.q + 2 * tiles.kv) * (row(d) + row(dv))};
+  }
+  /// How many sums leave a thread enough of its 255 registers for operands and addresses: those of
+  /// f32 are split in two.
+  int64_t mostSums() const { return bytes == 4 ? 144 : 192; }
+
+private:
+  static int64_t bytesOf(ElementType type) { return type == ElementType::F32 ? 4 : 2; }
+  static int64_t sums(int64_t rows, int64_t columns) {
+    int64_t blocks = (rows + 15) / 16, warps = std::clamp<int64_t>(blocks, 1, 4);
+    return (blocks + warps - 1) / warps * (columns / 2);
+  }
+  int64_t row(int64_t columns) const { return ((columns * bytes + 15) / 16 | 1) * 16; }
+
+  int64_t d, dv, bytes;
+};
+
+/// The first that leaves registers and shared memory enough. Where none does, that with the fewest
+/// sums of those that fit shared memory: spilled numbers cost more than small tiles.
+template <class Needs>
+GpuTiles firstThatFits(const Candidates &candidates, int64_t mostSums, const Target &target,
+                       Needs needsOf) {
+  GpuTiles best = candidates.back();
+  for (const GpuTiles &tiles : candidates) {
+    GpuNeeds needs = needsOf(tiles);
+    if (needs.shared > target.sharedBytes)
+      continue;
+    if (needs.sums <= mostSums)
+      return tiles;
+    if (needs.sums < needsOf(best).sums)
+      best = tiles;
+  }
+  return best;
+}
+
+std::map<std::string, int64_t> gpuTilesOf(const Spec &spec, const Target &target) {
+  GpuModel model(spec);
+  auto choose = [&](const Candidates &candidates, GpuNeeds (GpuModel::*needs)(GpuTiles) const) {
+    GpuTiles tiles = firstThatFits(candidates, model.mostSums(), target,
+                                   [&](GpuTiles each) { return (model.*needs)(each); });
+    return std::map<std::string, int64_t>{{"q", tiles.q}, {"kv", tiles.kv}};
+  };
+  if (spec.kernel == "attention_forward")
+    return choose(
+        {{128, 128}, {128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}},
+        &GpuModel::forward);
+  if (spec.kernel == "attention_backward_dkdv")
+    return choose({{32, 128}, {32, 64}, {16, 64}, {16, 32}, {16, 16}}, &GpuModel::dkdv);
+  if (spec.kernel == "attention_backward_dq")
+    return choose({{128, 64}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}}, &GpuModel::dq);
+  return tilesOf(spec.kernel);
 }
 
 /// The fused backward keeps dk and dv, [kv, d] each, in registers, and k, v, a tile of q and dout,
@@ -113,9 +178,7 @@ std::string tileConstant(std::string_view dimension) {
 }
 
 TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
-  int64_t widest = std::max(spec.headDim, spec.valueHeadDim);
-  TileConfig config = {.tile =
-                           target.isGpu() ? gpuTilesOf(spec.kernel, widest) : tilesOf(spec.kernel)};
+  TileConfig config = {.tile = target.isGpu() ? gpuTilesOf(spec, target) : tilesOf(spec.kernel)};
   if (target.isGpu() && spec.kernel == "attention_backward")
     chooseFusedBackward(spec, target, config);
   for (const auto &[dimension, size] : spec.tile)

@@ -31,7 +31,7 @@ SKIPPED = 77
 SHARED_KIB = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_100": 227, "sm_120": 99}
 
 HEAD_DIMS = [64, 128]
-TYPES = ["bf16", "f16"]
+TYPES = ["bf16", "f16", "f32"]
 MASKS = [[], ["causal"]]
 MASKED = [
     "attention_forward",
@@ -82,11 +82,16 @@ class Verdict:
 
 
 def find_ptxas():
-    """On the path, where CUDA is installed, or in the Python package nvidia-cuda-nvcc."""
+    """On the path, where CUDA is installed, or in the Python package nvidia-cuda-nvcc: the one that
+    `tools/dev setup` installs, or the interpreter's own."""
     found = shutil.which("ptxas") or shutil.which("ptxas", path="/usr/local/cuda/bin")
-    packages = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
-    inside = sorted(packages.glob("*/bin/ptxas")) if packages.is_dir() else []
-    return found or (str(inside[0]) if inside else None)
+    own = Path(__file__).resolve().parents[2] / "build" / "ptxas"
+    inside = [
+        str(each)
+        for packages in (own, Path(sysconfig.get_paths()["purelib"]))
+        for each in sorted((packages / "nvidia").glob("*/bin/ptxas"))
+    ]
+    return found or (inside[0] if inside else None)
 
 
 def judge(verdict, said, chip):
@@ -226,8 +231,8 @@ def main():
     if not ptxas:
         print(
             "no ptxas on PATH, in /usr/local/cuda/bin or in the Python package nvidia-cuda-nvcc; get it by "
-            "`pip install nvidia-cuda-nvcc`, or as cuda-nvcc-13-0 from NVIDIA's apt repository, "
-            "https://developer.download.nvidia.com/compute/cuda/repos"
+            "`tools/dev setup` or `pip install nvidia-cuda-nvcc`, or as cuda-nvcc-13-0 from NVIDIA's apt "
+            "repository, https://developer.download.nvidia.com/compute/cuda/repos"
         )
         sys.exit(1 if os.environ.get("CI") == "true" else SKIPPED)
     if options.ptx:

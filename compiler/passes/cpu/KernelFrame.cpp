@@ -67,6 +67,13 @@ void KernelFrame::enterDevice(func::FuncOp kernel, const CompiledKernel &interfa
   };
   Type i32 = builder.getI32Type();
   p0 = wide(NVVM::BlockIdXOp::create(builder, loc, i32));
+  // Blocks start in the order of their numbers. Under a causal mask later queries see more keys:
+  // the longest programs first, so that the last ones to run are short.
+  if (!interface.grid.empty() && interface.grid.front().extent == "Nq") {
+    Value last = arith::SubIOp::create(
+        builder, loc, wide(NVVM::GridDimXOp::create(builder, loc, i32)), constant(1));
+    p0 = arith::SubIOp::create(builder, loc, last, p0);
+  }
   Value y = wide(NVVM::BlockIdYOp::create(builder, loc, i32));
   batch64 = wide(NVVM::BlockIdZOp::create(builder, loc, i32));
   // A second grid axis takes the place of the heads, which such a kernel does not have.

@@ -95,7 +95,7 @@ void LaneAnalysis::visit(Operation *op) {
     }
     return;
   }
-  if (isa<scf::IndexSwitchOp>(op)) {
+  if (isa<scf::IndexSwitchOp, scf::IfOp>(op)) {
     for (Region &region : op->getRegions())
       for (auto [result, yielded] :
            llvm::zip(op->getResults(), region.front().getTerminator()->getOperands()))

@@ -46,10 +46,9 @@ void Lowering::copyColumn(tile::LoadOp load, const SharedTile &place) {
       auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
       builder.setInsertionPointToStart(branch.thenBlock());
     }
-    Value wideRow = frame.widen(row);
-    Value in = inside(window, wideRow, Value());
-    Value from = arith::SelectOp::create(builder, loc, in, rowPointer(window, wideRow),
-                                         window.view->pointer);
+    Value in = rowInside(window, row);
+    Value from =
+        arith::SelectOp::create(builder, loc, in, rowPointer(window, row), window.view->pointer);
     Value size = arith::SelectOp::create(builder, loc, in, i32(4), i32(0));
     Value to = add(mul(row, 4), i32(place.offset));
     if (place.stage)

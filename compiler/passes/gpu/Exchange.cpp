@@ -80,9 +80,8 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
     } else {
       both = pack(low, high);
     }
-    Value at =
-        add(thisRow, i32(place.offset + row * place.rowBytes() + column * place.elementBytes));
-    LLVM::StoreOp::create(builder, loc, both, sharedPointer(at),
+    int64_t further = place.offset + row * place.rowBytes() + column * place.elementBytes;
+    LLVM::StoreOp::create(builder, loc, both, sharedPointer(thisRow, further),
                           static_cast<unsigned>(2 * place.elementBytes));
   }
   shared[tile] = place;

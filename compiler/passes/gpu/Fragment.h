@@ -15,8 +15,9 @@ namespace ringc::gpu {
 ///
 ///     m = (i * warps + warp) * 16 + lane / 4 + 8 * (e / 2)      n = 8 * j + 2 * (lane % 4) + e % 2
 ///
-/// for element e of block (i, j). A tile with one column (row) keeps one number for each m (n) of
-/// its thread, the same in all threads that share it.
+/// for element e of block (i, j). Blocks with one j are neighbours, so that what depends on n is
+/// needed for them alone. A tile with one column (row) keeps one number for each m (n) of its
+/// thread, the same in all threads that share it.
 struct FragmentLayout {
   enum class Kind : uint8_t { Matrix, AlongM, AlongN, Single };
 
@@ -38,18 +39,18 @@ struct FragmentLayout {
     }
     return 0;
   }
-  int64_t index(int64_t i, int64_t j, int64_t e) const { return (i * nBlocks + j) * 4 + e; }
+  int64_t index(int64_t i, int64_t j, int64_t e) const { return (j * mBlocks + i) * 4 + e; }
 
   /// Which of its thread's m (n) coordinates an element has.
   int64_t mOf(int64_t element) const {
     if (kind == Kind::AlongM)
       return element;
-    return kind == Kind::Matrix ? element / 4 / nBlocks * 2 + element % 4 / 2 : 0;
+    return kind == Kind::Matrix ? element / 4 % mBlocks * 2 + element % 4 / 2 : 0;
   }
   int64_t nOf(int64_t element) const {
     if (kind == Kind::AlongN)
       return element;
-    return kind == Kind::Matrix ? element / 4 % nBlocks * 2 + element % 2 : 0;
+    return kind == Kind::Matrix ? element / 4 / mBlocks * 2 + element % 2 : 0;
   }
   /// The element at these coordinates of the thread; what a broadcast reads.
   int64_t at(int64_t m, int64_t n) const {

@@ -149,8 +149,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
     }
   bool first = true;
   for (auto load : block.getOps<tile::LoadOp>())
-    if (goesToShared(load) && !provided.contains(load) &&
-        (!load.getWhere() || fromPositionsAlone(load.getWhere()))) {
+    if (goesToShared(load) && !provided.contains(load) && !load.getWhere()) {
       if (first && loopDepth > 0)
         barrier(); // what the round before read from here has been read
       first = false;
@@ -190,6 +189,10 @@ LogicalResult Lowering::lower(Operation *op) {
     return lowerFor(loop);
   if (auto choice = dyn_cast<scf::IndexSwitchOp>(op))
     return lowerSwitch(choice);
+  if (auto branch = dyn_cast<scf::IfOp>(op)) {
+    bool forLoads = branch.getNumResults() == 1 && rowsKeptBranch(branch.getResult(0));
+    return forLoads ? success() : lowerIf(branch); // the loads see to it
+  }
   if (auto resume = dyn_cast<tile::ResumeOp>(op))
     return lowerResume(resume);
   if (auto finish = dyn_cast<tile::FinishOp>(op))
@@ -335,25 +338,46 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
 }
 
 LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
-  SmallVector<FragmentLayout> layouts;
-  SmallVector<Type> types;
-  for (Value result : choice.getResults()) {
-    layouts.push_back(layoutOf(result));
-    types.append(static_cast<size_t>(layouts.back().count()), typeOf(result).getElementType());
-  }
+  auto [layouts, types] = flattened(choice.getResults());
   auto made = scf::IndexSwitchOp::create(builder, loc, types, scalars.lookup(choice.getArg()),
                                          choice.getCases(),
                                          static_cast<unsigned>(choice.getCases().size()));
+  return lowerWays(choice, made, layouts);
+}
+
+LogicalResult Lowering::lowerIf(scf::IfOp branch) {
+  auto [layouts, types] = flattened(branch.getResults());
+  auto made = scf::IfOp::create(builder, loc, types, scalars.lookup(branch.getCondition()),
+                                /*addThenBlock=*/false, /*addElseBlock=*/false);
+  return lowerWays(branch, made, layouts);
+}
+
+std::pair<SmallVector<FragmentLayout>, SmallVector<Type>>
+Lowering::flattened(ValueRange tiles) const {
+  SmallVector<FragmentLayout> layouts;
+  SmallVector<Type> types;
+  for (Value tile : tiles) {
+    layouts.push_back(layoutOf(tile));
+    types.append(static_cast<size_t>(layouts.back().count()), typeOf(tile).getElementType());
+  }
+  return {layouts, types};
+}
+
+/// The regions of a choice between ways to compute the same tiles.
+LogicalResult Lowering::lowerWays(Operation *from, Operation *made,
+                                  ArrayRef<FragmentLayout> layouts) {
   bool settledBefore = settled, settledAfter = true;
-  for (auto [from, to] : llvm::zip(choice->getRegions(), made->getRegions())) {
+  for (auto [region, madeRegion] : llvm::zip(from->getRegions(), made->getRegions())) {
+    if (region.empty())
+      continue;
     OpBuilder::InsertionGuard guard(builder);
-    builder.createBlock(&to);
+    builder.createBlock(&madeRegion);
     settled = settledBefore;
-    if (failed(lowerBlock(from.front())))
+    if (failed(lowerBlock(region.front())))
       return failure();
     SmallVector<Value> yielded;
-    for (auto [value, layout] : llvm::zip(from.front().getTerminator()->getOperands(), layouts)) {
-      FailureOr<Fragment> fragment = whole(value, choice);
+    for (auto [value, layout] : llvm::zip(region.front().getTerminator()->getOperands(), layouts)) {
+      FailureOr<Fragment> fragment = whole(value, from);
       if (failed(fragment))
         return failure();
       yielded.append(expanded(*fragment, layout).elements);
@@ -362,7 +386,7 @@ LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
     settledAfter &= settled;
   }
   settled = settledAfter;
-  unflatten(made.getResults(), layouts, choice.getResults(), fragments);
+  unflatten(made->getResults(), layouts, from->getResults(), fragments);
   return success();
 }
 
@@ -483,9 +507,16 @@ Value Lowering::global(Value pointer) {
   return LLVM::AddrSpaceCastOp::create(
       builder, loc, LLVM::LLVMPointerType::get(builder.getContext(), 1), pointer);
 }
+static unsigned bytesOf(Type type) {
+  auto vector = dyn_cast<VectorType>(type);
+  unsigned bits =
+      vector ? static_cast<unsigned>(vector.getNumElements()) * vector.getElementTypeBitWidth()
+             : type.getIntOrFloatBitWidth();
+  return bits / 8;
+}
 void Lowering::store(Value value, Value pointer) {
-  LLVM::StoreOp::create(builder, loc, value, pointer, value.getType().getIntOrFloatBitWidth() / 8);
+  LLVM::StoreOp::create(builder, loc, value, pointer, bytesOf(value.getType()));
 }
 Value Lowering::load(Type type, Value pointer) {
-  return LLVM::LoadOp::create(builder, loc, type, pointer, type.getIntOrFloatBitWidth() / 8);
+  return LLVM::LoadOp::create(builder, loc, type, pointer, bytesOf(type));
 }

@@ -43,6 +43,12 @@ private:
   LogicalResult lower(mlir::Operation *op);
   LogicalResult lowerFor(mlir::scf::ForOp loop);
   LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp choice);
+  LogicalResult lowerIf(mlir::scf::IfOp branch);
+  /// The layouts of tiles, and the types of their fragments' elements one after another.
+  std::pair<llvm::SmallVector<FragmentLayout>, llvm::SmallVector<mlir::Type>>
+  flattened(mlir::ValueRange tiles) const;
+  LogicalResult lowerWays(mlir::Operation *from, mlir::Operation *made,
+                          llvm::ArrayRef<FragmentLayout> layouts);
   LogicalResult lowerResume(tile::ResumeOp op);
   LogicalResult lowerFinish(tile::FinishOp op);
   LogicalResult lowerScalar(mlir::Operation *op);
@@ -55,6 +61,9 @@ private:
     llvm::SmallVector<llvm::SmallVector<Value>> names; ///< all that load this window
     llvm::SmallVector<SharedTile> tiles;               ///< the first of two copies
     int64_t stageBytes = 0;
+    Value where;            ///< the rows kept of those that leave out some; null: no load does
+    int64_t whereBytes = 0; ///< in shared memory, at whereOffset
+    int64_t whereOffset = 0;
   };
   std::optional<Pipeline> pipelineOf(mlir::scf::ForOp loop);
   /// VisibleRounds.cpp: where the rounds begin and end in which something is visible.
@@ -71,8 +80,6 @@ private:
   Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
   /// A mask or score at rows of the window: query and key count from its start.
   Value applyAt(tile::ApplyOp op, Value query, Value key, Value operand);
-  /// One element of a tile that is computed from positions alone.
-  Value elementAt(Value tile, Value row, Value column);
   Value position(const cpu::KernelFrame::Positions &positions, Value row);
   void acrossLanes(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values,
                    llvm::ArrayRef<int> distances);
@@ -82,27 +89,46 @@ private:
   // Memory.cpp: windows of views
   struct Window {
     const cpu::KernelFrame::View *view;
-    Value row, column;   ///< i64 offsets
-    Value rows;          ///< i64 extent of the first axis
-    Value columnsInside; ///< i64 columns of the tile inside the view; null where all are
+    Value row, column;   ///< i32 offsets
+    Value rows;          ///< i32 extent of the first axis
+    Value columnsInside; ///< i32 extent of the second; null where all columns lie inside
     int64_t tileRows, tileColumns;
   };
+  struct Places;
   Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
                   mlir::RankedTensorType tile);
+  bool rowsAreEquallySpaced(const Window &window) const;
   Value rowPointer(const Window &window, Value row);
-  /// Whether row and column (i64, of the tile) lie inside the tile and its view.
-  Value inside(const Window &window, Value row, Value column);
+  Value rowInside(const Window &window, Value row);
+  Value columnInside(const Window &window, Value column);
+  Places placesOf(const Window &window, const FragmentLayout &layout, mlir::RankedTensorType type);
+  Value pairsAreAligned(const Window &window);
+  LogicalResult loadRegisters(tile::LoadOp load);
+  LogicalResult lowerStore(tile::StoreOp store);
+
+  // Copies.cpp: windows on their way to shared memory
+  /// Which rows of a window are read: an i32 each in shared memory, valid where `condition` holds;
+  /// all of them otherwise. No condition: always valid.
+  struct RowsKept {
+    int64_t offset;
+    Value condition;
+  };
   bool goesToShared(tile::LoadOp load) const;
   bool goesToRegisters(tile::LoadOp load) const;
   SharedTile sharedTileOf(tile::LoadOp load) const;
   LogicalResult stage(tile::LoadOp load);
-  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile,
-                       std::optional<int64_t> flags = std::nullopt);
-  mlir::FailureOr<int64_t> shareFlags(tile::LoadOp load, int64_t rows);
-  LogicalResult loadRegisters(tile::LoadOp load);
-  LogicalResult lowerStore(tile::StoreOp store);
+  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, std::optional<RowsKept> kept);
+  Value isAligned(const cpu::KernelFrame::View &view);
+  Value isCopied(const Window &window, Value row, std::optional<int64_t> flags);
+  void copyChunks(const Window &window, const SharedTile &tile, std::optional<int64_t> flags);
+  void copyElements(const Window &window, const SharedTile &tile, mlir::TypedAttr fill,
+                    std::optional<int64_t> flags);
+  /// The branch that `where` comes from, if all rows are kept otherwise and nothing else needs it.
+  mlir::scf::IfOp rowsKeptBranch(Value where);
+  mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
+  LogicalResult writeRowsKept(Value where, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
-  Value sharedPointer(Value byteOffset);
+  Value sharedPointer(Value byteOffset, int64_t constant = 0);
   void barrier();
   void waitFor(llvm::ArrayRef<Value> tiles);
 
@@ -177,7 +203,8 @@ private:
 
 /// The tile behind transposes, and whether there is an odd number of them.
 std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
-/// Whether any element of the tile can be computed by itself.
-bool fromPositionsAlone(mlir::Value tile);
+/// i1 lies in memory as a byte.
+mlir::Type typeInMemory(mlir::Type element);
+int64_t bytesInMemory(mlir::Type element);
 
 } // namespace ringc::gpu

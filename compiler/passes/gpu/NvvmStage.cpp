@@ -6,6 +6,7 @@
 #include "compiler/passes/KernelInterface.h"
 #include "compiler/passes/MaskExpression.h"
 #include "compiler/passes/gpu/LowerToNvvm.h"
+#include "compiler/passes/gpu/TilePasses.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/Target.h"
 
@@ -82,6 +83,13 @@ void registerNvvmPasses() {
         Target target = gpuTarget("sm_" + std::to_string(options.sm));
         passes.addPass(createNvvmStagePass(gpuTargetOf(target, options.warps)));
       });
+  PassPipelineRegistration<>(
+      "max-before-scale", "Scales the largest score in place of the largest of scaled scores",
+      [](OpPassManager &passes) { passes.addPass(createMaxBeforeScalePass()); });
+  PassPipelineRegistration<>(
+      "shorten-lives",
+      "Computes numbers just before they are first read, and sums them as soon as they are there",
+      [](OpPassManager &passes) { passes.addPass(createShortenLivesPass()); });
   PassPipelineRegistration<>("nvvm-to-llvm", "Turns what lower-to-nvvm makes into the LLVM dialect",
                              [](OpPassManager &passes) { passes.addPass(createNvvmToLlvmPass()); });
 }

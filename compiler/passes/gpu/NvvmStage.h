@@ -17,11 +17,16 @@ GpuTarget gpuTargetOf(const Target &target, int64_t warps);
 /// module's attribute tile.interface (CompiledKernel without its code).
 std::unique_ptr<mlir::Pass> createNvvmStagePass(const GpuTarget &target);
 
+/// A pass over a module: within each block numbers are computed just before they are first read,
+/// and summed as soon as they are there.
+std::unique_ptr<mlir::Pass> createShortenLivesPass();
+
 /// A pass over a module: what lower-to-nvvm makes becomes the LLVM and NVVM dialects alone, in
 /// operations that have a translation to LLVM IR.
 std::unique_ptr<mlir::Pass> createNvvmToLlvmPass();
 
-/// `--lower-to-nvvm="sm=80 warps=4"` and `--nvvm-to-llvm` for ringc-opt.
+/// `--max-before-scale`, `--lower-to-nvvm="sm=80 warps=4"`, `--shorten-lives` and `--nvvm-to-llvm`
+/// for ringc-opt.
 void registerNvvmPasses();
 
 } // namespace ringc

@@ -41,9 +41,25 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
     return a.getView() == b.getView() && a.getOffsets() == b.getOffsets() &&
            a.getType() == b.getType();
   };
+  // All loads that leave out rows leave out the same: where the visibility of the tile asks for it.
+  auto rowsAreKnownAhead = [&](Value where) {
+    if (!where)
+      return true;
+    scf::IfOp branch = rowsKeptBranch(where);
+    if (!branch || !pipeline.visibility || (pipeline.where && pipeline.where != where))
+      return false;
+    auto condition = branch.getCondition().getDefiningOp<arith::CmpIOp>();
+    bool known = condition && condition.getLhs() == pipeline.visibility.getResult();
+    branch.getThenRegion().walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        known &= branch.getThenRegion().isAncestor(operand.getParentRegion()) ||
+                 isKnownAhead(operand, loop);
+    });
+    return known;
+  };
   auto eligible = [&](tile::LoadOp load) {
-    return (goesToShared(load) || isStreamedColumn(load)) && !load.getWhere() && !load.getFill() &&
-           isKnownAhead(load.getOffsets(), loop) &&
+    return (goesToShared(load) || isStreamedColumn(load)) && !load.getFill() &&
+           isKnownAhead(load.getOffsets(), loop) && rowsAreKnownAhead(load.getWhere()) &&
            llvm::is_contained(load.getOffsets(), loop.getInductionVar());
   };
   if (ways.empty())
@@ -61,17 +77,23 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
     if (names.size() != ways.size())
       continue;
     pipeline.loads.push_back(load);
+    if (Value where = load.getWhere()) {
+      pipeline.where = where;
+      pipeline.whereBytes = sharedTileOf(load).paddedRows * 4;
+    }
     pipeline.names.push_back(names);
     SharedTile tile = isStreamedColumn(load) ? columnPlaceOf(load) : sharedTileOf(load);
     pipeline.stageBytes += tile.bytes();
     pipeline.tiles.push_back(tile);
   }
-  if (pipeline.loads.empty() || sharedTop + 2 * pipeline.stageBytes > target.sharedBytes)
+  if (pipeline.loads.empty() ||
+      sharedTop + 2 * pipeline.stageBytes + pipeline.whereBytes > target.sharedBytes)
     return std::nullopt;
   int64_t offset = 0;
   for (SharedTile &tile : pipeline.tiles)
     allocateShared(tile.bytes(), tile.offset);
   allocateShared(pipeline.stageBytes, offset); // the other copies, in the same order behind
+  allocateShared(pipeline.whereBytes, pipeline.whereOffset);
   for (ArrayRef<Value> names : pipeline.names)
     for (Value name : names)
       provided.insert(name.getDefiningOp());
@@ -106,12 +128,25 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
     scalars[loop.getInductionVar()] = round;
+    std::optional<RowsKept> kept;
+    if (pipeline.where) {
+      tile::VisibilityOp visibility = pipeline.visibility;
+      scalars[visibility.getResult()] = seen;
+      Operation *condition = rowsKeptBranch(pipeline.where).getCondition().getDefiningOp();
+      if (failed(lowerScalar(condition)))
+        return failure();
+      FailureOr<RowsKept> written = shareRowsKept(pipeline.where, pipeline.whereOffset);
+      if (failed(written))
+        return failure();
+      kept = *written;
+    }
     for (auto [load, tile] : llvm::zip(pipeline.loads, pipeline.tiles)) {
       SharedTile here = tile;
       here.stage = stageOffset;
-      if (isStreamedColumn(load))
-        copyColumn(load, here);
-      else if (failed(copyIn(load, here)))
+      tile::LoadOp each = load;
+      if (isStreamedColumn(each))
+        copyColumn(each, here);
+      else if (failed(copyIn(each, here, each.getWhere() ? kept : std::nullopt)))
         return failure();
     }
   }

@@ -77,13 +77,13 @@ SmallVector<Value> Lowering::matrices(const SharedTile &tile, Value rowBase, Val
   Value mine = add(mul(rowBase, tile.rowBytes()), mul(columnBase, tile.elementBytes));
   if (tile.stage)
     mine = add(mine, tile.stage);
-  Value at = add(mine, i32(tile.offset + row * tile.rowBytes() + column * tile.elementBytes));
+  int64_t further = tile.offset + row * tile.rowBytes() + column * tile.elementBytes;
   Type word = builder.getI32Type();
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {word, word, word, word});
   Value loaded = intrinsic(four,
                            transposed ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"
                                       : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
-                           {sharedPointer(at)});
+                           {sharedPointer(mine, further)});
   SmallVector<Value> words;
   for (int64_t i = 0; i < 4; ++i)
     words.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
@@ -189,12 +189,16 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
       return dot.emitOpError("needs its left operand the other way round");
   }
   Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
-  auto element = [&](const SharedTile &tile, Value outer, Value k, bool kIsColumn) {
-    Value row = kIsColumn ? outer : k, column = kIsColumn ? k : outer;
-    Value at = add(mul(row, tile.rowBytes()), add(mul(column, 4), i32(tile.offset)));
+  // An element further by constants than the thread's first.
+  auto element = [&](const SharedTile &tile, Value outer, int64_t outerFurther, int64_t kFurther,
+                     bool kIsColumn) {
+    Value row = kIsColumn ? outer : nBase, column = kIsColumn ? nBase : outer;
+    Value at = add(mul(row, tile.rowBytes()), mul(column, 4));
     if (tile.stage)
       at = add(at, tile.stage);
-    return load(f32, sharedPointer(at));
+    int64_t rows = kIsColumn ? outerFurther : kFurther;
+    int64_t columns = kIsColumn ? kFurther : outerFurther;
+    return load(f32, sharedPointer(at, tile.offset + rows * tile.rowBytes() + columns * 4));
   };
   struct Split {
     Value big, small; ///< without `small` where one product is asked for
@@ -215,17 +219,17 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
     for (int64_t i = 0; i < layout.mBlocks; ++i) {
       SmallVector<Split> parts;
       for (auto [h, k] : {std::pair<int64_t, int64_t>{0, 0}, {1, 0}, {0, 1}, {1, 1}})
-        parts.push_back(split(computed ? computed->elements[static_cast<size_t>(
-                                             computed->layout.index(i, step, h * 2 + k))]
-                                       : element(shared.lookup(left.tile), mAt(2 * i + h),
-                                                 nAt(2 * step + k), left.kAxis == 1)));
+        parts.push_back(split(computed
+                                  ? computed->elements[static_cast<size_t>(
+                                        computed->layout.index(i, step, h * 2 + k))]
+                                  : element(shared.lookup(left.tile), mBase, i * warps * 16 + h * 8,
+                                            step * 8 + k, left.kAxis == 1)));
       leftParts.push_back(parts);
     }
     for (int64_t j = 0; j < layout.nBlocks; ++j) {
       SmallVector<Split> parts;
       for (int64_t k : {0, 1})
-        parts.push_back(
-            split(element(rightTile, add(quad, i32(j * 8)), nAt(2 * step + k), contractsColumns)));
+        parts.push_back(split(element(rightTile, quad, j * 8, step * 8 + k, contractsColumns)));
       for (int64_t i = 0; i < layout.mBlocks; ++i) {
         size_t first = static_cast<size_t>(layout.index(i, j, 0));
         std::array<std::pair<bool, bool>, 3> products = {

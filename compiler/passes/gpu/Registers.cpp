@@ -114,11 +114,11 @@ void Lowering::acrossWarps(tile::ReduceKind kind, MutableArrayRef<Value> values)
   if (warps == 1)
     return;
   int64_t count = static_cast<int64_t>(values.size()), offset = 0;
-  Value base = allocateShared(warps * 4 * count * 4, offset);
+  allocateShared(warps * 4 * count * 4, offset);
   Value column = arith::AndIOp::create(builder, loc, lane, i32(3));
   auto slot = [&](Value ofWarp, int64_t index) {
     Value at = add(add(mul(ofWarp, 4 * count), mul(column, count)), i32(index));
-    return sharedPointer(add(base, mul(at, 4)));
+    return sharedPointer(mul(at, 4), offset);
   };
   barrier();
   for (int64_t i = 0; i < count; ++i)
@@ -282,39 +282,4 @@ LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
   }
   fragments[op.getResult()] = made;
   return success();
-}
-
-bool ringc::gpu::fromPositionsAlone(Value tile) {
-  Operation *op = tile.getDefiningOp();
-  if (isa_and_nonnull<arith::ConstantOp, tile::SplatOp>(op))
-    return true;
-  if (!op || isa<tile::LoadOp, tile::DotOp, tile::ReduceOp, tile::ResumeOp>(op) ||
-      op->getNumRegions())
-    return false;
-  return llvm::all_of(op->getOperands(), [](Value operand) {
-    return !tile::isTile(operand.getType()) || fromPositionsAlone(operand);
-  });
-}
-
-Value Lowering::elementAt(Value tile, Value row, Value column) {
-  assert(fromPositionsAlone(tile));
-  Operation *op = tile.getDefiningOp();
-  if (auto transpose = dyn_cast<tile::TransposeOp>(op))
-    return elementAt(transpose.getOperand(), column, row);
-  auto type = cast<RankedTensorType>(tile.getType());
-  Value r = type.getDimSize(0) == 1 ? i32(0) : row, c = type.getDimSize(1) == 1 ? i32(0) : column;
-  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    auto splat = cast<SplatElementsAttr>(constant.getValue());
-    return arith::ConstantOp::create(builder, loc, splat.getSplatValue<TypedAttr>());
-  }
-  if (auto splat = dyn_cast<tile::SplatOp>(op))
-    return scalars.lookup(splat.getValue());
-  if (auto apply = dyn_cast<tile::ApplyOp>(op)) {
-    Value operand = apply.getOperand() ? elementAt(apply.getOperand(), r, c) : Value();
-    return applyAt(apply, r, c, operand);
-  }
-  SmallVector<Value> operands;
-  for (Value each : op->getOperands())
-    operands.push_back(elementAt(each, r, c));
-  return isa<tile::BroadcastOp>(op) ? operands.front() : elementwise(op, operands);
 }

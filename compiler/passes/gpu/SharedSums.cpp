@@ -38,14 +38,13 @@ void Lowering::addWholeMatrix(const Window &window, const Fragment &tile) {
   Value firstRow = rowsAreM ? mBase : nBase, firstColumn = rowsAreM ? nBase : mBase;
   Value columnBytes = frame.mul(frame.widen(firstColumn), 4);
   auto pointerOf = [&](int64_t row) {
-    return frame.pointerAt(rowPointer(window, frame.widen(add(firstRow, i32(row)))), columnBytes);
+    return frame.pointerAt(rowPointer(window, add(firstRow, i32(row))), columnBytes);
   };
-  bool equallySpaced = !window.view->groupStride || frame.groupSize() == 1;
   Value pointer = pointerOf(0);
   int64_t at = 0;
   for (const auto &[row, elements] : rows) {
     if (row != at)
-      pointer = equallySpaced
+      pointer = rowsAreEquallySpaced(window)
                     ? frame.pointerAt(pointer, frame.mul(window.view->strides[0], 4 * (row - at)))
                     : pointerOf(row);
     at = row;
@@ -60,5 +59,5 @@ void Lowering::addWholeMatrix(const Window &window, const Fragment &tile) {
 /// Whether all rows of the tile are rows of the view.
 Value Lowering::holdsAllRows(const Window &window) {
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sle,
-                               frame.add(window.row, frame.constant(window.tileRows)), window.rows);
+                               add(window.row, i32(window.tileRows)), window.rows);
 }

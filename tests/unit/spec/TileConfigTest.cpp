@@ -16,6 +16,31 @@ TEST_CASE("the model chooses what the spec leaves open") {
         std::map<std::string, int64_t>{{"m", 8}});
 }
 
+TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory allow") {
+  using Tiles = std::map<std::string, int64_t>;
+  auto tiles = [](int64_t d, ElementType type, const char *chip,
+                  const char *kernel = "attention_forward") {
+    return chooseTileConfig({.kernel = kernel, .headDim = d, .dtype = type}, gpuTarget(chip)).tile;
+  };
+  CHECK(tiles(64, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 128}});
+  CHECK(tiles(128, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 64}});
+  CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 128}, {"kv", 32}}); // 99 KiB
+  CHECK(tiles(128, ElementType::F32, "sm_90") == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 32}});
+  // Two stages of keys and values beside the queries.
+  for (const char *chip : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"})
+    for (int64_t d = 8; d <= 256; d += 8) {
+      Tiles each = tiles(d, ElementType::F32, chip);
+      int64_t row = (d / 4 | 1) * 16;
+      CHECK((each["q"] + 4 * each["kv"]) * row <= gpuTarget(chip).sharedBytes);
+    }
+  // A value head dim of its own counts.
+  Spec wide = {.headDim = 64, .valueHeadDim = 256, .dtype = ElementType::BF16};
+  wide.kernel = "attention_forward";
+  CHECK(chooseTileConfig(wide, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(tiles(64, ElementType::BF16, "sm_80", "row_softmax").empty());
+}
+
 TEST_CASE("the register block fits the registers") {
   for (int64_t registers : {8, 16, 32, 64}) {
     TileConfig config = chooseTileConfig({}, {.vectorRegisters = registers});

@@ -1,0 +1,331 @@
+// Windows of views on their way to shared memory, where products read them.
+
+#include "compiler/passes/gpu/Lowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::gpu;
+using Kind = FragmentLayout::Kind;
+
+static bool isRead(tile::LoadOp load, bool byProducts) {
+  SmallVector<Value> names{load.getResult()};
+  bool found = false;
+  for (size_t i = 0; i < names.size(); ++i)
+    for (OpOperand &use : names[i].getUses()) {
+      Operation *user = use.getOwner();
+      if (isa<tile::TransposeOp>(user))
+        names.push_back(user->getResult(0));
+      else
+        found |= (isa<tile::DotOp>(user) && use.getOperandNumber() < 2) == byProducts;
+    }
+  return found;
+}
+
+bool Lowering::goesToShared(tile::LoadOp load) const { return isRead(load, true); }
+bool Lowering::goesToRegisters(tile::LoadOp load) const { return isRead(load, false); }
+
+Value Lowering::allocateShared(int64_t bytes, int64_t &offset) {
+  offset = sharedTop;
+  sharedTop += static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(bytes), 16));
+  sharedHighWater = std::max(sharedHighWater, sharedTop);
+  return i32(offset);
+}
+
+/// The constant is added to the pointer, where it becomes a part of the instruction: one register
+/// serves all addresses that differ by constants.
+Value Lowering::sharedPointer(Value byteOffset, int64_t constant) {
+  auto step = [&](Value from, Value by) -> Value {
+    return LLVM::GEPOp::create(builder, loc, from.getType(), builder.getI8Type(), from,
+                               ValueRange{by});
+  };
+  Value pointer = step(sharedBase, byteOffset);
+  return constant ? step(pointer, frame.constant(constant)) : pointer;
+}
+
+void Lowering::barrier() {
+  call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)});
+  settled = true;
+  unseen.clear();
+}
+
+/// Until all threads see the staged ones among `tiles`. Copies arrive in order, so all before them
+/// are there too.
+void Lowering::waitFor(ArrayRef<Value> tiles) {
+  size_t there = 0;
+  for (auto [at, staged] : llvm::enumerate(underWay))
+    if (llvm::is_contained(tiles, staged))
+      there = at + 1;
+  if (there == 0)
+    return;
+  call("llvm.nvvm.cp.async.wait.group", {i32(static_cast<int64_t>(underWay.size() - there))});
+  barrier();
+  underWay.erase(underWay.begin(), underWay.begin() + static_cast<ptrdiff_t>(there));
+}
+
+/// How a window lies in shared memory: fragments read blocks of 16 a warp in one direction, of 16
+/// in the other.
+SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
+  auto type = cast<RankedTensorType>(load.getResult().getType());
+  auto padded = [](int64_t extent) {
+    return static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(extent), 16));
+  };
+  SharedTile tile;
+  tile.rows = type.getDimSize(0);
+  tile.columns = type.getDimSize(1);
+  tile.elementBytes = bytesInMemory(load.getView().getType().getElementType());
+  tile.paddedRows = padded(tile.rows);
+  tile.paddedColumns = padded(tile.columns);
+  SmallVector<Value> names{load.getResult()};
+  for (size_t i = 0; i < names.size(); ++i)
+    for (Operation *user : names[i].getUsers()) {
+      if (isa<tile::TransposeOp>(user))
+        names.push_back(user->getResult(0));
+      auto dot = dyn_cast<tile::DotOp>(user);
+      if (!dot)
+        continue;
+      FragmentLayout layout = layoutOf(dot.getResult());
+      auto [behindA, swappedA] = throughTransposes(dot.getA());
+      auto [behindB, swappedB] = throughTransposes(dot.getB());
+      bool isLeft = layout.mAxis == 0 ? behindA == load.getResult() : behindB == load.getResult();
+      if (!isLeft)
+        continue;
+      bool swapped = layout.mAxis == 0 ? swappedA : swappedB;
+      int mAxis = (layout.mAxis == 0) != swapped ? 0 : 1;
+      int64_t &extent = mAxis == 0 ? tile.paddedRows : tile.paddedColumns;
+      extent = std::max(extent, layout.mBlocks * 16 * warps);
+    }
+  return tile;
+}
+
+LogicalResult Lowering::stage(tile::LoadOp load) {
+  SharedTile tile = sharedTileOf(load);
+  allocateShared(tile.bytes(), tile.offset);
+  std::optional<RowsKept> kept;
+  if (Value where = load.getWhere()) {
+    int64_t offset = 0;
+    allocateShared(tile.paddedRows * 4, offset);
+    FailureOr<RowsKept> written = shareRowsKept(where, offset);
+    if (failed(written))
+      return failure();
+    kept = *written;
+  }
+  if (failed(copyIn(load, tile, kept)))
+    return failure();
+  call("llvm.nvvm.cp.async.commit.group", {});
+  shared[load.getResult()] = tile;
+  underWay.push_back(load.getResult());
+  return success();
+}
+
+scf::IfOp Lowering::rowsKeptBranch(Value where) {
+  auto branch = where ? where.getDefiningOp<scf::IfOp>() : scf::IfOp();
+  bool alone = branch && llvm::all_of(branch.getResult(0).getUses(), [](OpOperand &use) {
+                 auto load = dyn_cast<tile::LoadOp>(use.getOwner());
+                 return load && load.getWhere() == use.get();
+               });
+  return alone && matchPattern(branch.elseYield().getOperand(0), m_One()) ? branch : scf::IfOp();
+}
+
+/// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each,
+/// at `offset` of shared memory. Where `where` is a branch that otherwise keeps all, so is this.
+FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offset) {
+  RowsKept kept{offset, {}};
+  scf::IfOp branch = rowsKeptBranch(where);
+  if (!branch)
+    return failed(writeRowsKept(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
+  kept.condition = scalars.lookup(branch.getCondition());
+  auto made = scf::IfOp::create(builder, loc, kept.condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(made.thenBlock());
+  bool settledBefore = settled; // a barrier in one way of a branch says nothing of the other
+  SmallVector<Value> unseenBefore = unseen;
+  if (failed(lowerBlock(*branch.thenBlock())) ||
+      failed(writeRowsKept(branch.thenYield().getOperand(0), offset)))
+    return failure();
+  settled = settledBefore;
+  unseen = unseenBefore;
+  return kept;
+}
+
+LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
+  FailureOr<Fragment> given = whole(where, where.getDefiningOp());
+  if (failed(given))
+    return failure();
+  FragmentLayout layout = layoutOf(where);
+  Fragment flags = expanded(*given, layout);
+  bool alongM = layout.kind == Kind::AlongM;
+  int64_t extent = alongM ? layout.mExtent : layout.nExtent;
+  Value writes =
+      alongM ? arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, nBase, i32(0))
+             : arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, thread, i32(4));
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    Value at = alongM ? mAt(layout.mOf(e)) : nAt(layout.nOf(e));
+    Value in = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, at, i32(extent));
+    in = arith::AndIOp::create(builder, loc, in, writes);
+    auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                        flags.elements[static_cast<size_t>(e)]);
+    store(flag, sharedPointer(mul(at, 4), offset));
+  }
+  barrier();
+  return success();
+}
+
+/// Starts copying a window to shared memory, zeros (or `fill`) outside: 16 bytes at a time by
+/// cp.async where rows are whole chunks, windows start at one and the view is aligned for it,
+/// element by element where it is not.
+LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
+                               std::optional<RowsKept> kept) {
+  loc = load.getLoc();
+  TypedAttr fill;
+  if (Value given = load.getFill()) {
+    auto constant = given.getDefiningOp<arith::ConstantOp>();
+    if (!constant)
+      return load.emitOpError("fills a product's operand with a number that is not constant");
+    fill = constant.getValue();
+  }
+  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(),
+                           cast<RankedTensorType>(load.getResult().getType()));
+  auto number = dyn_cast_or_null<FloatAttr>(fill);
+  bool zeros = !fill || (number && number.getValue().isPosZero());
+  bool chunked = zeros && !window.columnsInside && tile.columns * tile.elementBytes % 16 == 0;
+  auto copy = [&](std::optional<int64_t> flags) {
+    if (!chunked)
+      return copyElements(window, tile, fill, flags);
+    auto branch = scf::IfOp::create(builder, loc, isAligned(*window.view), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    copyChunks(window, tile, flags);
+    builder.setInsertionPointToStart(branch.elseBlock());
+    copyElements(window, tile, fill, flags);
+  };
+  if (!kept || !kept->condition) {
+    copy(kept ? std::optional(kept->offset) : std::nullopt);
+    return success();
+  }
+  auto branch = scf::IfOp::create(builder, loc, kept->condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  copy(kept->offset);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  copy(std::nullopt);
+  return success();
+}
+
+/// Whether rows start at multiples of 16 bytes: the pointer and all strides are.
+Value Lowering::isAligned(const cpu::KernelFrame::View &view) {
+  auto either = [&](Value a, Value b) -> Value { return arith::OrIOp::create(builder, loc, a, b); };
+  int64_t bytes = bytesInMemory(view.element);
+  Value all = LLVM::PtrToIntOp::create(builder, loc, builder.getI64Type(), view.pointer);
+  all = either(all, frame.mul(view.strides[0], bytes));
+  if (view.groupStride)
+    all = either(all, frame.mul(view.groupStride, bytes));
+  Value odd = arith::AndIOp::create(builder, loc, all, frame.constant(15));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, odd, frame.constant(0));
+}
+
+/// Whether `row` of the tile is one that the view has and that the flags keep.
+Value Lowering::isCopied(const Window &window, Value row, std::optional<int64_t> flags) {
+  Value in = rowInside(window, row);
+  if (!flags)
+    return in;
+  Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), *flags));
+  Value kept = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0));
+  return arith::AndIOp::create(builder, loc, in, kept);
+}
+
+/// Every thread takes each threads()-th chunk. Where a turn of all threads is a number of rows, a
+/// thread stays in its column, and its rows are one step after another.
+void Lowering::copyChunks(const Window &window, const SharedTile &tile,
+                          std::optional<int64_t> flags) {
+  int64_t chunks = tile.chunks(), total = tile.paddedRows * chunks;
+  bool columnStays = threads() % chunks == 0;
+  int64_t rowsOfTurn = threads() / chunks;
+  Value firstRow = arith::DivUIOp::create(builder, loc, thread, i32(chunks));
+  Value firstChunk = arith::RemUIOp::create(builder, loc, thread, i32(chunks));
+  auto columnOf = [&](Value chunk) { return frame.widen(mul(chunk, 16)); };
+  auto addressOf = [&](Value row, Value chunk) {
+    Value at = add(mul(row, tile.rowBytes()), add(mul(chunk, 16), i32(tile.offset)));
+    return tile.stage ? add(at, tile.stage) : at;
+  };
+  auto inColumns = [&](Value chunk, Value in) -> Value {
+    if (tile.columns == tile.paddedColumns)
+      return in;
+    Value column = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, chunk,
+                                         i32(tile.columns * tile.elementBytes / 16));
+    return arith::AndIOp::create(builder, loc, in, column);
+  };
+  bool inSteps = columnStays && rowsAreEquallySpaced(window);
+  Value start = addressOf(firstRow, firstChunk), from, step;
+  if (inSteps) {
+    from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
+    step = frame.mul(window.view->strides[0], tile.elementBytes * rowsOfTurn);
+  }
+  for (int64_t first = 0; first < total; first += threads()) {
+    Value row = firstRow, chunk = firstChunk, id = thread;
+    if (first && columnStays) {
+      row = add(firstRow, i32(first / chunks));
+    } else if (first) {
+      id = add(thread, i32(first));
+      row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
+      chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
+    }
+    if (first && inSteps)
+      from = frame.pointerAt(from, step);
+    OpBuilder::InsertionGuard guard(builder);
+    if (first + threads() > total) { // the last turn is not for all threads
+      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, i32(total));
+      if (!first || columnStays)
+        mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row,
+                                     i32(tile.paddedRows));
+      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
+      builder.setInsertionPointToStart(branch.thenBlock());
+    }
+    Value in = inColumns(chunk, isCopied(window, row, flags));
+    // With a size of 0 zeros are written and nothing is read.
+    Value size = arith::SelectOp::create(builder, loc, in, i32(16), i32(0));
+    Value to = columnStays ? sharedPointer(start, first / chunks * tile.rowBytes())
+                           : sharedPointer(addressOf(row, chunk));
+    Value source = inSteps ? from : frame.pointerAt(rowPointer(window, row), columnOf(chunk));
+    call("llvm.nvvm.cp.async.cg.shared.global.16.s", {to, global(source), size});
+  }
+}
+
+void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedAttr fill,
+                            std::optional<int64_t> flags) {
+  Type element = typeInMemory(window.view->element);
+  Value other = fill ? arith::ConstantOp::create(builder, loc, fill).getResult() : zeroOf(element);
+  int64_t total = tile.paddedRows * tile.paddedColumns;
+  auto loop = scf::ForOp::create(builder, loc, thread, i32(total), i32(threads()));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(loop.getBody()->getTerminator());
+  Value at = loop.getInductionVar(), columns = i32(tile.paddedColumns);
+  Value row = arith::DivUIOp::create(builder, loc, at, columns);
+  Value column = arith::RemUIOp::create(builder, loc, at, columns);
+  Value in = isCopied(window, row, flags);
+  if (Value columnIn = columnInside(window, column))
+    in = arith::AndIOp::create(builder, loc, in, columnIn);
+  if (tile.columns != tile.paddedColumns && !window.columnsInside) {
+    Value inTile =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, column, i32(tile.columns));
+    in = arith::AndIOp::create(builder, loc, in, inTile);
+  }
+  auto read = scf::IfOp::create(builder, loc, TypeRange{element}, in, /*withElseRegion=*/true);
+  {
+    OpBuilder::InsertionGuard inner(builder);
+    builder.setInsertionPointToStart(read.thenBlock());
+    Value from =
+        frame.pointerAt(rowPointer(window, row), frame.mul(frame.widen(column), tile.elementBytes));
+    scf::YieldOp::create(builder, loc, load(element, global(from)));
+    builder.setInsertionPointToStart(read.elseBlock());
+    scf::YieldOp::create(builder, loc, other);
+  }
+  Value to = add(mul(row, tile.rowBytes()), add(mul(column, tile.elementBytes), i32(tile.offset)));
+  store(read.getResult(0), sharedPointer(tile.stage ? add(to, tile.stage) : to));
+}

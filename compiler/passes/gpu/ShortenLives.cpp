@@ -1,0 +1,118 @@
+// shorten-lives: numbers are computed just before they are first read, and summed as soon as they
+// are there.
+//
+//   before  operation by operation: every element of a tile is computed by one operation of tiles
+//           before any is read by the next
+//   after   element by element: position, comparison, selection; exponential, sum, packed operand
+//   assumes nothing; moves only what is computed without effects, within its block
+//
+// Neither LLVM nor ptxas reorders that far: conditions of 128 elements, or a tile's numbers beside
+// the same numbers packed, which live at once where one at a time would do, are spilled. What makes
+// one of two numbers (a sum, a maximum) does the opposite of everything else: late, it would keep
+// both alive.
+
+#include "compiler/passes/gpu/NvvmStage.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+
+namespace ringc {
+
+namespace {
+
+/// Intrinsics of numbers alone; MLIR takes every intrinsic for one with effects. Exchanges between
+/// lanes are among them: a block of the code is passed by all lanes or by none.
+bool isArithmetic(LLVM::CallIntrinsicOp call) {
+  static const llvm::StringSet<> names = {
+      "llvm.nvvm.ex2.approx.ftz.f", "llvm.nvvm.lg2.approx.f", "llvm.nvvm.div.full",
+      "llvm.nvvm.ff2bf16x2.rn",     "llvm.nvvm.ff2f16x2.rn",  "llvm.nvvm.shfl.sync.bfly.f32"};
+  return names.contains(call.getIntrin());
+}
+
+/// One block on its way into the new order.
+class Reordered {
+public:
+  explicit Reordered(Block &ofBlock) : block(ofBlock) {}
+
+  void run() {
+    SmallVector<Operation *> inPlace, movable;
+    for (Operation &op : block)
+      (isMovable(&op) ? movable : inPlace).push_back(&op);
+    for (Operation *op : inPlace) {
+      if (op->hasTrait<OpTrait::IsTerminator>()) // before it what only other blocks read
+        for (Operation *rest : movable)
+          place(rest, op);
+      op->walk([&](Operation *reader) {
+        for (Value operand : reader->getOperands())
+          placeMaker(operand, op);
+      });
+      placed.insert(op);
+    }
+  }
+
+private:
+  static bool isMovable(Operation *op) {
+    if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(op))
+      return isArithmetic(call);
+    return op->getNumResults() && op->getNumRegions() == 0 && isPure(op);
+  }
+  static bool joins(Operation *op) { return isa<arith::AddFOp, arith::MaxNumFOp>(op); }
+
+  bool isThere(Value value) {
+    Operation *maker = value.getDefiningOp();
+    return !maker || maker->getBlock() != &block || placed.contains(maker);
+  }
+
+  void placeMaker(Value value, Operation *before) {
+    Operation *maker = value.getDefiningOp();
+    if (maker && maker->getBlock() == &block && isMovable(maker))
+      place(maker, before);
+  }
+
+  void place(Operation *op, Operation *before) {
+    if (placed.contains(op))
+      return;
+    for (Value operand : op->getOperands())
+      placeMaker(operand, before);
+    if (!placed.insert(op).second) // as what joins one of its operands with another
+      return;
+    op->moveBefore(before);
+    for (Operation *reader : op->getUsers())
+      if (joins(reader) && reader->getBlock() == &block && !placed.contains(reader) &&
+          llvm::all_of(reader->getOperands(), [&](Value each) { return isThere(each); }))
+        place(reader, before);
+  }
+
+  Block &block;
+  llvm::DenseSet<Operation *> placed;
+};
+
+struct ShortenLives : PassWrapper<ShortenLives, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ShortenLives)
+
+  StringRef getArgument() const override { return "shorten-lives"; }
+  StringRef getDescription() const override {
+    return "Computes numbers just before they are first read, and sums them as soon as they are "
+           "there";
+  }
+
+  void runOnOperation() override {
+    getOperation().walk([](Operation *op) {
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          if (block.mightHaveTerminator())
+            Reordered(block).run();
+    });
+  }
+};
+
+} // namespace
+
+std::unique_ptr<Pass> createShortenLivesPass() { return std::make_unique<ShortenLives>(); }
+
+} // namespace ringc
