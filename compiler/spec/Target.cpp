@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 namespace ringc {
 
@@ -61,6 +62,14 @@ Target gpuTarget(std::string_view name) {
   target.sm = gpu->sm;
   target.sharedBytes = gpu->sharedKiB * 1024;
   return target;
+}
+
+Target gpuTargetFor(int64_t sm) {
+  auto newer = std::find_if(gpus.begin(), gpus.end(), [&](auto &gpu) { return gpu.sm > sm; });
+  if (newer == gpus.begin())
+    throw InputError("compute capability", std::to_string(sm / 10) + "." + std::to_string(sm % 10),
+                     "8.0 and later");
+  return gpuTarget(std::prev(newer)->name);
 }
 
 std::string availableTargets() {

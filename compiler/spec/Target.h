@@ -49,6 +49,10 @@ template <FieldsOf<Target> Self, class Visit> void visitFields(Self &self, Visit
 /// keeps its default. Throws InputError for any other name.
 Target gpuTarget(std::string_view name);
 
+/// The newest of them whose code a GPU of compute capability `sm` (90 for 9.0) runs. Throws
+/// InputError below 80.
+Target gpuTargetFor(int64_t sm);
+
 /// "cpu, native, sm_80, ...": the names of targets that this build compiles for. The first two are
 /// the host.
 std::string availableTargets();

@@ -11,8 +11,7 @@ namespace ringc {
 
 DeviceCompiler::DeviceCompiler(std::shared_ptr<KernelCache> kernels,
                                std::shared_ptr<const CudaDevice> on)
-    : cache(std::move(kernels)), device(std::move(on)),
-      target(gpuTarget(targetFor(device->facts()))) {}
+    : cache(std::move(kernels)), device(std::move(on)), target(targetFor(device->facts())) {}
 
 SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
   return compilerSources(std::move(user));
@@ -31,12 +30,12 @@ DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources) {
   return known->second;
 }
 
-std::string targetFor(const CudaDeviceFacts &device) {
-  if (device.sm < 80)
-    throw InputError("compute capability of " + device.describe(),
-                     std::to_string(device.sm / 10) + "." + std::to_string(device.sm % 10),
-                     "8.0 and later");
-  return "sm_80";
+Target targetFor(const CudaDeviceFacts &device) {
+  try {
+    return gpuTargetFor(device.sm);
+  } catch (const InputError &error) {
+    throw InputError(device.describe() + ": " + error.what());
+  }
 }
 
 DeviceContext deviceContext(int ordinal) {

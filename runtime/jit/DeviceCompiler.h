@@ -27,9 +27,8 @@ private:
   std::unordered_map<KernelRequest, DeviceCode, KernelRequestHash> loaded;
 };
 
-/// The target, as a Spec names it, whose code a device of compute capability `sm` runs: "sm_80" for
-/// all of 8.0 and later. Throws InputError below.
-std::string targetFor(const CudaDeviceFacts &device);
+/// What to compile for. Throws InputError where the device is older than 8.0.
+Target targetFor(const CudaDeviceFacts &device);
 
 /// One device, and kernels from DeviceCompiler with the user's own cache folder. Throws CudaError
 /// where there is no such device.

@@ -38,14 +38,16 @@ HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
       known = std::make_shared<Linked>();
     entry = known;
   }
-  std::call_once(entry->once, [&] {
+  // No std::call_once: where libgcc is linked statically an exception does not find its way out.
+  std::lock_guard lock(entry->compiling);
+  if (!entry->ready) {
     std::shared_ptr<const CompiledKernel> kernel =
         cache->get(request, [&] { return compileOrThrow(request); });
     auto module = std::make_shared<HostModule>(*kernel);
     HostKernel code = module->entry();
     entry->code = {std::move(kernel), code, std::move(module)};
     entry->ready = true;
-  });
+  }
   return entry->code;
 }
 

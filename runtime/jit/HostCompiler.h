@@ -22,7 +22,7 @@ public:
 
 private:
   struct Linked {
-    std::once_flag once;
+    std::mutex compiling;
     HostCode code;
     std::atomic<bool> ready = false;
   };

@@ -25,7 +25,7 @@ struct AttentionFlags {
   std::optional<double> scale;
   std::string headMap = "blocked";
   std::string backward; ///< empty: the default of the device
-  std::string dtype; ///< empty: that of the files
+  std::string dtype;    ///< empty: that of the files
   std::string f32 = "3xtf32";
   std::string device = "cpu";
   int threads = 0;

@@ -44,7 +44,7 @@ CompileTimes compileTimes(Pass pass, const AttentionOptions &options,
                           const AttentionContext &context,
                           const std::vector<DeviceContext> &devices) {
   bool onDevice = !devices.empty();
-  Target target = onDevice ? gpuTarget(targetFor(devices[0].device->facts())) : hostTarget();
+  Target target = onDevice ? targetFor(devices[0].device->facts()) : hostTarget();
   SourceSet sources = onDevice ? devices[0].kernels->sources(userSources(options))
                                : context.kernels->sources(userSources(options));
   CompileTimes slowest;
