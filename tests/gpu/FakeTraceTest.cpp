@@ -1,5 +1,6 @@
 // The trace of a ring on streams, and the rings of the commands, without a device.
 
+#include "runtime/attention/Options.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
 #include "tools/ringc/DeviceRing.h"
@@ -75,7 +76,7 @@ TEST_CASE("the rings of the commands give what the host gives") {
         inputs.bias = bias;
         inputs.keyMask = keyMask;
       }
-      InProcessRing onHost(options, world, hostWorld());
+      InProcessRing onHost(completed(options), world, hostWorld()); // the defaults of a device
       InProcessRing::Forward forward = onHost.forward(inputs);
       InProcessRing::Gradients gradients = onHost.backward(inputs, forward, whole.dout);
       std::unique_ptr<cli::WorldRing> ring =

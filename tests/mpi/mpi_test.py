@@ -181,7 +181,7 @@ class Commands(MpiTest):
     def test_ranks_that_are_not_the_processes(self):
         done = self.mpirun(2, PROGRAM, "verify --ranks 3")
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("ranks: got 3, allowed: 2, the processes that mpirun", done.stderr)
+        self.assertIn("ranks: got 3, allowed: 2, the processes that were started", done.stderr)
 
     def test_bench(self):
         line = "bench --shape 1,64,1,1,32 --dtype f32 --full --repeats 2 --json"
