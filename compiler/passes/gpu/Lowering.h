@@ -34,13 +34,16 @@ private:
   using Value = mlir::Value;
   using LogicalResult = mlir::LogicalResult;
 
-  // Lowering.cpp: layouts, blocks, loops, branches, carries
+  // Lowering.cpp: layouts, blocks, values
   void chooseLayouts();
   void chooseTransposed(tile::DotOp dot);
   int mAxisOf(Value tile) const;
   FragmentLayout layoutOf(Value tile) const;
   LogicalResult lowerBlock(mlir::Block &block);
   LogicalResult lower(mlir::Operation *op);
+  LogicalResult lowerScalar(mlir::Operation *op);
+
+  // Regions.cpp: loops, branches, carries
   LogicalResult lowerFor(mlir::scf::ForOp loop);
   LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp choice);
   LogicalResult lowerIf(mlir::scf::IfOp branch);
@@ -51,7 +54,6 @@ private:
                           llvm::ArrayRef<FragmentLayout> layouts);
   LogicalResult lowerResume(tile::ResumeOp op);
   LogicalResult lowerFinish(tile::FinishOp op);
-  LogicalResult lowerScalar(mlir::Operation *op);
   Value carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element);
 
   // Pipeline.cpp: windows of the next round of a loop copied during this one
