@@ -106,8 +106,9 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     break;
   }
   case StageId::Nvvm:
+    // No canonicaliser: scf.for compares every two of the hundreds of numbers that a loop carries,
+    // hundreds of milliseconds; what it would fold LLVM folds.
     passes.addPass(createNvvmStagePass(gpuTargetOf(request.target, request.config.warps)));
-    passes.addPass(mlir::createCanonicalizerPass());
     passes.addPass(mlir::createCSEPass());
     passes.addPass(createShortenLivesPass());
     break;
