@@ -303,6 +303,7 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
   Value other = fill ? arith::ConstantOp::create(builder, loc, fill).getResult() : zeroOf(element);
   int64_t total = tile.paddedRows * tile.paddedColumns;
   auto loop = scf::ForOp::create(builder, loc, thread, i32(total), i32(threads()));
+  keepRolled(loop);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPoint(loop.getBody()->getTerminator());
   Value at = loop.getInductionVar(), columns = i32(tile.paddedColumns);

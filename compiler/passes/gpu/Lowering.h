@@ -173,6 +173,7 @@ private:
   Value nAt(int64_t index);
   Value intrinsic(mlir::Type type, llvm::StringRef name, mlir::ValueRange operands);
   void call(llvm::StringRef name, mlir::ValueRange operands);
+  void keepRolled(mlir::scf::ForOp loop);
   Value i32(int64_t value) { return frame.constant32(value); }
   Value add(Value a, Value b);
   Value mul(Value a, int64_t b);

@@ -39,5 +39,6 @@ std::pair<Value, Value> Lowering::visibleRounds(const Pipeline &pipeline, scf::F
         scf::YieldOp::create(
             builder, loc, ValueRange{select(begins, begin, found[0]), select(any, end, found[1])});
       });
+  keepRolled(search);
   return {search.getResult(0), search.getResult(1)};
 }
