@@ -4,18 +4,18 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/MC/TargetRegistry.h"
+#include "llvm/PassRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/InstCombine/InstCombine.h"
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
-#include "llvm/Transforms/Scalar/GVN.h"
-#include "llvm/Transforms/Scalar/SROA.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
 
 using namespace ringc;
@@ -45,7 +45,8 @@ static std::unique_ptr<llvm::TargetMachine> machineFor(const Target &target) {
 }
 
 /// Loop-invariant code motion, and so every pipeline of LLVM's that has it, stretches the lives of
-/// fragments and addresses until ptxas spills: nothing here moves code into another block.
+/// fragments and addresses until ptxas spills: nothing here moves code into another block. The
+/// lowering leaves neither memory for SROA nor, behind MLIR's CSE, numbers for GVN.
 static void simplify(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -58,11 +59,9 @@ static void simplify(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, graph, modules);
   llvm::FunctionPassManager passes;
-  passes.addPass(llvm::SROAPass(llvm::SROAOptions::PreserveCFG));
-  passes.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));
+  passes.addPass(llvm::EarlyCSEPass());
   passes.addPass(llvm::InstCombinePass());
   passes.addPass(llvm::SimplifyCFGPass());
-  passes.addPass(llvm::GVNPass(llvm::GVNOptions().setPRE(false).setLoadPRE(false)));
   for (llvm::Function &function : module)
     if (!function.isDeclaration())
       passes.run(function, functions);
@@ -87,6 +86,29 @@ ringc::translateForGpu(mlir::ModuleOp module, llvm::LLVMContext &context, const 
 }
 
 namespace {
+
+/// What LLVM's code generator adds to its pipeline, but for passes that rewrite addresses: those of
+/// a kernel are a register and a constant as the lowering makes them. Loop strength reduction adds
+/// counters to each loop, which cost registers; straight-line strength reduction takes a third of
+/// the code generator's time.
+class WithoutAddressPasses : public llvm::legacy::PassManagerBase {
+public:
+  explicit WithoutAddressPasses(llvm::legacy::PassManagerBase &taking) : passes(taking) {}
+
+  void add(llvm::Pass *pass) override {
+    static const llvm::StringSet<> left = {"loop-reduce", "slsr", "nary-reassociate",
+                                           "separate-const-offset-from-gep", "early-cse"};
+    const llvm::PassInfo *info =
+        llvm::PassRegistry::getPassRegistry()->getPassInfo(pass->getPassID());
+    if (info && left.contains(info->getPassArgument()))
+      delete pass;
+    else
+      passes.add(pass);
+  }
+
+private:
+  llvm::legacy::PassManagerBase &passes;
+};
 
 /// Keeps the first error, where LLVM's own handler would end the process.
 struct FirstError : llvm::DiagnosticHandler {
@@ -116,7 +138,8 @@ llvm::Expected<std::string> ringc::emitPtx(llvm::Module &module, const Target &t
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  if (machine->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile,
+  WithoutAddressPasses kept(passes);
+  if (machine->addPassesToEmitFile(kept, stream, nullptr, llvm::CodeGenFileType::AssemblyFile,
                                    /*DisableVerify=*/true))
     llvm::report_fatal_error("LLVM's code generator for NVPTX writes no text");
   passes.run(module);

@@ -35,9 +35,14 @@ Value Lowering::allocateShared(int64_t bytes, int64_t &offset) {
   return i32(offset);
 }
 
-/// The constant is added to the pointer, where it becomes a part of the instruction: one register
-/// serves all addresses that differ by constants.
+/// What is constant is added to the pointer, where it becomes a part of the instruction: one
+/// register serves all addresses that differ by constants.
 Value Lowering::sharedPointer(Value byteOffset, int64_t constant) {
+  if (auto sum = byteOffset.getDefiningOp<arith::AddIOp>())
+    if (APInt further; matchPattern(sum.getRhs(), m_ConstantInt(&further))) {
+      byteOffset = sum.getLhs();
+      constant += further.getSExtValue();
+    }
   auto step = [&](Value from, Value by) -> Value {
     return LLVM::GEPOp::create(builder, loc, from.getType(), builder.getI8Type(), from,
                                ValueRange{by});

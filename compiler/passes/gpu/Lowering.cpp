@@ -297,9 +297,38 @@ void Lowering::keepRolled(scf::ForOp loop) {
                 LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {},
                                               {}, {}, {}, {}, {}));
 }
-Value Lowering::add(Value a, Value b) { return arith::AddIOp::create(builder, loc, a, b); }
+/// `value` as the sum of what varies (null where nothing does) and a constant.
+static std::pair<Value, int64_t> throughConstant(Value value) {
+  APInt constant;
+  if (matchPattern(value, m_ConstantInt(&constant)))
+    return {Value(), constant.getSExtValue()};
+  auto sum = value.getDefiningOp<arith::AddIOp>();
+  if (sum && matchPattern(sum.getRhs(), m_ConstantInt(&constant)))
+    return {sum.getLhs(), constant.getSExtValue()};
+  return {value, 0};
+}
+
+/// Constants are added last, so that numbers which differ by constants share the rest: the elements
+/// that a thread has of a tile are one register and constants of instructions.
+Value Lowering::add(Value a, Value b) {
+  auto [varyingA, constantA] = throughConstant(a);
+  auto [varyingB, constantB] = throughConstant(b);
+  Value varying = varyingA ? varyingA : varyingB;
+  if (varyingA && varyingB)
+    varying = arith::AddIOp::create(builder, loc, varyingA, varyingB);
+  int64_t constant = static_cast<int32_t>(constantA + constantB);
+  if (!varying)
+    return i32(constant);
+  return constant ? arith::AddIOp::create(builder, loc, varying, i32(constant)).getResult()
+                  : varying;
+}
 Value Lowering::mul(Value a, int64_t b) {
-  return b == 1 ? a : arith::MulIOp::create(builder, loc, a, i32(b)).getResult();
+  auto [varying, constant] = throughConstant(a);
+  if (!varying)
+    return i32(static_cast<int32_t>(constant * b));
+  if (b != 1)
+    varying = arith::MulIOp::create(builder, loc, varying, i32(b));
+  return add(varying, i32(static_cast<int32_t>(constant * b)));
 }
 Value Lowering::zeroOf(Type type) {
   return arith::ConstantOp::create(builder, loc, builder.getZeroAttr(type));
