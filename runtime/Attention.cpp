@@ -128,7 +128,7 @@ public:
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs);
     call.describe(*code.kernel, std::move(gradients));
-    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(),
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(schedule()),
                     call.visibility(*code.kernel, inputs));
   }
 
@@ -143,6 +143,12 @@ public:
   }
 
 private:
+  /// What ranks lend to each other costs neither time nor memory.
+  Schedule schedule() const {
+    Schedule faster = transport.lends() ? Schedule::AllGather : Schedule::Ring;
+    return options.schedule.value_or(faster);
+  }
+
   int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
 
   /// Everything that one call of a pass works on.
@@ -153,7 +159,7 @@ private:
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       describe(kernel, std::move(gradients));
-      plan = planRank(pass, problem.rank, ring(), visibility(kernel, inputs));
+      plan = planRank(pass, problem.rank, ring(owner.schedule()), visibility(kernel, inputs));
     }
 
     void describe(const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {

@@ -5,6 +5,7 @@
 #include "runtime/Tensor.h"
 #include "runtime/attention/Context.h"
 #include "runtime/ring/Executor.h"
+#include "runtime/ring/Schedule.h"
 #include "runtime/ring/SequenceLayout.h"
 
 #include <array>
@@ -72,7 +73,8 @@ struct AttentionOptions {
   std::vector<UserFunction> scores = {}; ///< between softcap and ALiBi, in this order
 
   SequenceLayout layout = {};
-  int ringSize = 0; ///< a divisor of the world; 0: the world
+  int ringSize = 0;                      ///< a divisor of the world; 0: the world
+  std::optional<Schedule> schedule = {}; ///< absent: the faster one, where it needs little memory
   /// Absent: Split, but on the host Fused where its KV heads keep all threads busy; there too, the
   /// bits are the same every time.
   std::optional<BackwardForm> backward = {};

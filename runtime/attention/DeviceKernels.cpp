@@ -27,7 +27,7 @@ DeviceCode DeviceCode::load(std::shared_ptr<const CudaDevice> device,
 }
 
 DeviceLaunch::DeviceLaunch(DeviceCode made, const HeadsAndBatch &headsAndBatch)
-    : LaunchSlots(made.kernel, headsAndBatch, 0), code(std::move(made)) {}
+    : LaunchSlots(made.kernel, headsAndBatch), code(std::move(made)) {}
 
 void DeviceLaunch::run(const CudaStream &stream) const {
   checkComplete();

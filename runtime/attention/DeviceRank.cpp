@@ -138,7 +138,8 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
     gradients = {{Tensor(nullptr, DType::F32, inputs.k.shape()), 1},
                  {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
   call.setShard(inputs.k, inputs.v, std::move(gradients));
-  made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(),
+  made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank),
+                       call.ring(options.schedule.value_or(Schedule::Ring)),
                        call.visibility(made.kernel(), inputs));
   made.plan = made.ring[size_t(call.problem.place())];
 

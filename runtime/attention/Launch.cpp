@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -13,17 +14,53 @@ namespace {
 
 using Kind = KernelArgument::Kind;
 
-/// Before the kernel's own slots: its entry, the first batch entry, where to count programs.
-constexpr size_t headerWords = 3;
+/// The bits of a carry's second slot.
+constexpr uint64_t beginsBit = 1, endsBit = 2;
 
-/// Runs a program with the batch entry counted in the whole batch, and counts it.
-void enter(const uint64_t *words, int64_t p0, int64_t p1, int64_t head, int64_t batch,
+constexpr size_t lineBytes = 64;
+size_t wholeLines(size_t bytes) { return (bytes + lineBytes - 1) / lineBytes * lineBytes; }
+
+/// What the programs of a launch share.
+struct Programs {
+  const CompiledKernel &kernel;
+  HostKernel entry;
+  std::span<const std::vector<uint64_t>> blocks; ///< slots of each
+  int64_t firstBatch, programsAlongRows, kvHeads;
+  std::atomic<int64_t> *done;
+  std::optional<size_t> ownState; ///< the carry's slot, where each program's state is its thread's
+
+  /// Of one thread: the kernel's, then its state and the slots that say where it is.
+  size_t stateOffset() const { return wholeLines(size_t(kernel.scratchBytes)); }
+  size_t slotsOffset() const { return stateOffset() + wholeLines(size_t(kernel.carryBytes)); }
+  size_t scratchBytes() const {
+    return ownState ? slotsOffset() + size_t(kernel.slotCount) * sizeof(uint64_t)
+                    : size_t(kernel.scratchBytes);
+  }
+
+  /// Batch entries are counted in the whole batch.
+  void run(int64_t p0, int64_t p1, int64_t head, int64_t entryOfRank, std::byte *scratch) const {
+    int64_t batch = entryOfRank + firstBatch;
+    int64_t program = p0 + programsAlongRows * (head + kvHeads * batch);
+    for (const std::vector<uint64_t> &block : blocks) {
+      const uint64_t *slots = block.data();
+      if (ownState) {
+        auto *own = reinterpret_cast<uint64_t *>(scratch + slotsOffset());
+        std::ranges::copy(block, own);
+        own[*ownState] = std::bit_cast<uint64_t>(scratch + stateOffset()) -
+                         uint64_t(program) * uint64_t(kernel.carryBytes);
+        slots = own;
+      }
+      entry(slots, p0, p1, head, batch, scratch);
+    }
+    if (done)
+      done->fetch_add(int64_t(blocks.size()), std::memory_order_relaxed);
+  }
+};
+
+void enter(const uint64_t *programs, int64_t p0, int64_t p1, int64_t head, int64_t batch,
            void *scratch) {
-  auto kernel = std::bit_cast<HostKernel>(words[0]);
-  auto *done = std::bit_cast<std::atomic<int64_t> *>(words[2]);
-  kernel(words + headerWords, p0, p1, head, batch + int64_t(words[1]), scratch);
-  if (done)
-    done->fetch_add(1, std::memory_order_relaxed);
+  std::bit_cast<const Programs *>(programs[0])
+      ->run(p0, p1, head, batch, static_cast<std::byte *>(scratch));
 }
 
 /// The address that the batch entry 0 would have, `bytes` being from entry to entry.
@@ -38,9 +75,9 @@ int64_t stepOf(const Tensor &tensor, int axis) {
 } // namespace
 
 LaunchSlots::LaunchSlots(std::shared_ptr<const CompiledKernel> made,
-                         const HeadsAndBatch &headsAndBatch, size_t header)
-    : kernel(std::move(made)), heads(headsAndBatch), words(header + size_t(kernel->slotCount)),
-      first(header), given(kernel->arguments.size()) {
+                         const HeadsAndBatch &headsAndBatch)
+    : kernel(std::move(made)), heads(headsAndBatch), words(size_t(kernel->slotCount)),
+      given(kernel->arguments.size()) {
   setExtent("B", heads.firstBatch + heads.batch);
   setExtent("H", heads.kvHeads * heads.groupSize);
   setExtent("Hkv", heads.kvHeads);
@@ -58,7 +95,7 @@ uint64_t *LaunchSlots::slotsOf(std::string_view name, Kind kind) {
   if (!argument)
     return nullptr;
   given[size_t(argument - kernel->arguments.data())] = true;
-  return words.data() + first + size_t(argument->slot);
+  return words.data() + size_t(argument->slot);
 }
 
 void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
@@ -120,15 +157,18 @@ void LaunchSlots::setExtent(std::string_view name, int64_t extent) {
 
 void LaunchSlots::setCarry(std::string_view name, void *state, bool begins, bool ends) {
   if (uint64_t *slots = slotsOf(name, Kind::Carry)) {
-    int64_t bytes = kernel->carryBytes * programsAlongRows() * heads.kvHeads;
-    slots[0] = rebased(state, bytes, heads.firstBatch);
-    slots[1] = (begins ? 1 : 0) | (ends ? 2 : 0);
+    slots[0] = carryBase(state);
+    slots[1] = (begins ? beginsBit : 0) | (ends ? endsBit : 0);
   }
+}
+
+uint64_t LaunchSlots::carryBase(void *state) const {
+  return rebased(state, kernel->carryBytes * programsAlongRows() * heads.kvHeads, heads.firstBatch);
 }
 
 int64_t LaunchSlots::extent(std::string_view name) const {
   if (const KernelArgument *argument = find(name, Kind::Extent))
-    return int64_t(words[first + size_t(argument->slot)]);
+    return int64_t(words[size_t(argument->slot)]);
   int64_t number = 0;
   std::from_chars(name.data(), name.data() + name.size(), number);
   return number;
@@ -149,29 +189,53 @@ void LaunchSlots::checkComplete() const {
                              kernel->arguments[index].name);
 }
 
-Launch::Launch(HostCode made, const HeadsAndBatch &headsAndBatch, LaunchProgress *progress)
-    : LaunchSlots(made.kernel, headsAndBatch, headerWords), code(std::move(made)) {
-  words[0] = std::bit_cast<uint64_t>(code.entry);
-  words[1] = uint64_t(heads.firstBatch);
-  words[2] = progress ? std::bit_cast<uint64_t>(&progress->done) : 0;
+Launch::Launch(HostCode made, const HeadsAndBatch &headsAndBatch, LaunchProgress *counts,
+               KeptMemory *kept)
+    : LaunchSlots(made.kernel, headsAndBatch), code(std::move(made)), progress(counts),
+      carry(kept) {
+  for (const KernelArgument &argument : kernel->arguments)
+    if (argument.kind == Kind::Carry)
+      carrySlot = size_t(argument.slot);
+}
+
+void Launch::setCarry(bool begins, bool ends) {
+  for (const KernelArgument &argument : kernel->arguments)
+    if (argument.kind == Kind::Carry)
+      LaunchSlots::setCarry(argument.name, nullptr, begins, ends);
 }
 
 void Launch::defer() {
   checkComplete();
-  deferred = words;
+  deferred.push_back(words);
 }
 
 void Launch::run(HostPool &pool, HostLaunch::Order order) {
-  checkComplete();
-  bool both = !deferred.empty();
+  defer();
+  std::vector<std::vector<uint64_t>> blocks = std::exchange(deferred, {});
+  Programs programs{.kernel = *kernel,
+                    .entry = code.entry,
+                    .blocks = blocks,
+                    .firstBatch = heads.firstBatch,
+                    .programsAlongRows = programsAlongRows(),
+                    .kvHeads = heads.kvHeads,
+                    .done = progress ? &progress->done : nullptr,
+                    .ownState = {}};
+  bool alone = !carrySlot || (blocks.front()[*carrySlot + 1] & beginsBit &&
+                              blocks.back()[*carrySlot + 1] & endsBit);
+  if (!alone) {
+    uint64_t state = carryBase(carry->reserve(carryBytes()));
+    for (std::vector<uint64_t> &block : blocks)
+      block[*carrySlot] = state;
+  } else if (blocks.size() > 1) {
+    programs.ownState = carrySlot;
+  }
+  uint64_t slot = std::bit_cast<uint64_t>(&programs);
   pool.run({.kernel = enter,
-            .slots = both ? deferred : words,
-            .slotsAfter = both ? std::span<const uint64_t>(words) : std::span<const uint64_t>(),
-            .grid = {programsAlongRows(), 1, heads.kvHeads, heads.batch},
-            .scratchBytes = size_t(kernel->scratchBytes),
+            .slots = {&slot, 1},
+            .grid = {programs.programsAlongRows, 1, heads.kvHeads, heads.batch},
+            .scratchBytes = programs.scratchBytes(),
             .order = order,
             .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
-  deferred.clear();
 }
 
 } // namespace ringc

@@ -4,11 +4,13 @@
 #include "runtime/Tensor.h"
 #include "runtime/attention/Context.h"
 #include "runtime/attention/KernelSource.h"
+#include "runtime/driver/HostMemory.h"
 #include "runtime/ring/SequenceLayout.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -56,41 +58,51 @@ public:
   int64_t carryBytes() const { return kernel->carryBytes * programs(); }
 
 protected:
-  /// `headerWords` come before the slots, for who runs the kernel.
-  LaunchSlots(std::shared_ptr<const CompiledKernel> kernel, const HeadsAndBatch &heads,
-              size_t headerWords);
+  LaunchSlots(std::shared_ptr<const CompiledKernel> kernel, const HeadsAndBatch &heads);
 
   /// Throws std::logic_error where an argument was not given.
   void checkComplete() const;
+  /// What a carry's first slot holds for the state of all programs.
+  uint64_t carryBase(void *state) const;
 
   std::shared_ptr<const CompiledKernel> kernel;
   HeadsAndBatch heads;
-  std::vector<uint64_t> words; ///< the header, then the slots
+  std::vector<uint64_t> words; ///< the slots
 
 private:
   uint64_t *slotsOf(std::string_view name, KernelArgument::Kind kind);
   const KernelArgument *find(std::string_view name, KernelArgument::Kind kind) const;
   int64_t extent(std::string_view name) const;
 
-  size_t first;            ///< of the kernel's slots, in `words`
   std::vector<bool> given; ///< by argument
 };
 
-/// A launch on the host.
+/// A launch on the host, over one block of keys or several.
 class Launch final : public LaunchSlots {
 public:
-  Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress);
+  /// `carry`, which must outlive it, is for a running state that one launch leaves to the next;
+  /// null for a kernel that has none.
+  Launch(HostCode code, const HeadsAndBatch &heads, LaunchProgress *progress,
+         KeptMemory *carry = nullptr);
 
-  /// Leaves the launch, with the arguments as they are, for the next `run`: each program runs with
-  /// these and then with those. Throws std::logic_error where an argument was not given.
+  /// Whether the running state begins and ends with the block that comes next.
+  void setCarry(bool begins, bool ends);
+
+  /// Leaves the block, with the arguments as they are, for the next `run`. Throws std::logic_error
+  /// where an argument was not given.
   void defer();
 
-  /// Throws std::logic_error where an argument was not given.
+  /// Each program takes all blocks that were deferred, and then the one of the arguments as they
+  /// are. A state that begins and ends meanwhile stays in scratch memory. Throws std::logic_error
+  /// where an argument was not given.
   void run(HostPool &pool, HostLaunch::Order order);
 
 private:
   HostCode code;
-  std::vector<uint64_t> deferred; ///< as `words`
+  LaunchProgress *progress;
+  KeptMemory *carry;
+  std::optional<size_t> carrySlot;
+  std::vector<std::vector<uint64_t>> deferred; ///< as `words`
 };
 
 } // namespace ringc

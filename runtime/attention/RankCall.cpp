@@ -23,8 +23,9 @@ void RankCall::setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed
   shard.gradients = std::move(gradients);
 }
 
-RingProblem RankCall::ring() const {
+RingProblem RankCall::ring(Schedule schedule) const {
   return {.rings = problem.rings,
+          .schedule = schedule,
           .layout = problem.layout,
           .queryLength = problem.global.queryLength,
           .keyLength = problem.global.keyLength,
@@ -34,7 +35,7 @@ RingProblem RankCall::ring() const {
 
 PlaceVisibility RankCall::visibility(const CompiledKernel &kernel,
                                      const AttentionInputs &inputs) const {
-  return placeVisibility(ring(), problem,
+  return placeVisibility(ring(Schedule::Ring), problem,
                          {.mask = kernel.mask,
                           .scalars = parameters->scalars,
                           .cuSeqlens = inputs.cuSeqlens,

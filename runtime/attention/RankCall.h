@@ -25,7 +25,7 @@ struct RankCall {
   void setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed> gradients);
 
   /// What the plans of all ranks of the ring are made from. After the above.
-  RingProblem ring() const;
+  RingProblem ring(Schedule schedule) const;
   PlaceVisibility visibility(const CompiledKernel &kernel, const AttentionInputs &inputs) const;
 
   /// `plan` must outlive it. For the host: its context, and the order of programs along rows.

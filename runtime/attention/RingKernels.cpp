@@ -32,12 +32,6 @@ void setBlock(LaunchSlots &launch, const RingKernelSetup &setup, const HopBlock 
 
 namespace {
 
-/// Null where one hop does it all.
-void *stateFor(const Launch &launch, const Plan &plan, KeptMemory &memory) {
-  return plan.firstComputed() == plan.lastComputed() ? nullptr
-                                                     : memory.reserve(launch.carryBytes());
-}
-
 /// The programs of one launch for each computed step.
 void announce(const RingKernelSetup &setup, Launch &launch) {
   if (!setup.context.progress)
@@ -65,18 +59,17 @@ void PoolKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(pool(
 ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, KeptMemory &memory,
                                const Tensor &q, const ForwardResults &to)
     : PoolKernels(shared), results(to),
-      forward(std::move(code), shared.heads, shared.context.progress.get()) {
+      forward(std::move(code), shared.heads, shared.context.progress.get(), &memory) {
   setCommon(forward, setup);
   forward.set("q", ProgramTensor::rows(q));
   forward.set("out", ProgramTensor::rows(results.out));
   forward.set("lse", ProgramTensor::numbers(results.lse));
-  state = stateFor(forward, setup.plan, memory);
   announce(setup, forward);
 }
 
 void ForwardKernels::run(const HopBlock &block) {
   setBlock(forward, setup, block);
-  forward.setCarry("state", state, block.begins, block.ends);
+  forward.setCarry(block.begins, block.ends);
   if (block.stays)
     forward.defer();
   else
@@ -94,7 +87,7 @@ BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCo
     : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
       delta(code.delta, shared.heads, shared.context.progress.get()),
       keys(code.keys, shared.heads, shared.context.progress.get()),
-      queries(code.queries, shared.heads, shared.context.progress.get()) {
+      queries(code.queries, shared.heads, shared.context.progress.get(), &memory) {
   delta.setExtent("Nq", setup.problem.queryRows());
   delta.set("out", ProgramTensor::rows(from.out));
   delta.set("dout", ProgramTensor::rows(dout));
@@ -107,7 +100,6 @@ BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCo
     launch->set("delta", ProgramTensor::numbers(deltas));
   }
   queries.set("dq", ProgramTensor::rows(gradient));
-  state = stateFor(queries, setup.plan, memory);
   announce(setup, queries);
   announce(setup, keys);
   if (setup.context.progress && setup.plan.firstComputed())
@@ -122,7 +114,7 @@ void BackwardKernels::run(const HopBlock &block) {
   keys.set("dv", ProgramTensor::rows(block.gradients[1]));
   keys.run(pool(), HostLaunch::Order::Rising);
   setBlock(queries, setup, block);
-  queries.setCarry("state", state, block.begins, block.ends);
+  queries.setCarry(block.begins, block.ends);
   if (block.stays)
     queries.defer();
   else

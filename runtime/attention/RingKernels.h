@@ -54,7 +54,6 @@ public:
 private:
   ForwardResults results;
   Launch forward;
-  void *state = nullptr;
 };
 
 /// Of either form: `keys` gives dK and dV, `queries` dQ.
@@ -76,7 +75,6 @@ private:
   Tensor gradient; ///< dq
   HostTensor deltas;
   Launch delta, keys, queries;
-  void *state = nullptr;
 };
 
 /// Writes one value to all of a float tensor.

@@ -17,17 +17,20 @@ namespace ringc {
 namespace {
 
 struct Message {
-  enum class Kind { Send, Receive };
-  enum class State { Posted, Copying, Done };
+  enum class Kind { Send, Receive, Borrow };
+  enum class State { Posted, Copying, Lent, Done };
 
   Kind kind;
   int hop;
   Channel channel;
   int peer;
-  const std::byte *source = nullptr;
+  const std::byte *source = nullptr; ///< of a borrow, once it is lent
   std::byte *target = nullptr;
   size_t bytes = 0;
   State state = State::Posted;
+  Message *lender = nullptr; ///< of a borrow that is lent
+
+  bool sends() const { return kind == Kind::Send; }
 };
 
 /// Messages from one rank to another that wait for their other end; only one side can be non-empty.
@@ -93,6 +96,12 @@ public:
                        .peer = part.peer,
                        .target = part.bytes.data(),
                        .bytes = part.bytes.size()});
+    for (const BorrowPart &part : exchange.borrows)
+      parts.push_back({.kind = Message::Kind::Borrow,
+                       .hop = exchange.hop,
+                       .channel = exchange.channel,
+                       .peer = part.peer,
+                       .bytes = part.bytes});
     for (const SendPart &part : exchange.sends)
       parts.push_back({.kind = Message::Kind::Send,
                        .hop = exchange.hop,
@@ -110,52 +119,75 @@ public:
 
   ~InProcessTransfer() override {
     std::unique_lock lock(room->mutex);
+    giveBack();
     for (Message &part : parts) {
       if (part.state == Message::State::Posted) {
         std::erase(queueOf(part), &part);
         part.state = Message::State::Done;
       }
     }
-    room->arrived[self].wait(lock, [&] { return allDone(); });
+    room->arrived[self].wait(lock, [&] { return std::ranges::all_of(parts, isDone); });
+  }
+
+  std::vector<std::span<const std::byte>> borrowed() override {
+    std::unique_lock lock(room->mutex);
+    waitFor(lock, [](const Message &part) {
+      return isDone(part) || part.kind == Message::Kind::Send || part.state == Message::State::Lent;
+    });
+    std::vector<std::span<const std::byte>> lie;
+    for (const Message &part : parts)
+      if (part.kind == Message::Kind::Borrow)
+        lie.emplace_back(part.source, part.bytes);
+    return lie;
   }
 
   void wait() override {
     std::unique_lock lock(room->mutex);
-    auto over = [&] { return allDone() || room->failedRank >= 0; };
-    bool inTime = room->arrived[self].wait_for(lock, room->options.deadline, over);
-    if (allDone()) {
-      for (const Message &part : parts)
-        (part.kind == Message::Kind::Send ? counts->sent : counts->received) += int64_t(part.bytes);
-      parts.clear();
+    giveBack();
+    waitFor(lock, isDone);
+    for (const Message &part : parts)
+      (part.sends() ? counts->sent : counts->received) += int64_t(part.bytes);
+    parts.clear();
+  }
+
+private:
+  static bool isDone(const Message &part) { return part.state == Message::State::Done; }
+
+  template <typename Over> void waitFor(std::unique_lock<std::mutex> &lock, Over over) {
+    bool inTime = room->arrived[self].wait_for(lock, room->options.deadline, [&] {
+      return std::ranges::all_of(parts, over) || room->failedRank >= 0;
+    });
+    auto late = std::ranges::find_if_not(parts, over);
+    if (late == parts.end())
       return;
-    }
-    const Message &late = *std::ranges::find_if(
-        parts, [](const Message &part) { return part.state != Message::State::Done; });
     std::string what =
         inTime ? room->failureText()
                : "nothing came within " + std::to_string(room->options.deadline.count()) + " ms";
-    PeerError error(self, late.peer, late.hop, late.channel, what);
+    PeerError error(self, late->peer, late->hop, late->channel, what);
     lock.unlock();
     if (!inTime)
       room->fail(self, error.what());
     throw error;
   }
 
-private:
-  bool allDone() const {
-    return std::ranges::all_of(
-        parts, [](const Message &part) { return part.state == Message::State::Done; });
+  /// Under the room's mutex.
+  void giveBack() {
+    for (Message &part : parts)
+      if (part.lender) {
+        part.lender->state = part.state = Message::State::Done;
+        part.lender = nullptr;
+        room->arrived[part.peer].notify_all();
+      }
   }
 
   std::deque<Message *> &queueOf(const Message &part) {
-    return part.kind == Message::Kind::Send ? room->lane(self, part.peer).sends
-                                            : room->lane(part.peer, self).receives;
+    return part.sends() ? room->lane(self, part.peer).sends : room->lane(part.peer, self).receives;
   }
 
   /// Joins the queue, or, where the other end waits already, copies.
   void meet(Message &mine) {
     std::unique_lock lock(room->mutex);
-    bool sending = mine.kind == Message::Kind::Send;
+    bool sending = mine.sends();
     Lane &lane = sending ? room->lane(self, mine.peer) : room->lane(mine.peer, self);
     std::deque<Message *> &others = sending ? lane.receives : lane.sends;
     if (others.empty() || room->failedRank >= 0) {
@@ -174,13 +206,19 @@ private:
       throw error;
     }
     others.pop_front();
-    mine.state = other.state = Message::State::Copying;
-    lock.unlock();
-    if (mine.bytes)
-      std::memcpy(sending ? other.target : mine.target, sending ? mine.source : other.source,
-                  mine.bytes);
-    lock.lock();
-    mine.state = other.state = Message::State::Done;
+    Message &from = sending ? mine : other, &to = sending ? other : mine;
+    if (to.kind == Message::Kind::Borrow) {
+      mine.state = other.state = Message::State::Lent;
+      to.source = from.source;
+      to.lender = &from;
+    } else {
+      mine.state = other.state = Message::State::Copying;
+      lock.unlock();
+      if (mine.bytes)
+        std::memcpy(to.target, from.source, mine.bytes);
+      lock.lock();
+      mine.state = other.state = Message::State::Done;
+    }
     room->arrived[mine.peer].notify_all();
   }
 
@@ -204,6 +242,7 @@ public:
   int world() const override { return room->world; }
   /// The ranks that copy share their processors with the kernels.
   bool movesBesideKernels() const override { return false; }
+  bool lends() const override { return room->options.lends; }
 
   std::unique_ptr<Transfer> post(const Exchange &exchange) override {
     if (room->options.beforePost)

@@ -11,6 +11,9 @@
 namespace ringc {
 
 struct InProcessOptions {
+  /// Whether ranks may read each other's memory, or get copies as they would over a network.
+  bool lends = true;
+
   /// The longest that one wait may last. Ranks of one process cannot vanish, so this only bounds
   /// how uneven their work may be.
   std::chrono::milliseconds deadline = std::chrono::hours(1);
@@ -24,6 +27,7 @@ struct InProcessMailroom;
 /// The ranks of a world as threads of this process: a message is copied from the sender's memory to
 /// the receiver's by whichever of the two posts last. Nothing is buffered in between, so a send
 /// ends only when its receive is posted: order mistakes that would block elsewhere block here too.
+/// What is borrowed is not copied.
 class InProcessWorld {
 public:
   /// Throws InputError unless world >= 1 and the deadline is positive.

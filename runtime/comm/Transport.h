@@ -27,6 +27,12 @@ struct ReceivePart {
   std::span<std::byte> bytes;
 };
 
+/// What a peer sends, to be read where it lies there.
+struct BorrowPart {
+  int peer;
+  size_t bytes;
+};
+
 /// Sends and receives that are posted together, as NCCL's groups and MPI's Isend and Irecv are.
 ///
 /// Messages between two ranks are matched in the order in which they are posted, and carry their
@@ -36,8 +42,9 @@ struct Exchange {
   Channel channel = Channel::Keys;
   std::vector<SendPart> sends;
   std::vector<ReceivePart> receives;
+  std::vector<BorrowPart> borrows = {}; ///< where `Transport::lends`
 
-  bool empty() const { return sends.empty() && receives.empty(); }
+  bool empty() const { return sends.empty() && receives.empty() && borrows.empty(); }
 };
 
 /// A peer is dead, late, or did not do what the plan says. Names the hop and the peer.
@@ -59,7 +66,12 @@ class Transfer {
 public:
   virtual ~Transfer() = default;
 
-  /// Returns when all parts are over. Throws PeerError when a peer fails or the deadline passes;
+  /// Where the parts that it borrows lie, in their order: returns when all peers have posted them,
+  /// and throws as `wait` does. They stay until `wait` is called, or the transfer destroyed.
+  virtual std::vector<std::span<const std::byte>> borrowed() { return {}; }
+
+  /// Returns when all parts are over: what was sent to a rank that borrows it, when that gives it
+  /// back, which this does too. Throws PeerError when a peer fails or the deadline passes;
   /// then all ranks of the world fail.
   virtual void wait() = 0;
 };
@@ -76,6 +88,9 @@ public:
   /// Whether bytes move while kernels run and leave them their processors: then what is posted
   /// before a kernel costs nothing.
   virtual bool movesBesideKernels() const { return true; }
+
+  /// Whether exchanges may borrow: ranks can read each other's memory.
+  virtual bool lends() const { return false; }
 
   /// Does not block on peers. The memory must live until the transfer is waited for or destroyed.
   virtual std::unique_ptr<Transfer> post(const Exchange &exchange) = 0;

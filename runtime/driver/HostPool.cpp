@@ -77,8 +77,6 @@ void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
   for (int64_t at = first; at < first + count; ++at) {
     int64_t p0 = launch.order == HostLaunch::Order::Falling ? p0s - 1 - at : at;
     launch.kernel(launch.slots.data(), p0, p1, head, batch, scratch);
-    if (!launch.slotsAfter.empty())
-      launch.kernel(launch.slotsAfter.data(), p0, p1, head, batch, scratch);
   }
 }
 

@@ -25,9 +25,6 @@ struct HostLaunch {
 
   HostKernel kernel = nullptr;
   std::span<const uint64_t> slots;
-  /// Where there are any: each program runs with these right after, so that what it keeps from one
-  /// to the other is still in the cache.
-  std::span<const uint64_t> slotsAfter = {};
   std::array<int64_t, 4> grid = {1, 1, 1, 1}; ///< p0, p1, heads, batch; p0 runs fastest
   size_t scratchBytes = 0;
   Order order = Order::Rising;

@@ -2,9 +2,11 @@
 
 #include "runtime/Error.h"
 
+#include <cassert>
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -71,7 +73,8 @@ Execution::Execution(const Plan &ownPlan, const RankShard &shard, HopKernels &ho
 void Execution::begin() {
   sentBefore = transport.sentBytes();
   receivedBefore = transport.receivedBytes();
-  memory.reserve(plan, keyModels, gradientModels);
+  memory.reserve(plan, keyModels, gradientModels,
+                 borrows() ? Plan::ForeignKeys::Borrowed : Plan::ForeignKeys::Received);
   report.hopBufferBytes = memory.bytes();
   zero(ownGradients);
 }
@@ -80,13 +83,13 @@ void Execution::post(int number) {
   const Step &step = plan.steps[size_t(number)];
   resident = residentKeys(step);
   gatherToSend(step);
-  if (!earlierStays(step))
+  if (!keysWait(step))
     postKeys(step);
 }
 
 void Execution::compute(int number) {
   const Step &step = plan.steps[size_t(number)];
-  finishGradients();
+  finishGradients(plan.gradientsUnderWay());
   std::vector<Tensor> gradients;
   if (plan.pass == Pass::Backward && step.computes()) {
     gradients = gradientsAt(step);
@@ -117,7 +120,7 @@ void Execution::compute(int number) {
     timed([&] { kernels.run(block); });
     ++report.computedSteps;
   }
-  if (earlierStays(step)) { // the next keys come where it lay
+  if (keysWait(step)) { // the next keys come where it lay
     runRest();
     postKeys(step);
     postGradients(step);
@@ -127,16 +130,50 @@ void Execution::compute(int number) {
   }
 }
 
-void Execution::finish(int) { wait(keysMove); }
+void Execution::finish(int) {
+  if (borrows())
+    borrow();
+  else
+    wait(keysMove);
+}
 
 ExecutionReport Execution::end() {
-  finishGradients();
+  finishGradients(0);
+  giveBack();
   if (!plan.firstComputed())
     kernels.runNothing();
   report.sentBytes = transport.sentBytes() - sentBefore;
   report.receivedBytes = transport.receivedBytes() - receivedBefore;
   trace.finish();
   return report;
+}
+
+bool Execution::borrows() const {
+  return plan.problem.schedule == Schedule::AllGather && transport.lends();
+}
+
+void Execution::borrow() {
+  if (!keysMove.transfer)
+    return;
+  std::vector<std::span<const std::byte>> parts;
+  exposed(keysMove, [&] { parts = keysMove.transfer->borrowed(); });
+  trace.span(keysMove.hop, keysMove.kind, keysMove.posted);
+  loan = std::move(keysMove);
+  borrowed.resize(plan.steps.size());
+  auto part = parts.begin();
+  for (const Step &step : plan.steps)
+    if (step.keysFrom)
+      for (const KeyIndexed &model : keyModels)
+        borrowed[size_t(step.step) + 1].push_back(
+            model.like(const_cast<std::byte *>((part++)->data()), after(step).rows));
+}
+
+/// Own keys must last until the others have used them.
+void Execution::giveBack() {
+  borrowed.clear();
+  if (loan.transfer)
+    exposed(loan, [&] { loan.transfer->wait(); });
+  loan.transfer.reset();
 }
 
 /// Nothing where the plan saw that nobody here or further on needs them.
@@ -148,7 +185,9 @@ std::vector<Tensor> Execution::residentKeys(const Step &step) const {
 }
 
 std::vector<Tensor> Execution::keysAt(const Step &step) const {
-  return memory.keys[step.step % 2].views(keyModels, step.rows);
+  if (borrows() && step.step > 0)
+    return borrowed[size_t(step.step)];
+  return memory.keys[size_t(plan.keyBuffer(step.step))].views(keyModels, step.rows);
 }
 
 /// Where this rank sums gradients for the owner of the step's keys.
@@ -157,22 +196,38 @@ std::vector<Tensor> Execution::gradientsAt(const Step &step) const {
                         : memory.gradients[step.step % 2].views(gradientModels, step.rows);
 }
 
-/// Where a transfer hides behind no kernel anyway, both hop buffers are filled before the kernels
-/// run: half the launches, each with twice the work on what it loads.
-bool Execution::stays(const Step &step) const {
-  return !transport.movesBesideKernels() && step.step % 2 == 0 && step.computes() &&
-         size_t(step.step) + 1 < plan.steps.size() && after(step).computes();
+/// Whether the kernels may take this block and the next one at once. Where a transfer hides behind
+/// no kernel anyway, a ring fills both hop buffers before the kernels run: half the launches, each
+/// with twice the work on what it loads. An all-gather has all blocks in one launch then, and else
+/// all but its own, which is computed while the others come.
+bool Execution::sharesLaunch(const Step &step) const {
+  bool whileKeysCome = transport.movesBesideKernels();
+  switch (plan.problem.schedule) {
+  case Schedule::Ring:
+    return !whileKeysCome && step.step % 2 == 0 && size_t(step.step) + 1 < plan.steps.size() &&
+           after(step).computes();
+  case Schedule::AllGather:
+    return (!whileKeysCome || step.step > 0) && step.step < plan.lastComputed();
+  }
+  assert(false && "not a Schedule");
+  return false;
 }
 
-bool Execution::earlierStays(const Step &step) const {
-  return step.step > 0 && stays(plan.steps[size_t(step.step) - 1]);
+bool Execution::stays(const Step &step) const { return step.computes() && sharesLaunch(step); }
+
+/// Whether the keys of the step before lie where the next ones come.
+bool Execution::keysWait(const Step &step) const {
+  return plan.problem.schedule == Schedule::Ring && step.step > 0 &&
+         stays(plan.steps[size_t(step.step) - 1]);
 }
 
 /// What is sent lies without gaps, and is used from there too.
 void Execution::gatherToSend(const Step &step) {
+  if (step.step > 0 || !plan.sendsOwnKeys()) // what came has no gaps
+    return;
   std::vector<Tensor> gathered;
-  for (size_t i = 0; i < resident.size() && step.keysTo; ++i)
-    if (!resident[i].isContiguous()) { // only own keys can be
+  for (size_t i = 0; i < resident.size(); ++i)
+    if (!resident[i].isContiguous()) {
       if (gathered.empty())
         gathered = keysAt(step);
       kernels.copy(resident[i], gathered[i]);
@@ -180,14 +235,32 @@ void Execution::gatherToSend(const Step &step) {
     }
 }
 
-void Execution::postKeys(const Step &step) {
-  Exchange exchange{.hop = step.step, .channel = Channel::Keys, .sends = {}, .receives = {}};
+void Execution::addKeys(const Step &step, Exchange &exchange) const {
   if (step.keysTo)
     for (const Tensor &from : resident)
       exchange.sends.push_back({*step.keysTo, bytesOf(from)});
-  if (step.keysFrom)
+  if (step.keysFrom && borrows())
+    for (const KeyIndexed &model : keyModels)
+      exchange.borrows.push_back({*step.keysFrom, size_t(model.bytesPerKey() * after(step).rows)});
+  else if (step.keysFrom)
     for (const Tensor &to : keysAt(after(step)))
       exchange.receives.push_back({*step.keysFrom, bytesOf(to)});
+}
+
+/// Those of the step; an all-gather's are one, at its start.
+void Execution::postKeys(const Step &step) {
+  Exchange exchange{.hop = step.step, .channel = Channel::Keys, .sends = {}, .receives = {}};
+  switch (plan.problem.schedule) {
+  case Schedule::Ring:
+    addKeys(step, exchange);
+    break;
+  case Schedule::AllGather:
+    if (step.step > 0)
+      return;
+    for (const Step &each : plan.steps)
+      addKeys(each, exchange);
+    break;
+  }
   keysMove = post(exchange);
 }
 
@@ -199,21 +272,26 @@ void Execution::postGradients(const Step &step) {
   if (step.gradientsFrom)
     for (const Tensor &to : gradientsAt(after(step)))
       exchange.receives.push_back({*step.gradientsFrom, bytesOf(to)});
+  GradientsMove made;
   if (step.homeFrom) {
-    homecoming = memory.home.views(gradientModels, plan.steps[0].rows);
-    for (const Tensor &to : homecoming)
+    made.homecoming =
+        memory.home[size_t(plan.homeBuffer(step.step))].views(gradientModels, plan.steps[0].rows);
+    for (const Tensor &to : made.homecoming)
       exchange.receives.push_back({*step.homeFrom, bytesOf(to)});
   }
-  gradientsMove = post(exchange);
+  made.move = post(exchange);
+  gradientsMoves.push_back(std::move(made));
   gradientsCame = step.gradientsFrom.has_value();
 }
 
-/// Before the next kernel, which writes where the last sums came to, or lie still.
-void Execution::finishGradients() {
-  wait(gradientsMove);
-  for (size_t i = 0; i < homecoming.size(); ++i)
-    kernels.add(homecoming[i], ownGradients[i]);
-  homecoming.clear();
+/// All but the latest: the next kernel writes where the earlier ones' sums came to, or lie still.
+void Execution::finishGradients(int underWay) {
+  for (; gradientsMoves.size() > size_t(underWay); gradientsMoves.pop_front()) {
+    GradientsMove &oldest = gradientsMoves.front();
+    wait(oldest.move);
+    for (size_t i = 0; i < oldest.homecoming.size(); ++i)
+      kernels.add(oldest.homecoming[i], ownGradients[i]);
+  }
 }
 
 void Execution::zero(std::span<const Tensor> tensors) {
@@ -235,13 +313,17 @@ Execution::Move Execution::post(const Exchange &exchange) {
 void Execution::wait(Move &move) {
   if (!move.transfer)
     return;
+  exposed(move, [&] { move.transfer->wait(); });
+  move.transfer.reset();
+  trace.span(move.hop, move.kind, move.posted);
+}
+
+template <typename Wait> void Execution::exposed(const Move &move, Wait &&untilOver) {
   size_t mark = trace.mark();
   Clock::time_point start = Clock::now();
-  move.transfer->wait();
-  move.transfer.reset();
+  untilOver();
   report.waiting += Clock::now() - start;
   trace.span(move.hop, SpanKind::Exposed, mark);
-  trace.span(move.hop, move.kind, move.posted);
 }
 
 void HopKernels::zero(const Tensor &tensor) {
@@ -261,15 +343,16 @@ void HopKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(from, 
 
 ExecutionReport execute(const Plan &plan, const RankShard &shard, HopKernels &kernels,
                         Transport &transport, HopMemory &memory, Trace *trace) {
+  std::optional<Execution> execution; // outlives the abort: what it lent comes back only then
   try {
-    Execution execution(plan, shard, kernels, transport, memory, trace);
-    execution.begin();
-    for (int step = 0; step < execution.steps(); ++step) {
-      execution.post(step);
-      execution.compute(step);
-      execution.finish(step);
+    execution.emplace(plan, shard, kernels, transport, memory, trace);
+    execution->begin();
+    for (int step = 0; step < execution->steps(); ++step) {
+      execution->post(step);
+      execution->compute(step);
+      execution->finish(step);
     }
-    return execution.end();
+    return execution->end();
   } catch (const std::exception &error) {
     transport.abort(error.what());
     throw;

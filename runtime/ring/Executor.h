@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
@@ -24,8 +25,8 @@ struct HopBlock {
   /// Whether this is the first, the last computed step of the rank: the running state begins, ends.
   bool begins = false, ends = false;
 
-  /// The keys stay until the next block has been used: whatever does not write `gradients` may wait
-  /// for it, and take both at once.
+  /// The keys stay until the next block that does not stay has been used: whatever does not write
+  /// `gradients` may wait for it, and take all at once.
   bool stays = false;
 
   /// As `RankShard::keys` has them, with the owner's rows; not to be written.
@@ -82,7 +83,7 @@ struct ExecutionReport {
 
 /// One pass of one rank, in pieces that a thread can take turns with. A rank's calls are begin(),
 /// for each step post(), compute(), finish(), and end(). None of them waits for a peer but
-/// compute(), for the gradients of the step before, and finish(), for what post() began.
+/// compute() and end(), for gradients of steps before, and finish(), for what post() began.
 class Execution {
 public:
   /// What is given must outlive it. Throws InputError when the shard does not have the rows and
@@ -105,20 +106,31 @@ private:
     SpanKind kind = SpanKind::Keys;
     size_t posted = 0; ///< mark of the trace
   };
+  /// One of gradients, and what it brings home.
+  struct GradientsMove {
+    Move move;
+    std::vector<Tensor> homecoming;
+  };
 
+  bool borrows() const;
+  void borrow();
+  void giveBack();
   std::vector<Tensor> residentKeys(const Step &step) const;
   std::vector<Tensor> keysAt(const Step &step) const;
   std::vector<Tensor> gradientsAt(const Step &step) const;
+  bool sharesLaunch(const Step &step) const;
   bool stays(const Step &step) const;
-  bool earlierStays(const Step &step) const;
+  bool keysWait(const Step &step) const;
   const Step &after(const Step &step) const { return plan.steps[size_t(step.step) + 1]; }
   void gatherToSend(const Step &step);
+  void addKeys(const Step &step, Exchange &exchange) const;
   void postKeys(const Step &step);
   void postGradients(const Step &step);
-  void finishGradients();
+  void finishGradients(int underWay);
   void zero(std::span<const Tensor> tensors);
   Move post(const Exchange &exchange);
   void wait(Move &move);
+  template <typename Wait> void exposed(const Move &move, Wait &&untilOver);
 
   const Plan &plan;
   HopKernels &kernels;
@@ -127,9 +139,11 @@ private:
   PassTrace trace;
   std::span<const KeyIndexed> keyModels, gradientModels;
   std::vector<Tensor> ownKeys, ownGradients;
-  std::vector<Tensor> resident;   ///< the keys of the step under way
-  std::vector<Tensor> homecoming; ///< what the gradients under way bring home
-  Move keysMove, gradientsMove;
+  std::vector<Tensor> resident; ///< the keys of the step under way
+  Move keysMove;
+  std::vector<std::vector<Tensor>> borrowed; ///< keys by step, while `loan` is not given back
+  Move loan;
+  std::deque<GradientsMove> gradientsMoves;
   bool gradientsCame = false; ///< whether the step to come continues a sum
   int64_t sentBefore = 0, receivedBefore = 0;
   ExecutionReport report;

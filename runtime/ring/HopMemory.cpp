@@ -18,6 +18,12 @@ int64_t KeyIndexed::bytesPerKey() const {
   return bytes;
 }
 
+Tensor KeyIndexed::like(void *data, int64_t rows) const {
+  std::vector<int64_t> shape(tensor.shape().begin(), tensor.shape().end());
+  shape[size_t(keyAxis)] = rows;
+  return Tensor(data, tensor.dtype(), shape);
+}
+
 int64_t bytesPerKey(std::span<const KeyIndexed> tensors) {
   int64_t bytes = 0;
   for (const KeyIndexed &each : tensors)
@@ -68,11 +74,8 @@ void HopMemory::Buffer::cut(std::span<const KeyIndexed> like, int64_t rows,
 std::vector<Tensor> HopMemory::Buffer::views(std::span<const KeyIndexed> like, int64_t rows) const {
   std::vector<Tensor> tensors;
   for (size_t i = 0; i < like.size(); ++i) {
-    const Tensor &model = like[i].tensor;
-    std::vector<int64_t> shape(model.shape().begin(), model.shape().end());
-    shape[size_t(like[i].keyAxis)] = rows;
     bool held = i < parts.size();
-    tensors.emplace_back(held ? parts[i].data : nullptr, model.dtype(), shape);
+    tensors.push_back(like[i].like(held ? parts[i].data : nullptr, rows));
     assert(tensors.back().byteCount() <= (held ? parts[i].bytes : 0));
   }
   return tensors;
@@ -87,16 +90,18 @@ int64_t HopMemory::Buffer::bytes() const {
 
 int64_t HopMemory::roomFor(const Plan &plan, std::span<const KeyIndexed> keyTensors,
                            std::span<const KeyIndexed> gradientTensors) {
-  int64_t bytes = ringc::roomFor(gradientTensors, plan.homeBufferRows());
-  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors)))
+  int64_t bytes = 0;
+  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors), Plan::ForeignKeys::Received))
     bytes += ringc::roomFor(keyTensors, rows);
-  for (int64_t rows : plan.gradientBufferRows())
-    bytes += ringc::roomFor(gradientTensors, rows);
+  for (const auto &buffers : {plan.gradientBufferRows(), plan.homeBufferRows()})
+    for (int64_t rows : buffers)
+      bytes += ringc::roomFor(gradientTensors, rows);
   return bytes;
 }
 
 void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors,
-                        std::span<const KeyIndexed> gradientTensors) {
+                        std::span<const KeyIndexed> gradientTensors,
+                        Plan::ForeignKeys foreignKeys) {
   std::span<std::byte> room = given;
   if (!grows) {
     int64_t needed = roomFor(plan, keyTensors, gradientTensors);
@@ -110,18 +115,23 @@ void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors
     else
       buffer.cut(like, rows, room);
   };
-  std::array<int64_t, 2> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors));
-  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows();
-  for (size_t i = 0; i < 2; ++i) {
+  std::vector<int64_t> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors), foreignKeys);
+  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(), homeRows = plan.homeBufferRows();
+  keys.resize(std::max(keys.size(), keyRows.size()));
+  for (size_t i = 0; i < keyRows.size(); ++i)
     reserveIn(keys[i], keyTensors, keyRows[i]);
+  for (size_t i = 0; i < 2; ++i) {
     reserveIn(gradients[i], gradientTensors, gradientRows[i]);
+    reserveIn(home[i], gradientTensors, homeRows[i]);
   }
-  reserveIn(home, gradientTensors, plan.homeBufferRows());
 }
 
 int64_t HopMemory::bytes() const {
-  return keys[0].bytes() + keys[1].bytes() + gradients[0].bytes() + gradients[1].bytes() +
-         home.bytes();
+  int64_t sum = 0;
+  for (std::span<const Buffer> buffers : {std::span<const Buffer>(keys), {gradients}, {home}})
+    for (const Buffer &buffer : buffers)
+      sum += buffer.bytes();
+  return sum;
 }
 
 } // namespace ringc

@@ -18,6 +18,9 @@ struct KeyIndexed {
 
   /// Bytes for one key row; InputError when `keyAxis` is not an axis of the tensor.
   int64_t bytesPerKey() const;
+
+  /// A row-major tensor at `data` with `rows` rows, otherwise shaped as this one.
+  Tensor like(void *data, int64_t rows) const;
 };
 
 /// Sum over all of them: what `RingProblem` asks for.
@@ -62,13 +65,14 @@ public:
   /// Asks for all that `plan` needs in advance; `execute` does it too. Throws InputError where the
   /// given room is too small.
   void reserve(const Plan &plan, std::span<const KeyIndexed> keys,
-               std::span<const KeyIndexed> gradients);
+               std::span<const KeyIndexed> gradients,
+               Plan::ForeignKeys foreignKeys = Plan::ForeignKeys::Received);
 
   /// Bytes held.
   int64_t bytes() const;
 
-  std::array<Buffer, 2> keys, gradients;
-  Buffer home;
+  std::vector<Buffer> keys; ///< by `Plan::keyBuffer`
+  std::array<Buffer, 2> gradients, home;
 
 private:
   std::span<std::byte> given;

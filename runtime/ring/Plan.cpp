@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -70,10 +71,65 @@ private:
   std::vector<int> lastNeed;
 };
 
+/// Who exchanges what in one hop of one rank, in places; -1 is nobody.
+struct Peers {
+  int keysTo = -1, keysFrom = -1, gradientsTo = -1, gradientsFrom = -1, homeFrom = -1;
+};
+
+Peers ringPeers(const RingView &ring, Pass pass, int place, int hop) {
+  int owner = ring.place(place - hop), nextOwner = ring.place(place - hop - 1);
+  int left = ring.place(place - 1), right = ring.place(place + 1);
+  Peers peers;
+  if (ring.goesOn(owner, hop))
+    peers.keysTo = right;
+  if (ring.goesOn(nextOwner, hop))
+    peers.keysFrom = left;
+  if (pass == Pass::Forward)
+    return peers;
+  if (ring.sumGoesOn(owner, hop))
+    peers.gradientsTo = right;
+  else if (ring.sumGoesHome(owner, hop))
+    peers.gradientsTo = owner;
+  if (ring.sumGoesOn(nextOwner, hop))
+    peers.gradientsFrom = left;
+  if (ring.sumGoesHome(place, hop))
+    peers.homeFrom = ring.place(place + hop);
+  return peers;
+}
+
+Peers allGatherPeers(const RingView &ring, Pass pass, int place, int hop) {
+  int owner = ring.place(place - hop), nextOwner = ring.place(place - hop - 1);
+  Peers peers;
+  if (ring.computes(place, hop + 1))
+    peers.keysTo = ring.place(place + hop + 1);
+  if (ring.computes(nextOwner, hop + 1))
+    peers.keysFrom = nextOwner;
+  if (pass == Pass::Forward || hop == 0)
+    return peers;
+  if (ring.computes(owner, hop))
+    peers.gradientsTo = owner;
+  if (ring.computes(place, hop))
+    peers.homeFrom = ring.place(place + hop);
+  return peers;
+}
+
+Peers peersOf(const RingView &ring, Schedule schedule, Pass pass, int place, int hop) {
+  switch (schedule) {
+  case Schedule::Ring:
+    return ringPeers(ring, pass, place, hop);
+  case Schedule::AllGather:
+    return allGatherPeers(ring, pass, place, hop);
+  }
+  assert(false && "not a Schedule");
+  return {};
+}
+
 Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &ring) {
   const SubRings &rings = problem.rings;
   int place = rings.placeOf(rank);
-  auto worldRank = [&](int at) { return rings.rankAt(rings.ringOf(rank), ring.place(at)); };
+  auto worldRank = [&](int at) -> std::optional<int> {
+    return at < 0 ? std::nullopt : std::optional(rings.rankAt(rings.ringOf(rank), at));
+  };
 
   Plan plan{.pass = pass,
             .rank = rank,
@@ -81,37 +137,30 @@ Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &rin
             .queryRows = ring.queryRows[place],
             .steps = {}};
   for (int hop = 0; hop < ring.size; ++hop) {
-    int owner = ring.place(place - hop), nextOwner = ring.place(place - hop - 1);
-    Step step;
-    step.step = hop;
-    step.owner = worldRank(owner);
-    step.rows = ring.keyRows[owner];
-    step.visibility = ring.at(owner, hop);
-    if (ring.goesOn(owner, hop)) {
-      step.keysTo = worldRank(place + 1);
-      step.sendBytes += step.rows * problem.bytesPerKey;
-    }
-    if (ring.goesOn(nextOwner, hop)) {
-      step.keysFrom = worldRank(place - 1);
-      step.receiveBytes += ring.keyRows[nextOwner] * problem.bytesPerKey;
-    }
-    if (pass == Pass::Backward) {
-      if (ring.sumGoesOn(owner, hop))
-        step.gradientsTo = worldRank(place + 1);
-      else if (ring.sumGoesHome(owner, hop))
-        step.gradientsTo = step.owner;
-      if (step.gradientsTo)
-        step.sendBytes += step.rows * problem.gradientBytesPerKey;
-      if (ring.sumGoesOn(nextOwner, hop)) {
-        step.gradientsFrom = worldRank(place - 1);
-        step.receiveBytes += ring.keyRows[nextOwner] * problem.gradientBytesPerKey;
-      }
-      if (ring.sumGoesHome(place, hop)) {
-        step.homeFrom = worldRank(place + hop);
-        step.receiveBytes += ring.keyRows[place] * problem.gradientBytesPerKey;
-      }
-    }
-    plan.steps.push_back(step);
+    int owner = ring.place(place - hop);
+    Peers peers = peersOf(ring, problem.schedule, pass, place, hop);
+    plan.steps.push_back({.step = hop,
+                          .owner = *worldRank(owner),
+                          .rows = ring.keyRows[owner],
+                          .visibility = ring.at(owner, hop),
+                          .keysTo = worldRank(peers.keysTo),
+                          .keysFrom = worldRank(peers.keysFrom),
+                          .gradientsTo = worldRank(peers.gradientsTo),
+                          .gradientsFrom = worldRank(peers.gradientsFrom),
+                          .homeFrom = worldRank(peers.homeFrom)});
+  }
+  for (Step &step : plan.steps) {
+    int64_t nextRows = ring.keyRows[ring.place(place - step.step - 1)];
+    if (step.keysTo)
+      step.sendBytes += plan.sent(step).rows * problem.bytesPerKey;
+    if (step.keysFrom)
+      step.receiveBytes += nextRows * problem.bytesPerKey;
+    if (step.gradientsTo)
+      step.sendBytes += step.rows * problem.gradientBytesPerKey;
+    if (step.gradientsFrom)
+      step.receiveBytes += nextRows * problem.gradientBytesPerKey;
+    if (step.homeFrom)
+      step.receiveBytes += plan.steps[0].rows * problem.gradientBytesPerKey;
   }
   return plan;
 }
@@ -165,13 +214,22 @@ std::optional<int> Plan::lastComputed() const {
   return last;
 }
 
-std::array<int64_t, 2> Plan::keyBufferRows(OwnKeys ownKeys) const {
-  std::array<int64_t, 2> rows{};
-  if (ownKeys == OwnKeys::Strided && steps[0].keysTo)
-    rows[0] = steps[0].rows;
-  for (size_t next = 1; next < steps.size(); ++next)
-    if (steps[next - 1].keysFrom)
-      rows[next % 2] = std::max(rows[next % 2], steps[next].rows);
+bool Plan::sendsOwnKeys() const {
+  return std::ranges::any_of(
+      steps, [&](const Step &step) { return step.keysTo && &sent(step) == &steps[0]; });
+}
+
+std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, ForeignKeys foreignKeys) const {
+  std::vector<int64_t> rows;
+  for (const Step &step : steps) {
+    size_t buffer = size_t(keyBuffer(step.step));
+    rows.resize(std::max(rows.size(), buffer + 1));
+    bool comes = step.step == 0 ? ownKeys == OwnKeys::Strided && sendsOwnKeys()
+                                : foreignKeys == ForeignKeys::Received &&
+                                      steps[size_t(step.step) - 1].keysFrom.has_value();
+    if (comes)
+      rows[buffer] = std::max(rows[buffer], step.rows);
+  }
   return rows;
 }
 
@@ -183,16 +241,19 @@ std::array<int64_t, 2> Plan::gradientBufferRows() const {
   return rows;
 }
 
-int64_t Plan::homeBufferRows() const {
-  bool comesHome =
-      std::ranges::any_of(steps, [](const Step &step) { return step.homeFrom.has_value(); });
-  return comesHome ? steps[0].rows : 0;
+std::array<int64_t, 2> Plan::homeBufferRows() const {
+  std::array<int64_t, 2> rows{};
+  for (const Step &step : steps)
+    if (step.homeFrom)
+      rows[homeBuffer(step.step)] = steps[0].rows;
+  return rows;
 }
 
-int64_t Plan::hopBufferBytes(OwnKeys ownKeys) const {
-  std::array<int64_t, 2> keys = keyBufferRows(ownKeys), gradients = gradientBufferRows();
-  return (keys[0] + keys[1]) * problem.bytesPerKey +
-         (gradients[0] + gradients[1] + homeBufferRows()) * problem.gradientBytesPerKey;
+int64_t Plan::hopBufferBytes(OwnKeys ownKeys, ForeignKeys foreignKeys) const {
+  std::vector<int64_t> keys = keyBufferRows(ownKeys, foreignKeys);
+  std::array<int64_t, 2> gradients = gradientBufferRows(), home = homeBufferRows();
+  return std::accumulate(keys.begin(), keys.end(), int64_t(0)) * problem.bytesPerKey +
+         (gradients[0] + gradients[1] + home[0] + home[1]) * problem.gradientBytesPerKey;
 }
 
 Plan planRank(Pass pass, int rank, const RingProblem &problem, const PlaceVisibility &visibility) {

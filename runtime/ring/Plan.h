@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/ring/Schedule.h"
 #include "runtime/ring/SequenceLayout.h"
 #include "runtime/ring/SubRings.h"
 #include "runtime/ring/Visibility.h"
@@ -24,6 +25,7 @@ std::string_view nameOf(Pass pass);
 /// All that a plan depends on besides the mask.
 struct RingProblem {
   SubRings rings;
+  Schedule schedule = Schedule::Ring;
   SequenceLayout layout;
   int64_t queryLength = 0; ///< of the unsharded sequence
   int64_t keyLength = 0;
@@ -37,15 +39,14 @@ struct RingProblem {
 /// in the ring. Must be the same function on every rank of a ring.
 using PlaceVisibility = std::function<Visibility(int queryPlace, int ownerPlace)>;
 
-/// One hop of one rank. Peers and owners are world ranks. A step's exchange of keys runs beside its
-/// kernel; its exchange of gradients follows it and is over before the next step's kernel.
+/// One hop of one rank. Peers and owners are world ranks.
 struct Step {
   int step = 0;
   int owner = 0;                            ///< whose keys are due at this rank
   int64_t rows = 0;                         ///< key rows of the owner
   Visibility visibility = Visibility::None; ///< None also where the keys did not come
 
-  std::optional<int> keysTo;        ///< the keys of this step go on to
+  std::optional<int> keysTo;        ///< keys go to: those of this step, or own ones (`Plan::sent`)
   std::optional<int> keysFrom;      ///< the keys of the next step come from
   std::optional<int> gradientsTo;   ///< this step's dK, dV go to: next rank or owner
   std::optional<int> gradientsFrom; ///< the next step's dK, dV come from
@@ -58,19 +59,26 @@ struct Step {
   bool operator==(const Step &) const = default;
 };
 
-/// What one rank does in one pass.
+/// What one rank does in one pass. At step t the rank at place p computes on the block of place
+/// p - t.
 ///
-/// Keys travel to the right: at step t the rank at place p holds the block of place p - t, and the
-/// block goes on while a rank further on needs it: at most N - 1 hops.
+/// Ring: keys travel to the right. The block that a rank holds goes on while a rank further on
+/// needs it: at most N - 1 hops. A step's exchange of keys runs beside its kernel; its exchange of
+/// gradients follows it, and is over before the next step's kernel.
 ///
-/// dK and dV: an owner's own part never travels. The others' parts are summed along each run of
-/// consecutive ranks that compute on the block, one hop behind the keys, and the last of a run
-/// sends the sum home. So every rank that computed on a foreign block sends once, which is the
-/// least there can be: with all visible, 4 (N - 1) messages of the size of K in all.
+/// All-gather: the exchange of step t brings an owner's keys to the rank t + 1 places to its right,
+/// if it needs them. All of these are one, before the first kernel. A step's exchange of gradients
+/// follows its kernel and runs beside the next one.
 ///
-/// Both exchanges of a step are posted whole, in the order of the steps, on every rank, and a send
-/// is always posted in the same exchange as its receive: so there is no order in which they block
-/// each other, whatever the transport buffers.
+/// dK and dV: an owner's own part never travels. In a ring the others' parts are summed along each
+/// run of consecutive ranks that compute on the block, one hop behind the keys, and the last of a
+/// run sends the sum home; in an all-gather each part goes home by itself, and they are added in
+/// the order of the steps. Either way every rank that computed on a foreign block sends once, which
+/// is the least there can be: with all visible, 4 (N - 1) messages of the size of K in all.
+///
+/// All exchanges are posted whole, in the order of the steps, on every rank, and a send is always
+/// posted in the same exchange as its receive: so there is no order in which they block each other,
+/// whatever the transport buffers.
 struct Plan {
   Pass pass = Pass::Forward;
   int rank = 0;
@@ -90,15 +98,34 @@ struct Plan {
   /// Whether this rank's own keys can be sent from where they lie, or are gathered first.
   enum class OwnKeys : uint8_t { Contiguous, Strided };
 
-  /// Key rows that hop buffers hold: two for keys, which take turns (step t's keys are in buffer
-  /// t % 2, where also own keys are gathered at step 0), and in the backward two for gradients
-  /// alike, and one for what comes home.
-  std::array<int64_t, 2> keyBufferRows(OwnKeys ownKeys) const;
+  /// Whether foreign keys come into hop buffers, or are read in an all-gather where their owners,
+  /// of the same process, keep them.
+  enum class ForeignKeys : uint8_t { Received, Borrowed };
+
+  /// The step whose keys the exchange of `step` sends.
+  const Step &sent(const Step &step) const {
+    return problem.schedule == Schedule::Ring ? step : steps[0];
+  }
+  /// Whether own keys go anywhere.
+  bool sendsOwnKeys() const;
+
+  /// In which hop buffer the keys of a step lie; at step 0, own ones that had to be gathered. In a
+  /// ring two take turns.
+  int keyBuffer(int step) const { return problem.schedule == Schedule::Ring ? step % 2 : step; }
+
+  /// Exchanges of gradients that may be under way while a kernel runs: a ring's next kernel goes on
+  /// with the sum that has come.
+  int gradientsUnderWay() const { return problem.schedule == Schedule::Ring ? 0 : 1; }
+
+  /// Key rows that hop buffers hold: those of keys, by `keyBuffer`; in the backward two that a
+  /// step's gradients take turns in (step t's are in t % 2), and two likewise for what comes home.
+  std::vector<int64_t> keyBufferRows(OwnKeys ownKeys, ForeignKeys foreignKeys) const;
   std::array<int64_t, 2> gradientBufferRows() const;
-  int64_t homeBufferRows() const;
+  std::array<int64_t, 2> homeBufferRows() const;
+  int homeBuffer(int step) const { return step % (1 + gradientsUnderWay()); }
 
   /// Bytes of all of them.
-  int64_t hopBufferBytes(OwnKeys ownKeys) const;
+  int64_t hopBufferBytes(OwnKeys ownKeys, ForeignKeys foreignKeys = ForeignKeys::Received) const;
 };
 
 /// The plan of one world rank. Pure; every rank of a ring that asks with the same arguments gets

@@ -37,6 +37,7 @@ PlanDigest PlanDigest::of(std::span<const Plan> ring, int64_t batch) {
   }
   const Plan &first = ring.front();
   return {.pass = int64_t(first.pass),
+          .schedule = int64_t(first.problem.schedule),
           .batch = batch,
           .queryLength = first.problem.queryLength,
           .keyLength = first.problem.keyLength,
@@ -64,6 +65,9 @@ std::string describeDifference(const PlanDigest &here, const PlanDigest &there) 
         {"bytes of gradients a key", here.gradientBytesPerKey, there.gradientBytesPerKey}})
     if (mine != theirs)
       return std::to_string(mine) + " " + unit + " here, " + std::to_string(theirs) + " there";
+  if (here.schedule != there.schedule)
+    return here.schedule == int64_t(Schedule::Ring) ? "a ring here, an all-gather there"
+                                                    : "an all-gather here, a ring there";
   return here.hash == there.hash ? "nothing" : "another layout, mask or ring size there";
 }
 

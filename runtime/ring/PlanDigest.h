@@ -15,6 +15,7 @@ namespace ringc {
 /// ranks have equal digests sends and receives what fits together.
 struct PlanDigest {
   int64_t pass = 0;
+  int64_t schedule = 0;
   int64_t batch = 0; ///< of all rings
   int64_t queryLength = 0, keyLength = 0;
   int64_t bytesPerKey = 0, gradientBytesPerKey = 0;

@@ -79,7 +79,7 @@ std::string planTable(std::span<const Plan> plans) {
     return {};
   const Plan &any = plans[0];
   std::vector<Row> rows = {headings(any.pass)};
-  int64_t computed = 0, hops = 0, sent = 0;
+  int64_t computed = 0, hops = 0, sent = 0, held = 0;
   for (const Plan &plan : plans) {
     for (const Step &step : plan.steps) {
       rows.push_back(cells(plan, step));
@@ -87,14 +87,17 @@ std::string planTable(std::span<const Plan> plans) {
       ++hops;
     }
     sent += plan.sentBytes();
+    held = std::max(held, plan.hopBufferBytes(Plan::OwnKeys::Contiguous));
   }
   const RingProblem &problem = any.problem;
   return std::string(nameOf(any.pass)) + ", " + nameOf(problem.layout) + ", " +
          std::to_string(problem.queryLength) + " queries, " + std::to_string(problem.keyLength) +
          " keys, world " + std::to_string(problem.rings.world) + ", ring size " +
-         std::to_string(problem.rings.ringSize) + "\n" + aligned(rows) + "computed " +
+         std::to_string(problem.rings.ringSize) + ", schedule " +
+         std::string(enumName(problem.schedule)) + "\n" + aligned(rows) + "computed " +
          std::to_string(computed) + " of " + std::to_string(hops) + " blocks, sent " +
-         std::to_string(sent) + " bytes\n";
+         std::to_string(sent) + " bytes, hop buffers of up to " + std::to_string(held) +
+         " bytes a rank\n";
 }
 
 std::string planJson(std::span<const Plan> plans) {
@@ -113,10 +116,10 @@ std::string planJson(std::span<const Plan> plans) {
                      {"receivedBytes", plan.receivedBytes()},
                      {"hopBufferBytes", plan.hopBufferBytes(Plan::OwnKeys::Contiguous)}});
   }
-  Json all = {{"pass", nameOf(plans[0].pass)},      {"world", problem.rings.world},
-              {"ringSize", problem.rings.ringSize}, {"layout", nameOf(problem.layout)},
-              {"queryLength", problem.queryLength}, {"keyLength", problem.keyLength},
-              {"ranks", std::move(ranks)}};
+  Json all = {{"pass", nameOf(plans[0].pass)},          {"world", problem.rings.world},
+              {"ringSize", problem.rings.ringSize},     {"layout", nameOf(problem.layout)},
+              {"schedule", enumName(problem.schedule)}, {"queryLength", problem.queryLength},
+              {"keyLength", problem.keyLength},         {"ranks", std::move(ranks)}};
   return all.dump(2) + "\n";
 }
 

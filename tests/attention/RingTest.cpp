@@ -19,9 +19,13 @@ constexpr double f32Bar = 2e-5;
 const SequenceLayout layouts[] = {SequenceLayout::contiguous(), SequenceLayout::striped(),
                                   SequenceLayout::striped(5), SequenceLayout::zigzag()};
 
-void checkWithin(const AttentionCase &attention, double bar = f32Bar) {
-  CAPTURE(attention.name());
-  CHECK(worstError(attention) <= bar);
+void checkWithin(AttentionCase attention, double bar = f32Bar) {
+  for (Schedule schedule : allSchedules) {
+    attention.options.schedule = schedule;
+    CAPTURE(attention.name());
+    CAPTURE(enumName(schedule));
+    CHECK(worstError(attention) <= bar);
+  }
 }
 
 bool sameBits(const HostTensor &a, const HostTensor &b) {
@@ -125,18 +129,21 @@ TEST_CASE("twenty runs give the same bits") {
   HostTensor q = randomTensor(DType::F32, {1, 131, 2, 32}, 1),
              k = randomTensor(DType::F32, {1, 131, 2, 32}, 2),
              v = randomTensor(DType::F32, {1, 131, 2, 32}, 3);
-  InProcessRing ring(options, 4, context());
-  AttentionInputs inputs{.q = q, .k = k, .v = v};
-  auto forward = ring.forward(inputs);
-  auto gradients = ring.backward(inputs, forward, q);
-  for (int time = 0; time < 20; ++time) {
-    auto again = ring.forward(inputs);
-    auto gradientsAgain = ring.backward(inputs, again, q);
-    CHECK(sameBits(again.out, forward.out));
-    CHECK(sameBits(again.lse, forward.lse));
-    CHECK(sameBits(gradientsAgain.dq, gradients.dq));
-    CHECK(sameBits(gradientsAgain.dk, gradients.dk));
-    CHECK(sameBits(gradientsAgain.dv, gradients.dv));
+  for (Schedule schedule : allSchedules) {
+    options.schedule = schedule;
+    InProcessRing ring(options, 4, context());
+    AttentionInputs inputs{.q = q, .k = k, .v = v};
+    auto forward = ring.forward(inputs);
+    auto gradients = ring.backward(inputs, forward, q);
+    for (int time = 0; time < 20; ++time) {
+      auto again = ring.forward(inputs);
+      auto gradientsAgain = ring.backward(inputs, again, q);
+      CHECK(sameBits(again.out, forward.out));
+      CHECK(sameBits(again.lse, forward.lse));
+      CHECK(sameBits(gradientsAgain.dq, gradients.dq));
+      CHECK(sameBits(gradientsAgain.dk, gradients.dk));
+      CHECK(sameBits(gradientsAgain.dv, gradients.dv));
+    }
   }
 }
 
@@ -147,21 +154,36 @@ TEST_CASE("bytes sent are the plan's, and a window kills hops") {
                            .window = {.left = 10},
                            .layout = SequenceLayout::contiguous()};
   HostTensor q = randomTensor(DType::F32, {1, 128, 2, 32}, 1);
-  InProcessRing ring(options, 8, context());
+  for (Schedule schedule : allSchedules) {
+    options.schedule = schedule;
+    InProcessRing ring(options, 8, context());
+    AttentionInputs inputs{.q = q, .k = q, .v = q};
+    auto forward = ring.forward(inputs);
+    auto compare = [&](Pass pass) {
+      std::vector<Plan> plans = ring.plans(pass, inputs);
+      for (size_t rank = 0; rank < plans.size(); ++rank) {
+        const ExecutionReport &report = ring.reports()[rank];
+        CHECK(report.sentBytes == plans[rank].sentBytes());
+        CHECK(report.receivedBytes == plans[rank].receivedBytes());
+        CHECK(report.computedSteps == (rank == 0 ? 1 : 2)); // 16 rows each: their own and the last
+      }
+    };
+    compare(Pass::Forward);
+    (void)ring.backward(inputs, forward, q);
+    compare(Pass::Backward);
+  }
+}
+
+TEST_CASE("ranks of one process lend each other their keys, unless told to pass them on") {
+  HostTensor q = randomTensor(DType::F32, {1, 64, 1, 32}, 1);
   AttentionInputs inputs{.q = q, .k = q, .v = q};
-  auto forward = ring.forward(inputs);
-  auto compare = [&](Pass pass) {
-    std::vector<Plan> plans = ring.plans(pass, inputs);
-    for (size_t rank = 0; rank < plans.size(); ++rank) {
-      const ExecutionReport &report = ring.reports()[rank];
-      CHECK(report.sentBytes == plans[rank].sentBytes());
-      CHECK(report.receivedBytes == plans[rank].receivedBytes());
-      CHECK(report.computedSteps == (rank == 0 ? 1 : 2)); // 16 rows each: their own and the last
-    }
+  AttentionOptions options{.headDim = 32};
+  auto schedule = [&] {
+    return InProcessRing(options, 4, context()).plans(Pass::Forward, inputs)[0].problem.schedule;
   };
-  compare(Pass::Forward);
-  (void)ring.backward(inputs, forward, q);
-  compare(Pass::Backward);
+  CHECK(schedule() == Schedule::AllGather);
+  options.schedule = Schedule::Ring;
+  CHECK(schedule() == Schedule::Ring);
 }
 
 TEST_CASE("inputs of any strides give what their copies give") {
@@ -176,7 +198,9 @@ TEST_CASE("inputs of any strides give what their copies give") {
   HostTensor qCopy = HostTensor::copyOf(strided.q), kCopy = HostTensor::copyOf(strided.k),
              vCopy = HostTensor::copyOf(strided.v);
   AttentionInputs copied{.q = qCopy, .k = kCopy, .v = vCopy};
-  for (int world : {1, 3}) {
+  for (auto [world, schedule] :
+       {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
+    options.schedule = schedule;
     InProcessRing ring(options, world, context());
     auto expected = ring.forward(copied), actual = ring.forward(strided);
     CHECK(sameBits(actual.out, expected.out));

@@ -96,6 +96,7 @@ class BadInput(RingcTest):
             ("--ring-size 2", "ring size: got 2, allowed: a divisor of the world, 1"),
             ("--layout spiral", "layout: got spiral"),
             ("--layout striped:0", "layout: got striped:0"),
+            ("--schedule spiral", "schedule: got spiral, allowed: auto, ring, all-gather"),
             ("--threads -1", "threads: got -1"),
             ("--kv-head-map round", "kv head map: got round"),
             ("--dtype f8", "dtype: got f8"),

@@ -105,6 +105,15 @@ class Plan(RingcTest):
         computed = [step["owner"] for step in rank["steps"] if step["compute"]]
         self.assertEqual(computed, [1, 0])
 
+    def test_schedules(self):
+        line = "plan --ranks 4 --layout contiguous --length 64 --json --schedule"
+        for schedule, sends in [("ring", [1, 1, 1]), ("all-gather", [1, 2, 3])]:
+            plan = json.loads(self.ok(line, schedule).stdout)["forward"]
+            self.assertEqual(plan["schedule"], schedule)
+            steps = plan["ranks"][0]["steps"]
+            self.assertEqual([step["sendTo"] for step in steps], sends + [None])
+        self.refused("schedule: got star, allowed: auto, ring, all-gather", line, "star")
+
     def test_a_window_kills_hops(self):
         line = "plan --ranks 8 --layout contiguous --causal --window 7,-1 --length 64 --json"
         ranks = json.loads(self.ok(line).stdout)["forward"]["ranks"]
@@ -128,6 +137,11 @@ class Verify(RingcTest):
         self.assertEqual(lines[0].split(), ["rank", "tensor", "error", "bar", "result"])
         self.assertEqual(len(lines), 1 + 4 * 5 + 5)
         self.assertTrue(all(line.endswith("pass") for line in lines[1:]))
+
+    def test_schedules(self):
+        for schedule in ["auto", "ring", "all-gather"]:
+            self.ok("verify --shape 2,67,4,2,32 --ranks 5 --layout zigzag --causal --schedule",
+                    schedule)
 
     def test_16_bits(self):
         self.ok("verify --shape 1,129,2,1,64 --dtype bf16 --ranks 3 --layout zigzag --causal")

@@ -13,27 +13,34 @@ class Trace(RingcTest):
             trace = json.load(file)
         return [event for event in trace["traceEvents"] if event["ph"] == "X"]
 
-    def test_hops_of_a_run(self):
+    def hops_of_a_run(self, schedule):
         for name in ["q", "k", "v", "dout"]:
             self.save(f"{name}.npy", (1, 40, 2, 32))
-        self.ok("run --q q.npy --k k.npy --v v.npy --dout dout.npy --dq dq.npy --ranks 4 "
-                "--layout contiguous --causal --trace trace.json")
+        ring = ["--ranks 4 --layout contiguous --causal --schedule", schedule]
+        self.ok("run --q q.npy --k k.npy --v v.npy --dout dout.npy --dq dq.npy "
+                "--trace trace.json", *ring)
         events = self.events("trace.json")
-        plans = json.loads(self.ok("plan --ranks 4 --layout contiguous --causal --length 40 "
-                                   "--json").stdout)
+        plans = json.loads(self.ok("plan --length 40 --json", *ring).stdout)
         for kind in ["forward", "backward"]:
             for rank in plans[kind]["ranks"]:
                 own = [event for event in events
                        if event["cat"] == kind and event["pid"] == rank["rank"]]
                 computed = {event["args"]["hop"] for event in own if event["name"] == "compute"}
                 self.assertEqual(computed, {step["step"] for step in rank["steps"] if step["compute"]})
-                moved = {event["args"]["hop"] for event in own if event["name"] == "keys"}
-                self.assertEqual(moved, {step["step"] for step in rank["steps"]
-                                         if step["sendTo"] is not None
-                                         or step["receiveFrom"] is not None})
                 line = sorted((event["ts"], event["dur"]) for event in own if event["tid"] == 0)
                 for (start, length), (following, _) in zip(line, line[1:]):
                     self.assertLessEqual(start + length, following + 1e-3)
+                moved = {event["args"]["hop"] for event in own if event["name"] == "keys"}
+                yield moved, {step["step"] for step in rank["steps"]
+                              if step["sendTo"] is not None or step["receiveFrom"] is not None}
+
+    def test_hops_of_a_ring(self):
+        for moved, planned in self.hops_of_a_run("ring"):
+            self.assertEqual(moved, planned)
+
+    def test_an_all_gather_moves_all_keys_at_once(self):
+        for moved, planned in self.hops_of_a_run("all-gather"):
+            self.assertEqual(moved, {0} if planned else set())
 
     def test_passes_of_bench_follow_each_other(self):
         self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --ranks 2 --repeats 1 "

@@ -19,9 +19,10 @@ bool sameBits(const HostTensor &a, const HostTensor &b) {
          std::memcmp(a.data(), b.data(), size_t(a.byteCount())) == 0;
 }
 
-void checkSame(const AttentionOptions &options, int world, const AttentionInputs &inputs,
-               const Tensor &dout) {
+void checkSchedule(const AttentionOptions &options, int world, const AttentionInputs &inputs,
+                   const Tensor &dout) {
   CAPTURE(nameOf(options.layout));
+  CAPTURE(enumName(*options.schedule));
   CAPTURE(world);
   InProcessRing onHost(completed(options), world, hostWorld()); // the defaults of a device
   InProcessRing::Forward forward = onHost.forward(inputs);
@@ -38,6 +39,14 @@ void checkSame(const AttentionOptions &options, int world, const AttentionInputs
     CHECK(sameBits(back.dv, gradients.dv));
   }
   CHECK(fake().liveObjects == 0);
+}
+
+void checkSame(AttentionOptions options, int world, const AttentionInputs &inputs,
+               const Tensor &dout) {
+  for (Schedule schedule : allSchedules) {
+    options.schedule = schedule;
+    checkSchedule(options, world, inputs, dout);
+  }
 }
 
 void checkSame(const AttentionOptions &options, int world, int64_t batch, int64_t queries,

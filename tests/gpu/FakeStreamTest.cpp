@@ -30,7 +30,14 @@ const AttentionOptions options{.heads = 4,
                                .headDim = 32,
                                .dtype = DType::BF16,
                                .causal = true,
-                               .layout = SequenceLayout::zigzag()};
+                               .layout = SequenceLayout::zigzag(),
+                               .schedule = Schedule::Ring};
+
+AttentionOptions with(Schedule schedule) {
+  AttentionOptions made = options;
+  made.schedule = schedule;
+  return made;
+}
 
 struct Expected {
   Expected(const RingInputs &whole, int world, const AttentionOptions &given = options) {
@@ -83,9 +90,12 @@ template <typename Body> std::string messageOf(Body &&body) {
 } // namespace
 
 TEST_CASE("a prepared pass allocates nothing and waits for nothing, on any number of devices") {
-  for (int devices : {1, 2}) {
+  for (auto [devices, schedule] : {std::pair(1, Schedule::Ring),
+                                   {2, Schedule::Ring},
+                                   {1, Schedule::AllGather},
+                                   {2, Schedule::AllGather}}) {
     constexpr int world = 4;
-    StreamRing ring(options, world, fakeWorld(devices));
+    StreamRing ring(with(schedule), world, fakeWorld(devices));
     RingInputs whole(options, 2, 53, 53);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
@@ -102,7 +112,7 @@ TEST_CASE("a prepared pass allocates nothing and waits for nothing, on any numbe
           "cuEventQuery", "cuEventCreate", "cuStreamCreate", "cuModuleLoadDataEx"})
       CHECK_MESSAGE(!has(calls, never), never);
     stream.synchronize();
-    Expected(whole, world).check(tensors);
+    Expected(whole, world, with(schedule)).check(tensors);
   }
 }
 
@@ -126,10 +136,31 @@ TEST_CASE("the next block is on its way before the kernel of this one") {
   stream.synchronize();
 }
 
+TEST_CASE("all blocks of an all-gather are on their way before the first kernel") {
+  AttentionOptions gathers{.headDim = 32, .schedule = Schedule::AllGather};
+  StreamRing ring(gathers, 3, fakeWorld());
+  RingInputs whole(gathers, 1, 60, 60);
+  RankTensors tensors(gathers, 3, whole, ofRanks(ring, 3));
+  CudaStream stream(ring.deviceOf(0).device);
+  ring.prepare(Pass::Forward, tensors.shape(), tensors.inputs());
+  size_t first = fake().calls.size();
+  ring.forward(stream, tensors.shape(), tensors.forwards);
+  std::vector<std::string> heavy = callsSince(first);
+  std::erase_if(heavy, [](const std::string &call) {
+    return call != "cuMemcpyDtoDAsync" && call != "cuLaunchKernelEx";
+  });
+  // K and V of three ranks, each to two others; then three launches each.
+  REQUIRE(heavy.size() == 12 + 9);
+  CHECK(std::count(heavy.begin(), heavy.begin() + 12, "cuMemcpyDtoDAsync") == 12);
+  CHECK(std::count(heavy.begin() + 12, heavy.end(), "cuLaunchKernelEx") == 9);
+  stream.synchronize();
+}
+
 TEST_CASE("a pass is captured in a graph, and replayed on other numbers") {
-  for (int devices : {1, 3}) {
+  for (auto [devices, schedule] :
+       {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
     constexpr int world = 5;
-    StreamRing ring(options, world, fakeWorld(devices));
+    StreamRing ring(with(schedule), world, fakeWorld(devices));
     RingInputs whole(options, 1, 47, 47);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
@@ -144,22 +175,23 @@ TEST_CASE("a pass is captured in a graph, and replayed on other numbers") {
       tensors.refill(whole);
       graph.launch(stream);
       stream.synchronize();
-      Expected(whole, world).check(tensors);
+      Expected(whole, world, with(schedule)).check(tensors);
     }
   }
 }
 
 TEST_CASE(
     "tensors with gaps: K and V are gathered before they are sent, results go to their places") {
-  for (int world : {1, 3}) {
-    StreamRing ring(options, world, fakeWorld(2));
+  for (auto [world, schedule] :
+       {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
+    StreamRing ring(with(schedule), world, fakeWorld(2));
     RingInputs whole(options, 2, 37, 37);
     RankTensors tensors(options, world, whole, ofRanks(ring, world), RankTensors::Layout::Packed);
     CudaStream stream(ring.deviceOf(0).device);
     ring.forward(stream, tensors.shape(), tensors.forwards);
     ring.backward(stream, tensors.shape(), tensors.backwards);
     stream.synchronize();
-    Expected(whole, world).check(tensors);
+    Expected(whole, world, with(schedule)).check(tensors);
   }
 }
 
@@ -236,12 +268,16 @@ struct NcclWorld {
 } // namespace
 
 TEST_CASE("ranks over NCCL give the host's bits") {
-  for (int world : {1, 2, 3}) {
+  for (auto [world, schedule] : {std::pair(1, Schedule::Ring),
+                                 {2, Schedule::Ring},
+                                 {3, Schedule::Ring},
+                                 {2, Schedule::AllGather},
+                                 {3, Schedule::AllGather}}) {
     NcclWorld nccl(world);
     RingInputs whole(options, 2, 41, 41);
     RankTensors tensors(options, world, whole, nccl.devices);
-    auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-      StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
+    auto errors = nccl.run([&, schedule = schedule](int rank, NcclTransport &transport) {
+      StreamAttention attention(with(schedule), transport, nccl.devices[size_t(rank)]);
       CudaStream stream(nccl.devices[size_t(rank)].device);
       RankForward &forward = tensors.forwards[size_t(rank)];
       RankBackward &backward = tensors.backwards[size_t(rank)];
@@ -253,7 +289,7 @@ TEST_CASE("ranks over NCCL give the host's bits") {
       attention.wait(stream);
     });
     CHECK(errors == std::vector<std::string>(size_t(world), "nothing thrown"));
-    Expected(whole, world).check(tensors);
+    Expected(whole, world, with(schedule)).check(tensors);
   }
 }
 
@@ -279,6 +315,21 @@ TEST_CASE("a shape that another rank does not have is an error of all, before an
                      "1 there");
   CHECK(errors[2] == "rank 2: hop 0, plans, peer 0: the plans differ: 1 entries in the batch here, "
                      "2 there");
+}
+
+TEST_CASE("a schedule that another rank does not have is an error of all") {
+  NcclWorld nccl(2);
+  RingInputs whole(options, 2, 41, 41);
+  RankTensors tensors(options, 2, whole, nccl.devices);
+  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+    StreamAttention attention(with(allSchedules[size_t(rank)]), transport,
+                              nccl.devices[size_t(rank)]);
+    attention.prepare(Pass::Forward, tensors.shape(), tensors.forwards[size_t(rank)].inputs);
+  });
+  CHECK(errors[0] == "rank 0: hop 0, plans, peer 1: the plans differ: a ring here, an all-gather "
+                     "there");
+  CHECK(errors[1] == "rank 1: hop 0, plans, peer 0: the plans differ: an all-gather here, a ring "
+                     "there");
 }
 
 TEST_CASE("a workspace of the user's") {

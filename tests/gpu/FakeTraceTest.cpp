@@ -20,7 +20,8 @@ const AttentionOptions options{.heads = 4,
                                .kvHeads = 2,
                                .headDim = 32,
                                .causal = true,
-                               .layout = SequenceLayout::contiguous()};
+                               .layout = SequenceLayout::contiguous(),
+                               .schedule = Schedule::Ring};
 
 std::vector<DeviceContext> traced(std::vector<DeviceContext> devices,
                                   const std::shared_ptr<Trace> &trace) {

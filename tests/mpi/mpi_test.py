@@ -137,12 +137,13 @@ class Commands(MpiTest):
         )
         results = ["out", "lse", "dq", "dk", "dv"]
         targets = " ".join(f"--{name} NAME-{name}.npy" for name in results)
-        self.ok(line, targets.replace("NAME", "one"), "--ranks 3")
-        done = self.runs(3, PROGRAM, line, targets.replace("NAME", "many"))
-        self.assertEqual(done.stderr.count("forward:"), 1)
-        for name in results:
-            shape, values = self.load(f"one-{name}.npy")
-            self.assertEqual(self.load(f"many-{name}.npy"), (shape, values), name)
+        for schedule in ("--schedule ring", "--schedule all-gather"):
+            self.ok(line, targets.replace("NAME", "one"), "--ranks 3", schedule)
+            done = self.runs(3, PROGRAM, line, targets.replace("NAME", "many"), schedule)
+            self.assertEqual(done.stderr.count("forward:"), 1)
+            for name in results:
+                shape, values = self.load(f"one-{name}.npy")
+                self.assertEqual(self.load(f"many-{name}.npy"), (shape, values), name)
 
     def test_nothing_is_written_where_a_rank_fails(self):
         for name in "qkv":

@@ -17,8 +17,17 @@ const SequenceLayout layouts[] = {SequenceLayout::contiguous(), SequenceLayout::
 /// f32 results of double arithmetic; dK and dV are summed in f32.
 constexpr double tolerance = 2e-6;
 
-void checkExact(const RingCase &ring, const RunOptions &options = {}) {
+/// How keys come: hop by hop, or from all at once, in copies or lent.
+struct Way {
+  Schedule schedule;
+  bool lends;
+};
+const Way ways[] = {
+    {Schedule::Ring, true}, {Schedule::AllGather, false}, {Schedule::AllGather, true}};
+
+void checkOne(const RingCase &ring, const RunOptions &options) {
   CAPTURE(ring.name());
+  CAPTURE(options.transport.lends);
   Inputs inputs = randomInputs(ring, 3);
   reference::Result right = expected(ring, inputs);
   std::vector<RunReport> reports;
@@ -27,12 +36,23 @@ void checkExact(const RingCase &ring, const RunOptions &options = {}) {
   for (const RunReport &report : reports) {
     auto keys = options.keys == RunOptions::Keys::RowMajor ? Plan::OwnKeys::Contiguous
                                                            : Plan::OwnKeys::Strided;
+    auto foreign = ring.schedule == Schedule::AllGather && options.transport.lends
+                       ? Plan::ForeignKeys::Borrowed
+                       : Plan::ForeignKeys::Received;
     CHECK(report.forward.sentBytes == report.forwardPlan.sentBytes());
     CHECK(report.forward.receivedBytes == report.forwardPlan.receivedBytes());
-    CHECK(report.forward.hopBufferBytes == report.forwardPlan.hopBufferBytes(keys));
+    CHECK(report.forward.hopBufferBytes == report.forwardPlan.hopBufferBytes(keys, foreign));
     CHECK(report.backward.sentBytes == report.backwardPlan.sentBytes());
     CHECK(report.backward.receivedBytes == report.backwardPlan.receivedBytes());
-    CHECK(report.backward.hopBufferBytes == report.backwardPlan.hopBufferBytes(keys));
+    CHECK(report.backward.hopBufferBytes == report.backwardPlan.hopBufferBytes(keys, foreign));
+  }
+}
+
+void checkExact(RingCase ring, RunOptions options = {}) {
+  for (Way way : ways) {
+    ring.schedule = way.schedule;
+    options.transport.lends = way.lends;
+    checkOne(ring, options);
   }
 }
 
@@ -122,11 +142,28 @@ TEST_CASE("dead hops are not computed, nor their keys sent") {
                 .queries = 48,
                 .keys = 48,
                 .mask = {true, 8, 0}}; // shards of eight: one's own and the left neighbour's
-  std::vector<RunReport> reports;
-  runRing(ring, randomInputs(ring, 1), {}, &reports);
-  int64_t keyBytes = 8 * (4 + 4) * 4 + 8 * (1 + 4);
-  for (int rank = 0; rank < 6; ++rank) {
-    CHECK(reports[size_t(rank)].forward.computedSteps == (rank == 0 ? 1 : 2));
-    CHECK(reports[size_t(rank)].forward.sentBytes == (rank == 5 ? 0 : keyBytes));
+  for (Way way : ways) {
+    ring.schedule = way.schedule;
+    std::vector<RunReport> reports;
+    runRing(ring, randomInputs(ring, 1), {.transport = {.lends = way.lends}}, &reports);
+    int64_t keyBytes = 8 * (4 + 4) * 4 + 8 * (1 + 4);
+    for (int rank = 0; rank < 6; ++rank) {
+      CHECK(reports[size_t(rank)].forward.computedSteps == (rank == 0 ? 1 : 2));
+      CHECK(reports[size_t(rank)].forward.sentBytes == (rank == 5 ? 0 : keyBytes));
+    }
+  }
+}
+
+TEST_CASE("an all-gather gives the same bits, whether keys are copied or lent") {
+  for (const SequenceLayout &layout : layouts) {
+    RingCase ring{.world = 5,
+                  .ringSize = 5,
+                  .layout = layout,
+                  .schedule = Schedule::AllGather,
+                  .queries = 31,
+                  .keys = 31,
+                  .mask = {true, -1, -1}};
+    CHECK(sameBits(runRing(ring, randomInputs(ring, 8), {.transport = {.lends = false}}),
+                   runRing(ring, randomInputs(ring, 8), {.transport = {.lends = true}})));
   }
 }

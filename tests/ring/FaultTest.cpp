@@ -41,14 +41,18 @@ const RingCase three{.world = 3, .ringSize = 3, .queries = 10, .keys = 10};
 } // namespace
 
 TEST_CASE("a late rank is waited for") {
-  RunOptions options = deadlineOf(60s);
-  options.transport.beforePost = [](int rank, const Exchange &exchange) {
-    if (rank == 1 && exchange.hop == 0 && exchange.channel == Channel::Keys)
-      std::this_thread::sleep_for(500ms);
-  };
-  Inputs inputs = randomInputs(three, 1);
-  reference::Result right = expected(three, inputs);
-  CHECK(worstError(runRing(three, std::move(inputs), options), right) < 2e-6);
+  for (Schedule schedule : allSchedules) {
+    RingCase ring = three;
+    ring.schedule = schedule;
+    RunOptions options = deadlineOf(60s);
+    options.transport.beforePost = [](int rank, const Exchange &exchange) {
+      if (rank == 1 && exchange.hop == 0 && exchange.channel == Channel::Keys)
+        std::this_thread::sleep_for(500ms);
+    };
+    Inputs inputs = randomInputs(ring, 1);
+    reference::Result right = expected(ring, inputs);
+    CHECK(worstError(runRing(ring, std::move(inputs), options), right) < 2e-6);
+  }
 }
 
 TEST_CASE("a rank later than the deadline fails the run, naming hop and peer") {
@@ -57,15 +61,18 @@ TEST_CASE("a rank later than the deadline fails the run, naming hop and peer") {
     if (rank == 1 && exchange.hop == 1)
       std::this_thread::sleep_for(400ms);
   };
-  try {
-    runRing(three, randomInputs(three, 1), options);
-    FAIL("ran through");
-  } catch (const PeerError &error) {
-    CHECK(std::string(error.what()).find("hop " + std::to_string(error.hop())) !=
-          std::string::npos);
-    CHECK(std::string(error.what()).find("peer " + std::to_string(error.peer())) !=
-          std::string::npos);
-  }
+  for (Schedule schedule : allSchedules)
+    try {
+      RingCase ring = three;
+      ring.schedule = schedule;
+      runRing(ring, randomInputs(ring, 1), options);
+      FAIL("ran through");
+    } catch (const PeerError &error) {
+      CHECK(std::string(error.what()).find("hop " + std::to_string(error.hop())) !=
+            std::string::npos);
+      CHECK(std::string(error.what()).find("peer " + std::to_string(error.peer())) !=
+            std::string::npos);
+    }
 }
 
 TEST_CASE("a kernel that fails ends all ranks with its error") {
@@ -76,10 +83,14 @@ TEST_CASE("a kernel that fails ends all ranks with its error") {
       return std::make_unique<FailingKernels>();
     return inner;
   };
-  auto start = std::chrono::steady_clock::now();
-  CHECK_THROWS_WITH_AS(runRing(three, randomInputs(three, 1), options), "kernel failed",
-                       std::runtime_error);
-  CHECK(std::chrono::steady_clock::now() - start < 30s);
+  for (Schedule schedule : allSchedules) {
+    RingCase ring = three;
+    ring.schedule = schedule;
+    auto start = std::chrono::steady_clock::now();
+    CHECK_THROWS_WITH_AS(runRing(ring, randomInputs(ring, 1), options), "kernel failed",
+                         std::runtime_error);
+    CHECK(std::chrono::steady_clock::now() - start < 30s);
+  }
   // The next world is another one.
   CHECK_NOTHROW(runRing(three, randomInputs(three, 1)));
 }

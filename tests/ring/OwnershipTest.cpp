@@ -37,17 +37,20 @@ TEST_CASE("sub-rings: every block and every gradient belongs to its owner") {
     for (int ringSize : {1, 2, 4, 8}) {
       for (int64_t batch : {1, 3, 8}) {      // fewer than the rings, not divided by them, divided
         for (int64_t window : {-1, 4, 11}) { // all hops, truncated rings
-          RingCase ring{.world = 8,
-                        .ringSize = ringSize,
-                        .layout = layout,
-                        .batch = batch,
-                        .queries = 19,
-                        .keys = 19,
-                        .mask = {true, window, -1}};
-          CAPTURE(ring.name());
-          Inputs inputs = tagged(ring);
-          reference::Result right = expected(ring, inputs);
-          CHECK(worstError(runRing(ring, std::move(inputs)), right) < 2e-6);
+          for (Schedule schedule : allSchedules) {
+            RingCase ring{.world = 8,
+                          .ringSize = ringSize,
+                          .layout = layout,
+                          .schedule = schedule,
+                          .batch = batch,
+                          .queries = 19,
+                          .keys = 19,
+                          .mask = {true, window, -1}};
+            CAPTURE(ring.name());
+            Inputs inputs = tagged(ring);
+            reference::Result right = expected(ring, inputs);
+            CHECK(worstError(runRing(ring, std::move(inputs)), right) < 2e-6);
+          }
         }
       }
     }
@@ -55,18 +58,21 @@ TEST_CASE("sub-rings: every block and every gradient belongs to its owner") {
 }
 
 TEST_CASE("dq depends on the values of another rank: no stale keys in the backward") {
-  RingCase ring{.world = 3, .ringSize = 3, .queries = 12, .keys = 12};
-  Inputs whole = randomInputs(ring, 5), without = randomInputs(ring, 5);
-  for (int64_t i = 4 * 4; i < 8 * 4; ++i)
-    without.k.dataAs<float>()[i] = without.v.dataAs<float>()[i] = 0;
-  Outputs a = runRing(ring, std::move(whole)), b = runRing(ring, std::move(without));
-  CHECK(a.dq.dataAs<float>()[0] != b.dq.dataAs<float>()[0]);
+  for (Schedule schedule : allSchedules) {
+    RingCase ring{.world = 3, .ringSize = 3, .schedule = schedule, .queries = 12, .keys = 12};
+    Inputs whole = randomInputs(ring, 5), without = randomInputs(ring, 5);
+    for (int64_t i = 4 * 4; i < 8 * 4; ++i)
+      without.k.dataAs<float>()[i] = without.v.dataAs<float>()[i] = 0;
+    Outputs a = runRing(ring, std::move(whole)), b = runRing(ring, std::move(without));
+    CHECK(a.dq.dataAs<float>()[0] != b.dq.dataAs<float>()[0]);
+  }
 }
 
 TEST_CASE("the error does not grow with the number of ranks") {
-  auto error = [](int size) {
+  auto error = [](int size, Schedule schedule) {
     RingCase ring{.world = size,
                   .ringSize = size,
+                  .schedule = schedule,
                   .queries = 64,
                   .keys = 64,
                   .heads = 2,
@@ -75,7 +81,8 @@ TEST_CASE("the error does not grow with the number of ranks") {
     reference::Result right = expected(ring, inputs);
     return worstError(runRing(ring, std::move(inputs)), right);
   };
-  double alone = error(1);
-  for (int size : {2, 4, 8, 16})
-    CHECK(error(size) <= 1.5 * alone);
+  double alone = error(1, Schedule::Ring);
+  for (Schedule schedule : allSchedules)
+    for (int size : {2, 4, 8, 16})
+      CHECK(error(size, schedule) <= 1.5 * alone);
 }

@@ -20,6 +20,13 @@ void fill(const Tensor &tensor, float value) {
 
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
+/// NaN, of any strides.
+void spoil(const Tensor &tensor) {
+  HostTensor nans(tensor.dtype(), tensor.shape());
+  fill(nans, nan);
+  copy(nans, tensor);
+}
+
 /// What one rank holds; everything in memory of its own.
 struct RankMemory {
   std::vector<GuardedTensor> queries; ///< q, dout, documents
@@ -100,10 +107,11 @@ RankShard shardOf(const RankMemory &memory) {
 } // namespace
 
 std::string RingCase::name() const {
-  return nameOf(layout) + " world " + std::to_string(world) + " ring " + std::to_string(ringSize) +
-         " b " + std::to_string(batch) + " n " + std::to_string(queries) + "/" +
-         std::to_string(keys) + " causal " + std::to_string(mask.causal) + " window " +
-         std::to_string(mask.left) + "," + std::to_string(mask.right);
+  return nameOf(layout) + " " + std::string(enumName(schedule)) + " world " +
+         std::to_string(world) + " ring " + std::to_string(ringSize) + " b " +
+         std::to_string(batch) + " n " + std::to_string(queries) + "/" + std::to_string(keys) +
+         " causal " + std::to_string(mask.causal) + " window " + std::to_string(mask.left) + "," +
+         std::to_string(mask.right);
 }
 
 Inputs randomInputs(const RingCase &ring, unsigned seed) {
@@ -172,6 +180,7 @@ Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options,
         .mask = ring.mask,
         .scale = 1 / std::sqrt(double(ring.dim))};
     RingProblem problem{.rings = shares.rings,
+                        .schedule = ring.schedule,
                         .layout = ring.layout,
                         .queryLength = ring.queries,
                         .keyLength = ring.keys,
@@ -199,6 +208,9 @@ Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options,
          report.forward);
     pass(Pass::Backward, std::make_unique<NaiveBackward>(queries), report.backwardPlan,
          report.backward);
+    for (const KeyIndexed &each : own.keys)
+      if (each.tensor.dtype() == DType::F32)
+        spoil(each.tensor);
     if (reports)
       (*reports)[size_t(rank)] = std::move(report);
   });

@@ -19,6 +19,7 @@ namespace ringc::test {
 struct RingCase {
   int world = 1, ringSize = 1;
   SequenceLayout layout;
+  Schedule schedule = Schedule::Ring;
   int64_t batch = 1, queries = 8, keys = 8, heads = 1, kvHeads = 1, dim = 4, valueDim = 4;
   RowMask mask;
   std::vector<int64_t> hiddenKeys;     ///< by the key mask, in every batch row
@@ -59,8 +60,9 @@ struct RunReport {
   ExecutionReport forward, backward;
 };
 
-/// Shards, frees what is global, runs all ranks forward and backward, gathers. `reports`, where
-/// given, is by rank.
+/// Shards, frees what is global, runs all ranks forward and backward, gathers. What a rank held is
+/// NaN as soon as its backward is over: the others have had it by then. `reports`, where given, is
+/// by rank.
 Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options = {},
                 std::vector<RunReport> *reports = nullptr);
 

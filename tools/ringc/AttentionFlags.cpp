@@ -36,6 +36,16 @@ UserFunction parseFunction(const std::string &flag, const std::string &text) {
   return {.file = text.substr(0, colon), .name = text.substr(colon + 1)};
 }
 
+/// Nothing for "auto".
+std::optional<Schedule> parseSchedule(const std::string &text) {
+  for (Schedule schedule : allSchedules)
+    if (text == enumName(schedule))
+      return schedule;
+  if (text != "auto")
+    throw InputError("schedule", text, "auto, " + enumNames<Schedule>());
+  return std::nullopt;
+}
+
 bool isTensorFile(std::string_view text) {
   return text.ends_with(".npy") || text.find(".safetensors:") != text.npos;
 }
@@ -67,6 +77,7 @@ void AttentionFlags::addTo(CLI::App &command) {
       ->type_name("M");
   command.add_option("--layout", layout, "contiguous, striped, striped:S or zigzag")
       ->type_name("LAYOUT");
+  addScheduleTo(command);
   command.add_flag("--causal", causal, "A query sees no later key");
   command.add_option("--window", window, "i - L <= j <= i + R; -1 is unbounded")->type_name("L,R");
   command.add_option("--prefix", prefix, "With --causal: everybody sees the first N keys")
@@ -104,6 +115,16 @@ void AttentionFlags::addTo(CLI::App &command) {
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
 }
 
+void AttentionFlags::addScheduleTo(CLI::App &command) {
+  command
+      .add_option(
+          "--schedule", schedule,
+          "ring: keys from neighbour to neighbour, beside the kernels; all-gather: from "
+          "their owners to all at once, for short sequences; auto: the faster one, where it "
+          "needs little memory")
+      ->type_name("auto|ring|all-gather");
+}
+
 AttentionOptions optionsOf(const AttentionFlags &flags) {
   AttentionOptions options;
   options.headMap = parseEnum<HeadMap>("kv head map", flags.headMap);
@@ -128,6 +149,7 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
     options.scores.push_back(parseFunction("score", score));
   options.layout = parseLayout(flags.layout);
   options.ringSize = flags.ringSize;
+  options.schedule = parseSchedule(flags.schedule);
   options.tile = parseTile(flags.tile);
   return options;
 }

@@ -15,6 +15,7 @@ struct AttentionFlags {
   int ranks = 1;
   int ringSize = 0;
   std::string layout = "contiguous";
+  std::string schedule = "auto";
   bool causal = false;
   std::string window;
   int64_t prefix = 0;
@@ -32,6 +33,8 @@ struct AttentionFlags {
   std::string tile;
 
   void addTo(CLI::App &command);
+  /// Of these, --schedule alone.
+  void addScheduleTo(CLI::App &command);
 };
 
 /// Masks, bias and arguments read from their files, and the memory of all.

@@ -248,6 +248,7 @@ void addBench(CLI::App &app, Session &session) {
   command->add_option("--ranks", flags->attention.ranks, "Logical ranks")->type_name("N");
   command->add_option("--layout", flags->attention.layout, "Of the sequence over the ranks")
       ->type_name("L");
+  flags->attention.addScheduleTo(*command);
   command->add_option("--threads", flags->attention.threads, "Of all ranks together")
       ->type_name("T");
   command->add_option("--tile", flags->attention.tile, "Tile sizes by hand")

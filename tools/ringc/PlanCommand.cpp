@@ -59,6 +59,7 @@ void addPlan(CLI::App &app, Session &session) {
   command->add_option("--layout", flags->attention.layout, "contiguous, striped, striped:S, zigzag")
       ->type_name("L")
       ->required();
+  flags->attention.addScheduleTo(*command);
   command->add_option("--ring-size", flags->attention.ringSize, "Ranks of one ring")
       ->type_name("M");
   command->add_flag("--causal", flags->attention.causal, "A query sees no later key");

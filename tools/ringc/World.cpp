@@ -12,6 +12,7 @@
 #include <iostream>
 #include <numeric>
 #include <optional>
+#include <string>
 
 namespace ringc::cli {
 
@@ -152,7 +153,8 @@ int runInWorld(const Session &session, const AttentionFlags &attention, const Wo
     return int(world->largest(code));
   } catch (const PeerError &error) {
     world->abort(error.what());
-    std::cerr << "ringc: " << error.what() << '\n';
+    // In one piece: other processes write to the same place.
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const std::exception &error) {
     world->abort(error.what());

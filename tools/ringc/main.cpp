@@ -8,6 +8,7 @@
 #include <exception>
 #include <iostream>
 #include <new>
+#include <string>
 
 using namespace ringc;
 using namespace ringc::cli;
@@ -60,13 +61,13 @@ int main(int argc, char **argv) {
     }
     return code;
   } catch (const InputError &error) {
-    std::cerr << "ringc: " << error.what() << '\n';
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const CudaError &error) {
-    std::cerr << "ringc: " << error.what() << '\n';
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const NcclError &error) {
-    std::cerr << "ringc: " << error.what() << '\n';
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const std::bad_alloc &) {
     std::cerr << "ringc: out of memory\n";

@@ -47,7 +47,10 @@ TEST_CASE("compiled kernels see their rank's shard and its hop buffers, all else
                                 SequenceLayout::striped(3), SequenceLayout::zigzag()})
     for (bool causal : {false, true})
       for (bool masked : {false, true})
-        for (int world : {2, 5}) {
+        for (auto [world, schedule] : {std::pair(2, Schedule::Ring),
+                                       {5, Schedule::Ring},
+                                       {2, Schedule::AllGather},
+                                       {5, Schedule::AllGather}}) {
           BackwardForm form = world == 2 ? BackwardForm::Split : BackwardForm::Fused;
           Case given{.options = {.heads = 4,
                                  .kvHeads = 2,
@@ -56,6 +59,7 @@ TEST_CASE("compiled kernels see their rank's shard and its hop buffers, all else
                                  .causal = causal,
                                  .window = {causal ? 30 : -1, -1},
                                  .layout = layout,
+                                 .schedule = schedule,
                                  .backward = form},
                      .world = world,
                      .shape = {2, 67, 67}};
@@ -66,7 +70,8 @@ TEST_CASE("compiled kernels see their rank's shard and its hop buffers, all else
           uint64_t seed = freshSeed();
           INFO(given.name(), ", RINGC_TEST_SEED=", seed);
           std::vector<RankReport> reports;
-          reference::Result result = computeFenced(given, randomData(given, seed), reports);
+          reference::Result result =
+              computeFenced(given, randomData(given, seed), reports, {.lends = false});
           checkResult(given, randomData(given, seed), result);
           for (const RankReport &report : reports) {
             checkAgainstPlan(report.forwardPlan, report.forward);
@@ -87,15 +92,18 @@ TEST_CASE(
   struct Ring {
     SequenceLayout layout;
     int world;
+    Schedule schedule = Schedule::Ring;
   };
-  for (auto [layout, world] :
+  for (auto [layout, world, schedule] :
        {Ring{SequenceLayout::contiguous(), 2}, Ring{SequenceLayout::striped(), 3},
-        Ring{SequenceLayout::striped(3), 4}, Ring{SequenceLayout::zigzag(), 5}}) {
+        Ring{SequenceLayout::striped(3), 4}, Ring{SequenceLayout::zigzag(), 5},
+        Ring{SequenceLayout::striped(), 4, Schedule::AllGather}}) {
     // Several programs in each launch, so that some of them sleep while others run.
     Case given{.options = {.heads = 2,
                            .headDim = 16,
                            .causal = true,
                            .layout = layout,
+                           .schedule = schedule,
                            .tile = {{"q", 16}, {"kv", 16}}},
                .world = world,
                .shape = {1, 53, 53}};

@@ -53,7 +53,7 @@ TEST_CASE("buffers cut from given room lie within it, aligned and apart") {
   add(hops.keys[1], shard.keys);
   add(hops.gradients[0], shard.gradients);
   add(hops.gradients[1], shard.gradients);
-  add(hops.home, shard.gradients);
+  add(hops.home[0], shard.gradients);
   std::ranges::sort(spans);
   CHECK(spans.front().first >= room);
   CHECK(spans.back().second <= room + bytes);

@@ -105,18 +105,6 @@ TEST_CASE("programs start in the order asked for") {
   CHECK(order == std::vector<int64_t>{3, 2, 1, 0});
 }
 
-TEST_CASE("a program runs with both sets of arguments before the next one starts") {
-  HostPool pool(1);
-  std::vector<int64_t> order;
-  auto kernel = [](const uint64_t *slots, int64_t p0, int64_t, int64_t, int64_t, void *) {
-    reinterpret_cast<std::vector<int64_t> *>(slots[0])->push_back(p0 + int64_t(slots[1]));
-  };
-  uint64_t first[] = {reinterpret_cast<uint64_t>(&order), 0},
-           second[] = {reinterpret_cast<uint64_t>(&order), 100};
-  pool.run({.kernel = kernel, .slots = first, .slotsAfter = second, .grid = {3, 1, 1, 1}});
-  CHECK(order == std::vector<int64_t>{0, 100, 1, 101, 2, 102});
-}
-
 TEST_CASE("serial rows of one column run one after another, columns side by side") {
   HostPool pool(4);
   struct Column {

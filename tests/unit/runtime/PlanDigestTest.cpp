@@ -47,6 +47,8 @@ TEST_CASE("whatever differs is seen and named") {
   CHECK(with([](RingProblem &other) { other.queryLength = 41; }) == "40 queries here, 41 there");
   CHECK(with([](RingProblem &other) { other.keyLength = 49; }) == "48 keys here, 49 there");
   CHECK(with([](RingProblem &other) { other.bytesPerKey = 8; }) == "16 bytes a key here, 8 there");
+  CHECK(with([](RingProblem &other) { other.schedule = Schedule::AllGather; }) ==
+        "a ring here, an all-gather there");
   std::string rest = "another layout, mask or ring size there";
   CHECK(with([](RingProblem &other) { other.rings.ringSize = 2; }) == rest);
   CHECK(difference(digestOf(Pass::Forward, problem, 2, 0, [](int query, int owner) {

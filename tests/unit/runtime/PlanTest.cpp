@@ -43,6 +43,65 @@ PlaceVisibility visibilityOfRows(const RingProblem &problem, const RowMask &show
   };
 }
 
+/// Whom the blocks and parts of gradients of an all-gather come from and go to, and where they lie.
+void checkAllGather(const std::vector<Plan> &plans, const PlaceVisibility &visibility, int ring) {
+  const RingProblem &problem = plans[0].problem;
+  int size = problem.rings.ringSize;
+  auto rankAt = [&](int place) { return problem.rings.rankAt(ring, (place + size) % size); };
+  auto rowsOf = [&](int place) {
+    return localLength(problem.layout, (place + size) % size, size, problem.keyLength);
+  };
+  auto sees = [&](int query, int owner) {
+    query = (query + size) % size, owner = (owner + size) % size;
+    return plans[size_t(query)].queryRows > 0 && rowsOf(owner) > 0 &&
+           visibility(query, owner) != Visibility::None;
+  };
+  auto peer = [&](bool there, int place) {
+    return there ? std::optional(rankAt(place)) : std::nullopt;
+  };
+  bool backward = plans[0].pass == Pass::Backward;
+  for (int place = 0; place < size; ++place) {
+    const Plan &plan = plans[size_t(place)];
+    REQUIRE(plan.steps.size() == size_t(size));
+    int64_t foreignRows = 0, gradientRows[2] = {0, 0}, homeRows[2] = {0, 0};
+    for (int hop = 0; hop < size; ++hop) {
+      const Step &step = plan.steps[size_t(hop)];
+      int owner = place - hop;
+      REQUIRE(step.owner == rankAt(owner));
+      REQUIRE(step.computes() == sees(place, owner));
+      // The exchange of a step brings the keys of the next, and each block goes only where it is
+      // used.
+      bool last = hop + 1 == size;
+      REQUIRE(step.keysTo == peer(!last && sees(place + hop + 1, place), place + hop + 1));
+      REQUIRE(step.keysFrom == peer(!last && sees(place, owner - 1), owner - 1));
+      REQUIRE(step.gradientsTo == peer(backward && hop > 0 && step.computes(), owner));
+      REQUIRE(step.homeFrom == peer(backward && hop > 0 && sees(place + hop, place), place + hop));
+      REQUIRE(!step.gradientsFrom);
+      REQUIRE(step.sendBytes == (step.keysTo ? rowsOf(place) * keyBytes : 0) +
+                                    (step.gradientsTo ? rowsOf(owner) * gradientBytes : 0));
+      REQUIRE(step.receiveBytes == (step.keysFrom ? rowsOf(owner - 1) * keyBytes : 0) +
+                                       (step.homeFrom ? rowsOf(place) * gradientBytes : 0));
+      if (hop > 0 && step.computes())
+        foreignRows += step.rows;
+      if (step.gradientsTo)
+        gradientRows[hop % 2] = std::max(gradientRows[hop % 2], step.rows);
+      if (step.homeFrom)
+        homeRows[hop % 2] = rowsOf(place);
+    }
+    int64_t gradients =
+        (gradientRows[0] + gradientRows[1] + homeRows[0] + homeRows[1]) * gradientBytes;
+    bool sends = std::ranges::any_of(plan.steps, [](const Step &step) { return !!step.keysTo; });
+    int64_t gathered = sends ? rowsOf(place) * keyBytes : 0;
+    using enum Plan::OwnKeys;
+    using enum Plan::ForeignKeys;
+    REQUIRE(plan.hopBufferBytes(Contiguous, Received) == foreignRows * keyBytes + gradients);
+    REQUIRE(plan.hopBufferBytes(Strided, Received) ==
+            foreignRows * keyBytes + gathered + gradients);
+    REQUIRE(plan.hopBufferBytes(Strided, Borrowed) == gathered + gradients);
+    REQUIRE(plan.hopBufferBytes(Contiguous, Borrowed) == gradients);
+  }
+}
+
 /// Follows every block and every sum of gradients through a ring and checks all that `Plan` says.
 void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility, int ring) {
   const RingProblem &problem = plans[0].problem;
@@ -172,17 +231,21 @@ RingProblem problemOf(int world, int ringSize, SequenceLayout layout, int64_t nq
           .gradientBytesPerKey = gradientBytes};
 }
 
-void checkBothPasses(const RingProblem &problem, const PlaceVisibility &visibility) {
-  for (Pass pass : allPasses) {
-    for (int ring = 0; ring < problem.rings.rings(); ++ring) {
-      std::vector<Plan> plans = planRing(pass, ring, problem, visibility);
-      checkRing(plans, visibility, ring);
-      for (const Plan &plan : plans) {
-        Plan alone = planRank(pass, plan.rank, problem, visibility);
-        REQUIRE(alone.steps == plan.steps);
+void checkBothPasses(RingProblem problem, const PlaceVisibility &visibility) {
+  for (Schedule schedule : allSchedules)
+    for (Pass pass : allPasses)
+      for (int ring = 0; ring < problem.rings.rings(); ++ring) {
+        problem.schedule = schedule;
+        std::vector<Plan> plans = planRing(pass, ring, problem, visibility);
+        if (schedule == Schedule::Ring)
+          checkRing(plans, visibility, ring);
+        else
+          checkAllGather(plans, visibility, ring);
+        for (const Plan &plan : plans) {
+          Plan alone = planRank(pass, plan.rank, problem, visibility);
+          REQUIRE(alone.steps == plan.steps);
+        }
       }
-    }
-  }
 }
 
 } // namespace
@@ -239,19 +302,21 @@ TEST_CASE("any visibility at all") {
 }
 
 TEST_CASE("all visible: N - 1 hops of keys, and as many sums of gradients on each rank") {
-  for (int size = 1; size <= 8; ++size) {
-    RingProblem problem = problemOf(size, size, SequenceLayout::contiguous(), 8 * size, 8 * size);
-    auto all = [](int, int) { return Visibility::Full; };
-    for (int rank = 0; rank < size; ++rank) {
-      Plan forward = planRank(Pass::Forward, rank, problem, all);
-      CHECK(forward.sentMessages() == size - 1);
-      CHECK(forward.sentBytes() == 8 * keyBytes * (size - 1));
-      Plan backward = planRank(Pass::Backward, rank, problem, all);
-      // K and V, then dK and dV: 4 (N - 1) messages the size of K.
-      CHECK(backward.sentMessages() == 2 * (size - 1));
-      CHECK(backward.sentBytes() == 8 * (keyBytes + gradientBytes) * (size - 1));
+  for (Schedule schedule : allSchedules)
+    for (int size = 1; size <= 8; ++size) {
+      RingProblem problem = problemOf(size, size, SequenceLayout::contiguous(), 8 * size, 8 * size);
+      problem.schedule = schedule;
+      auto all = [](int, int) { return Visibility::Full; };
+      for (int rank = 0; rank < size; ++rank) {
+        Plan forward = planRank(Pass::Forward, rank, problem, all);
+        CHECK(forward.sentMessages() == size - 1);
+        CHECK(forward.sentBytes() == 8 * keyBytes * (size - 1));
+        Plan backward = planRank(Pass::Backward, rank, problem, all);
+        // K and V, then dK and dV: 4 (N - 1) messages the size of K.
+        CHECK(backward.sentMessages() == 2 * (size - 1));
+        CHECK(backward.sentBytes() == 8 * (keyBytes + gradientBytes) * (size - 1));
+      }
     }
-  }
 }
 
 TEST_CASE("a causal window of contiguous shards reaches as many shards as it must") {
@@ -267,6 +332,9 @@ TEST_CASE("a causal window of contiguous shards reaches as many shards as it mus
       // Blocks pass through: those of this rank and of the reach - 1 to its left.
       CHECK(plan.sentMessages() == (plan.rank == 5 ? 0 : std::min<int64_t>(plan.rank + 1, reach)));
     }
+    problem.schedule = Schedule::AllGather; // to those on the right that see it
+    for (const Plan &plan : planRing(Pass::Forward, 0, problem, visibilityOfRows(problem, shows)))
+      CHECK(plan.sentMessages() == std::min<int64_t>(5 - plan.rank, reach));
   }
 }
 
@@ -309,17 +377,18 @@ TEST_CASE("the table and the JSON of a small plan") {
   RingProblem problem = problemOf(2, 2, SequenceLayout::contiguous(), 5, 5);
   PlaceVisibility causal = visibilityOfRows(problem, [](int64_t i, int64_t j) { return j <= i; });
   CHECK(planTable(planRing(Pass::Forward, 0, problem, causal)) ==
-        "forward, contiguous, 5 queries, 5 keys, world 2, ring size 2\n"
+        "forward, contiguous, 5 queries, 5 keys, world 2, ring size 2, schedule ring\n"
         "rank  step  owner  keys  visible  send  receive  bytes out  bytes in\n"
         "   0     0      0     3  partial     1        -         30         0\n"
         "   0     1      1     2     none     -        -          0         0\n"
         "   1     0      1     2  partial     -        0          0        30\n"
         "   1     1      0     3     full     -        -          0         0\n"
-        "computed 3 of 4 blocks, sent 30 bytes\n");
+        "computed 3 of 4 blocks, sent 30 bytes, hop buffers of up to 30 bytes a rank\n");
 
   auto json = nlohmann::json::parse(planJson(planRing(Pass::Backward, 0, problem, causal)));
   CHECK(json["pass"] == "backward");
   CHECK(json["layout"] == "contiguous");
+  CHECK(json["schedule"] == "ring");
   CHECK(json["keyLength"] == 5);
   REQUIRE(json["ranks"].size() == 2);
   CHECK(json["ranks"][1]["sentBytes"] == 3 * gradientBytes);
@@ -332,4 +401,8 @@ TEST_CASE("the table and the JSON of a small plan") {
   CHECK(json["ranks"][0]["steps"][1]["homeFrom"] == 1);
   CHECK(json["ranks"][0]["steps"][1]["visibility"] == "none");
   CHECK(planTable({}) == "");
+
+  problem.schedule = Schedule::AllGather;
+  CHECK(planTable(planRing(Pass::Forward, 0, problem, causal)).find("schedule all-gather\n") !=
+        std::string::npos);
 }

@@ -197,6 +197,80 @@ TEST_CASE("a transfer that is given up touches nothing afterwards") {
   CHECK(stays[0] == 5);
 }
 
+TEST_CASE("what is borrowed lies where its owner has it, until it is given back") {
+  constexpr int size = 3;
+  InProcessWorld world(size);
+  CHECK(world.at(0).lends());
+  std::vector<std::vector<int>> own(size);
+  for (int rank = 0; rank < size; ++rank)
+    own[size_t(rank)] = {rank, 10 + rank};
+  runRanks(world, [&](int rank) {
+    Transport &self = world.at(rank);
+    std::vector<int> &mine = own[size_t(rank)];
+    Exchange exchange;
+    for (int peer = 0; peer < size; ++peer)
+      if (peer != rank) {
+        exchange.sends.push_back({peer, bytesOf(mine)});
+        exchange.borrows.push_back({peer, mine.size() * sizeof(int)});
+      }
+    auto transfer = self.post(exchange);
+    std::vector<std::span<const std::byte>> parts = transfer->borrowed();
+    REQUIRE(parts.size() == size - 1);
+    std::this_thread::sleep_for(rank * 20ms); // the others must not write meanwhile
+    for (size_t i = 0; i < parts.size(); ++i) {
+      int peer = exchange.borrows[i].peer;
+      CHECK(static_cast<const void *>(parts[i].data()) == own[size_t(peer)].data());
+      CHECK(reinterpret_cast<const int *>(parts[i].data())[1] == 10 + peer);
+    }
+    transfer->wait();
+    mine = {-1, -1};
+    CHECK(self.sentBytes() == int64_t(2 * 2 * sizeof(int)));
+    CHECK(self.receivedBytes() == self.sentBytes());
+  });
+}
+
+TEST_CASE("a rank that fails gives back what it borrowed, and gets back what it lent") {
+  for (int failing : {0, 1}) {
+    InProcessWorld world(2, {.deadline = 60s});
+    std::vector<int> own[2] = {{1}, {2}};
+    auto start = std::chrono::steady_clock::now();
+    CHECK_THROWS_WITH_AS(runRanks(world,
+                                  [&](int rank) {
+                                    std::unique_ptr<Transfer> transfer = world.at(rank).post(
+                                        {.sends = {{1 - rank, bytesOf(own[rank])}},
+                                         .receives = {},
+                                         .borrows = {{1 - rank, sizeof(int)}}});
+                                    (void)transfer->borrowed();
+                                    if (rank == failing) {
+                                      world.at(rank).abort("no memory left");
+                                      throw std::runtime_error("no memory left");
+                                    }
+                                    transfer->wait();
+                                    std::vector<int> never(1);
+                                    shift(world.at(rank), 1, own[rank], never)->wait();
+                                  }),
+                         "no memory left", std::runtime_error);
+    CHECK(std::chrono::steady_clock::now() - start < 30s);
+  }
+}
+
+TEST_CASE("who borrows another number of bytes than is sent is told so") {
+  InProcessWorld world(2);
+  CHECK_THROWS_WITH_AS(runRanks(world,
+                                [&](int rank) {
+                                  std::vector<int> own(1);
+                                  Exchange exchange;
+                                  if (rank == 0)
+                                    exchange.sends = {{1, bytesOf(own)}};
+                                  else
+                                    exchange.borrows = {{0, 8}};
+                                  auto transfer = world.at(rank).post(exchange);
+                                  (void)transfer->borrowed();
+                                  transfer->wait();
+                                }),
+                       doctest::Contains("the plans differ"), PeerError);
+}
+
 TEST_CASE("worlds that cannot be") {
   CHECK_THROWS_AS(InProcessWorld(0), InputError);
   CHECK_THROWS_AS(InProcessWorld(2, {.deadline = 0ms, .beforePost = {}}), InputError);
