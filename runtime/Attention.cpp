@@ -5,7 +5,9 @@
 #include "runtime/attention/FusedBackward.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/RankCall.h"
+#include "runtime/attention/RankSchedule.h"
 #include "runtime/comm/Transport.h"
+#include "runtime/ring/SpeedProbe.h"
 
 #include <exception>
 #include <future>
@@ -70,7 +72,8 @@ public:
   Rank(AttentionOptions given, Transport &ownTransport, AttentionContext ownContext)
       : options((validate(given), completed(std::move(given), ownContext.pool->threads()))),
         transport(ownTransport), context(std::move(ownContext)),
-        sources(context.kernels->sources(userSources(options))) {
+        sources(context.kernels->sources(userSources(options))),
+        schedule(options, ringSize(), transport.lends(), [this] { return speed(); }) {
     SubRings{transport.world(), ringSize()}.check();
   }
 
@@ -128,7 +131,7 @@ public:
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs);
     call.describe(*code.kernel, std::move(gradients));
-    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(schedule()),
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(pass, schedule),
                     call.visibility(*code.kernel, inputs));
   }
 
@@ -143,10 +146,9 @@ public:
   }
 
 private:
-  /// What ranks lend to each other costs neither time nor memory.
-  Schedule schedule() const {
-    Schedule faster = transport.lends() ? Schedule::AllGather : Schedule::Ring;
-    return options.schedule.value_or(faster);
+  RingSpeed speed() {
+    return probeSpeed(transport, ranksOfRing(transport.rank(), ringSize()),
+                      hostFlops(options.dtype, context.pool->threads()));
   }
 
   int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
@@ -159,7 +161,7 @@ private:
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       describe(kernel, std::move(gradients));
-      plan = planRank(pass, problem.rank, ring(owner.schedule()), visibility(kernel, inputs));
+      plan = planRank(pass, problem.rank, ring(pass, owner.schedule), visibility(kernel, inputs));
     }
 
     void describe(const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
@@ -199,6 +201,7 @@ private:
   Transport &transport;
   AttentionContext context;
   SourceSet sources;
+  RankSchedule schedule;
   HopMemory hops;
   KeptMemory carry, keySums, valueSums, queryRows, gradientRows;
 };

@@ -73,8 +73,10 @@ struct AttentionOptions {
   std::vector<UserFunction> scores = {}; ///< between softcap and ALiBi, in this order
 
   SequenceLayout layout = {};
-  int ringSize = 0;                      ///< a divisor of the world; 0: the world
-  std::optional<Schedule> schedule = {}; ///< absent: the faster one, where it needs little memory
+  int ringSize = 0; ///< a divisor of the world; 0: the world
+  /// Absent: AllGather where ranks lend keys to each other, as those of InProcessRing do; else the
+  /// one that is expected to be faster, from sizes and from speeds that the ranks measure once.
+  std::optional<Schedule> schedule = {};
   /// Absent: Split, but on the host Fused where its KV heads keep all threads busy; there too, the
   /// bits are the same every time.
   std::optional<BackwardForm> backward = {};
@@ -151,7 +153,8 @@ public:
   void prepare(Pass pass, const AttentionInputs &inputs);
 
   /// What a call of one pass does on every rank of this one's ring, by place: hops, messages,
-  /// bytes. Of q, k and v the shapes suffice.
+  /// bytes. Of q, k and v the shapes suffice. Called by all ranks where they have to agree on a
+  /// schedule.
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
 
 private:

@@ -5,7 +5,9 @@
 #include "runtime/attention/Options.h"
 #include "runtime/ring/PlanDigest.h"
 
+#include <cstring>
 #include <exception>
+#include <span>
 #include <utility>
 
 namespace ringc {
@@ -15,7 +17,8 @@ public:
   Rank(AttentionOptions given, RemoteTransport &ownTransport, DeviceContext ownContext)
       : transport(ownTransport), options((validate(given), completed(std::move(given)))),
         context(std::move(ownContext)), sources(context.kernels->sources(userSources(options))),
-        elementwise(context.device), rank(options, transport, context, sources, elementwise) {}
+        elementwise(context.device),
+        rank(options, transport, context, sources, elementwise, [this] { return speed(); }) {}
 
   void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
     (void)withMemory(prepared(pass, shape, inputs));
@@ -73,6 +76,22 @@ private:
       throw;
     }
     return made;
+  }
+
+  /// Of the slowest rank of the ring.
+  RingSpeed speed() {
+    int ringSize = options.ringSize == 0 ? transport.world() : options.ringSize;
+    std::vector<int> peers = ranksOfRing(transport.rank(), ringSize);
+    LinkSpeed link = transport.measure(peers);
+    RingSpeed own{.flops = deviceFlops(options.dtype, options.f32Products,
+                                       context.device->facts().multiprocessors),
+                  .bytes = link.bytesPerSecond,
+                  .latency = link.latencySeconds};
+    std::vector<RingSpeed> all;
+    for (const std::vector<std::byte> &bytes :
+         transport.gather(peers, std::as_bytes(std::span(&own, 1))))
+      std::memcpy(&all.emplace_back(), bytes.data(), sizeof own);
+    return RingSpeed::slowest(all);
   }
 
   void compare(const PreparedPass &made, const AttentionShape &shape) {

@@ -124,8 +124,19 @@ private:
     for (int rank = 0; rank < world; ++rank) {
       RingDevice &device = deviceOf(rank);
       ranks.emplace_back(options, transports->at(rank), device.context, device.sources,
-                         device.elementwise);
+                         device.elementwise, [this] { return speed(); });
     }
+  }
+
+  /// Of copies as they are over PCIe, which is the least that devices of a host have between them.
+  RingSpeed speed() const {
+    std::vector<RingSpeed> all;
+    for (const RingDevice &device : devices)
+      all.push_back({.flops = deviceFlops(options.dtype, options.f32Products,
+                                          device.context.device->facts().multiprocessors),
+                     .bytes = 20e9,
+                     .latency = 10e-6});
+    return RingSpeed::slowest(all);
   }
 
   const PreparedPass &prepared(Pass pass, const AttentionShape &shape, int rank,

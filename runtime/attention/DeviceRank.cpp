@@ -71,9 +71,9 @@ void checkTypes(const CompiledKernel &kernel, const AttentionOptions &options,
 
 DeviceRank::DeviceRank(const AttentionOptions &completeOptions, StreamTransport &ownTransport,
                        const DeviceContext &ownContext, const SourceSet &allSources,
-                       const DeviceElementwise &between)
+                       const DeviceElementwise &between, std::function<RingSpeed()> speed)
     : options(completeOptions), transport(ownTransport), context(ownContext), sources(allSources),
-      elementwise(between) {
+      elementwise(between), schedule(options, ringSize(), transport.lends(), std::move(speed)) {
   SubRings{transport.world(), ringSize()}.check();
 }
 
@@ -139,8 +139,7 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
                  {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
   call.setShard(inputs.k, inputs.v, std::move(gradients));
   made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank),
-                       call.ring(options.schedule.value_or(Schedule::Ring)),
-                       call.visibility(made.kernel(), inputs));
+                       call.ring(pass, schedule), call.visibility(made.kernel(), inputs));
   made.plan = made.ring[size_t(call.problem.place())];
 
   // As much as a call takes that has to round its gradients.

@@ -7,6 +7,7 @@
 #include "runtime/attention/RankCall.h"
 #include "runtime/comm/StreamTransport.h"
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -47,9 +48,11 @@ struct PreparedPass {
 /// builds them for the executor. What it refers to must outlive it.
 class DeviceRank {
 public:
+  /// `speed`: that of the ring, for a choice of its schedule; called at most once, while a pass is
+  /// prepared, by all ranks of the ring.
   DeviceRank(const AttentionOptions &completeOptions, StreamTransport &transport,
              const DeviceContext &context, const SourceSet &sources,
-             const DeviceElementwise &elementwise);
+             const DeviceElementwise &elementwise, std::function<RingSpeed()> speed);
 
   /// Null where the pass is not prepared.
   const PreparedPass *find(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
@@ -100,6 +103,7 @@ private:
   const DeviceContext &context;
   const SourceSet &sources;
   const DeviceElementwise &elementwise;
+  RankSchedule schedule;
   std::list<PreparedPass> prepared; ///< the latest first
 };
 

@@ -23,9 +23,14 @@ void RankCall::setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed
   shard.gradients = std::move(gradients);
 }
 
-RingProblem RankCall::ring(Schedule schedule) const {
+RingProblem RankCall::ring(Pass pass, RankSchedule &schedule) const {
+  RingProblem ring = problemOfRing();
+  ring.schedule = schedule.choose(pass, ring, problem.batch().count);
+  return ring;
+}
+
+RingProblem RankCall::problemOfRing() const {
   return {.rings = problem.rings,
-          .schedule = schedule,
           .layout = problem.layout,
           .queryLength = problem.global.queryLength,
           .keyLength = problem.global.keyLength,
@@ -35,7 +40,7 @@ RingProblem RankCall::ring(Schedule schedule) const {
 
 PlaceVisibility RankCall::visibility(const CompiledKernel &kernel,
                                      const AttentionInputs &inputs) const {
-  return placeVisibility(ring(Schedule::Ring), problem,
+  return placeVisibility(problemOfRing(), problem,
                          {.mask = kernel.mask,
                           .scalars = parameters->scalars,
                           .cuSeqlens = inputs.cuSeqlens,

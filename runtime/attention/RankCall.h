@@ -3,6 +3,7 @@
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/MaskPlan.h"
 #include "runtime/attention/Parameters.h"
+#include "runtime/attention/RankSchedule.h"
 #include "runtime/attention/RingKernels.h"
 #include "runtime/ring/Executor.h"
 
@@ -25,7 +26,7 @@ struct RankCall {
   void setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed> gradients);
 
   /// What the plans of all ranks of the ring are made from. After the above.
-  RingProblem ring(Schedule schedule) const;
+  RingProblem ring(Pass pass, RankSchedule &schedule) const;
   PlaceVisibility visibility(const CompiledKernel &kernel, const AttentionInputs &inputs) const;
 
   /// `plan` must outlive it. For the host: its context, and the order of programs along rows.
@@ -35,6 +36,9 @@ struct RankCall {
   RankProblem problem;
   std::optional<Parameters> parameters;
   RankShard shard;
+
+private:
+  RingProblem problemOfRing() const; ///< without its schedule
 };
 
 } // namespace ringc

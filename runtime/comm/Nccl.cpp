@@ -71,6 +71,7 @@ std::vector<std::vector<std::byte>> NcclTransport::gather(std::span<const int> r
   return link->gather(ranks, own);
 }
 
+LinkSpeed NcclTransport::measure(std::span<const int> ranks) { return link->measure(ranks); }
 void NcclTransport::check() const { link->check(); }
 void NcclTransport::wait(const CudaStream &stream) { link->wait(stream); }
 

@@ -50,6 +50,7 @@ public:
   void follow(const CudaStream &stream) override;
   std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                              std::span<const std::byte> own) override;
+  LinkSpeed measure(std::span<const int> ranks) override;
   void check() const override;
   void wait(const CudaStream &stream) override;
 

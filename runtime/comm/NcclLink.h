@@ -37,6 +37,7 @@ struct NcclLink {
   void join(Posted &exchange);
   std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                              std::span<const std::byte> own);
+  LinkSpeed measure(std::span<const int> ranks);
   void check() const;
   void wait(const CudaStream &stream);
   void abort(std::string_view reason) noexcept;
@@ -61,6 +62,10 @@ private:
     std::string what;
   };
 
+  /// Milliseconds of `times` exchanges of `bytes` bytes with the next of `ranks`, one after
+  /// another.
+  double timeShifts(std::span<const int> ranks, int64_t bytes, int times);
+
   /// Lets NCCL finish giving the device what it was told last.
   void settle();
   static Place placeOf(const Exchange &exchange);
@@ -77,7 +82,7 @@ private:
   const CudaStream *follower = nullptr;
   std::shared_ptr<Posted> begun; ///< that NCCL may not have given to the device yet
   std::optional<Place> captured; ///< the first exchange of captured work
-  DeviceMemory staging;          ///< of `gather`
+  DeviceMemory staging;          ///< of `gather` and `measure`
 
   mutable std::mutex mutex; ///< of what follows
   std::condition_variable_any changed;

@@ -25,6 +25,12 @@ public:
   virtual void follow(const CudaStream &stream) = 0;
 };
 
+/// What exchanges cost when there is nothing else to do.
+struct LinkSpeed {
+  double bytesPerSecond = 0;
+  double latencySeconds = 0; ///< of a small one
+};
+
 /// A stream transport between processes, or threads: what a peer does wrong shows later, in
 /// `check`, `wait` and the next `post`.
 class RemoteTransport : public StreamTransport {
@@ -34,6 +40,10 @@ public:
   /// Waits for all of them; throws PeerError when one fails or the deadline passes.
   virtual std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                                      std::span<const std::byte> own) = 0;
+
+  /// Times a few exchanges between `ranks`, this one among them, as this rank sees them. All of
+  /// them call it. Waits and throws as `gather` does.
+  virtual LinkSpeed measure(std::span<const int> ranks) = 0;
 
   /// Throws PeerError where an exchange has failed since the transport was made.
   virtual void check() const = 0;

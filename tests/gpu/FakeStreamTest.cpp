@@ -317,6 +317,27 @@ TEST_CASE("a shape that another rank does not have is an error of all, before an
                      "2 there");
 }
 
+TEST_CASE("ranks over NCCL agree on a schedule by what they measure, for each shape") {
+  NcclWorld nccl(3);
+  AttentionOptions any = options;
+  any.schedule = {};
+  RingInputs whole(any, 2, 41, 41);
+  RankTensors tensors(any, 3, whole, nccl.devices);
+  std::vector<std::optional<Schedule>> chosen(3);
+  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+    StreamAttention attention(any, transport, nccl.devices[size_t(rank)]);
+    CudaStream stream(nccl.devices[size_t(rank)].device);
+    RankForward &forward = tensors.forwards[size_t(rank)];
+    attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
+    attention.wait(stream);
+    chosen[size_t(rank)] =
+        attention.plans(Pass::Forward, tensors.shape(), forward.inputs)[0].problem.schedule;
+  });
+  CHECK(errors == std::vector<std::string>(3, "nothing thrown"));
+  CHECK(chosen[0].has_value());
+  CHECK(chosen == std::vector(3, chosen[0]));
+}
+
 TEST_CASE("a schedule that another rank does not have is an error of all") {
   NcclWorld nccl(2);
   RingInputs whole(options, 2, 41, 41);
