@@ -87,17 +87,18 @@ ringc::translateForGpu(mlir::ModuleOp module, llvm::LLVMContext &context, const 
 
 namespace {
 
-/// What LLVM's code generator adds to its pipeline, but for passes that rewrite addresses: those of
-/// a kernel are a register and a constant as the lowering makes them. Loop strength reduction adds
-/// counters to each loop, which cost registers; straight-line strength reduction takes a third of
-/// the code generator's time.
-class WithoutAddressPasses : public llvm::legacy::PassManagerBase {
+/// What LLVM's code generator adds to its pipeline, but for passes that rewrite addresses, which
+/// are a register and a constant as the lowering makes them, and that move code out of loops. Loop
+/// strength reduction adds counters to each loop, which cost registers; straight-line strength
+/// reduction takes a third of the code generator's time.
+class PassesInPlace : public llvm::legacy::PassManagerBase {
 public:
-  explicit WithoutAddressPasses(llvm::legacy::PassManagerBase &taking) : passes(taking) {}
+  explicit PassesInPlace(llvm::legacy::PassManagerBase &taking) : passes(taking) {}
 
   void add(llvm::Pass *pass) override {
-    static const llvm::StringSet<> left = {"loop-reduce", "slsr", "nary-reassociate",
-                                           "separate-const-offset-from-gep", "early-cse"};
+    static const llvm::StringSet<> left = {"loop-reduce",      "slsr",
+                                           "nary-reassociate", "separate-const-offset-from-gep",
+                                           "early-cse",        "early-machinelicm"};
     const llvm::PassInfo *info =
         llvm::PassRegistry::getPassRegistry()->getPassInfo(pass->getPassID());
     if (info && left.contains(info->getPassArgument()))
@@ -138,7 +139,7 @@ llvm::Expected<std::string> ringc::emitPtx(llvm::Module &module, const Target &t
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  WithoutAddressPasses kept(passes);
+  PassesInPlace kept(passes);
   if (machine->addPassesToEmitFile(kept, stream, nullptr, llvm::CodeGenFileType::AssemblyFile,
                                    /*DisableVerify=*/true))
     llvm::report_fatal_error("LLVM's code generator for NVPTX writes no text");
