@@ -27,6 +27,11 @@ std::vector<Tensor> tensorsOf(std::span<const KeyIndexed> indexed) {
   return tensors;
 }
 
+/// Another rank's memory: only read.
+Tensor lent(const KeyIndexed &model, std::span<const std::byte> bytes, int64_t rows) {
+  return model.like(const_cast<std::byte *>(bytes.data()), rows);
+}
+
 void checkRows(std::string_view argument, std::span<const KeyIndexed> tensors, int64_t rows,
                int64_t bytes) {
   int64_t sum = bytesPerKey(tensors);
@@ -74,7 +79,7 @@ void Execution::begin() {
   sentBefore = transport.sentBytes();
   receivedBefore = transport.receivedBytes();
   memory.reserve(plan, keyModels, gradientModels,
-                 borrows() ? Plan::ForeignKeys::Borrowed : Plan::ForeignKeys::Received);
+                 borrows() ? Plan::FromOthers::Borrowed : Plan::FromOthers::Received);
   report.hopBufferBytes = memory.bytes();
   zero(ownGradients);
 }
@@ -164,8 +169,7 @@ void Execution::borrow() {
   for (const Step &step : plan.steps)
     if (step.keysFrom)
       for (const KeyIndexed &model : keyModels)
-        borrowed[size_t(step.step) + 1].push_back(
-            model.like(const_cast<std::byte *>((part++)->data()), after(step).rows));
+        borrowed[size_t(step.step) + 1].push_back(lent(model, *part++, after(step).rows));
 }
 
 /// Own keys must last until the others have used them.
@@ -273,12 +277,17 @@ void Execution::postGradients(const Step &step) {
     for (const Tensor &to : gradientsAt(after(step)))
       exchange.receives.push_back({*step.gradientsFrom, bytesOf(to)});
   GradientsMove made;
-  if (step.homeFrom) {
+  if (step.homeFrom && borrows()) {
+    for (const KeyIndexed &model : gradientModels)
+      exchange.borrows.push_back(
+          {*step.homeFrom, size_t(model.bytesPerKey() * plan.steps[0].rows)});
+  } else if (step.homeFrom) {
     made.homecoming =
         memory.home[size_t(plan.homeBuffer(step.step))].views(gradientModels, plan.steps[0].rows);
     for (const Tensor &to : made.homecoming)
       exchange.receives.push_back({*step.homeFrom, bytesOf(to)});
   }
+  made.borrows = !exchange.borrows.empty();
   made.move = post(exchange);
   gradientsMoves.push_back(std::move(made));
   gradientsCame = step.gradientsFrom.has_value();
@@ -288,10 +297,23 @@ void Execution::postGradients(const Step &step) {
 void Execution::finishGradients(int underWay) {
   for (; gradientsMoves.size() > size_t(underWay); gradientsMoves.pop_front()) {
     GradientsMove &oldest = gradientsMoves.front();
-    wait(oldest.move);
-    for (size_t i = 0; i < oldest.homecoming.size(); ++i)
-      kernels.add(oldest.homecoming[i], ownGradients[i]);
+    if (oldest.borrows) {
+      std::vector<std::span<const std::byte>> parts;
+      exposed(oldest.move, [&] { parts = oldest.move.transfer->borrowed(); });
+      for (size_t i = 0; i < parts.size(); ++i)
+        oldest.homecoming.push_back(lent(gradientModels[i], parts[i], plan.steps[0].rows));
+      addHome(oldest);
+      wait(oldest.move);
+    } else {
+      wait(oldest.move);
+      addHome(oldest);
+    }
   }
+}
+
+void Execution::addHome(const GradientsMove &over) {
+  for (size_t i = 0; i < over.homecoming.size(); ++i)
+    kernels.add(over.homecoming[i], ownGradients[i]);
 }
 
 void Execution::zero(std::span<const Tensor> tensors) {

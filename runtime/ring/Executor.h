@@ -109,6 +109,7 @@ private:
   /// One of gradients, and what it brings home.
   struct GradientsMove {
     Move move;
+    bool borrows = false; ///< it comes home when it has come to be read
     std::vector<Tensor> homecoming;
   };
 
@@ -127,6 +128,7 @@ private:
   void postKeys(const Step &step);
   void postGradients(const Step &step);
   void finishGradients(int underWay);
+  void addHome(const GradientsMove &over);
   void zero(std::span<const Tensor> tensors);
   Move post(const Exchange &exchange);
   void wait(Move &move);

@@ -91,17 +91,17 @@ int64_t HopMemory::Buffer::bytes() const {
 int64_t HopMemory::roomFor(const Plan &plan, std::span<const KeyIndexed> keyTensors,
                            std::span<const KeyIndexed> gradientTensors) {
   int64_t bytes = 0;
-  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors), Plan::ForeignKeys::Received))
+  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors), Plan::FromOthers::Received))
     bytes += ringc::roomFor(keyTensors, rows);
-  for (const auto &buffers : {plan.gradientBufferRows(), plan.homeBufferRows()})
+  for (const auto &buffers :
+       {plan.gradientBufferRows(), plan.homeBufferRows(Plan::FromOthers::Received)})
     for (int64_t rows : buffers)
       bytes += ringc::roomFor(gradientTensors, rows);
   return bytes;
 }
 
 void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors,
-                        std::span<const KeyIndexed> gradientTensors,
-                        Plan::ForeignKeys foreignKeys) {
+                        std::span<const KeyIndexed> gradientTensors, Plan::FromOthers fromOthers) {
   std::span<std::byte> room = given;
   if (!grows) {
     int64_t needed = roomFor(plan, keyTensors, gradientTensors);
@@ -115,8 +115,9 @@ void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors
     else
       buffer.cut(like, rows, room);
   };
-  std::vector<int64_t> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors), foreignKeys);
-  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(), homeRows = plan.homeBufferRows();
+  std::vector<int64_t> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors), fromOthers);
+  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(),
+                         homeRows = plan.homeBufferRows(fromOthers);
   keys.resize(std::max(keys.size(), keyRows.size()));
   for (size_t i = 0; i < keyRows.size(); ++i)
     reserveIn(keys[i], keyTensors, keyRows[i]);

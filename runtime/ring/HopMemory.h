@@ -66,7 +66,7 @@ public:
   /// given room is too small.
   void reserve(const Plan &plan, std::span<const KeyIndexed> keys,
                std::span<const KeyIndexed> gradients,
-               Plan::ForeignKeys foreignKeys = Plan::ForeignKeys::Received);
+               Plan::FromOthers fromOthers = Plan::FromOthers::Received);
 
   /// Bytes held.
   int64_t bytes() const;

@@ -219,13 +219,13 @@ bool Plan::sendsOwnKeys() const {
       steps, [&](const Step &step) { return step.keysTo && &sent(step) == &steps[0]; });
 }
 
-std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, ForeignKeys foreignKeys) const {
+std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const {
   std::vector<int64_t> rows;
   for (const Step &step : steps) {
     size_t buffer = size_t(keyBuffer(step.step));
     rows.resize(std::max(rows.size(), buffer + 1));
     bool comes = step.step == 0 ? ownKeys == OwnKeys::Strided && sendsOwnKeys()
-                                : foreignKeys == ForeignKeys::Received &&
+                                : fromOthers == FromOthers::Received &&
                                       steps[size_t(step.step) - 1].keysFrom.has_value();
     if (comes)
       rows[buffer] = std::max(rows[buffer], step.rows);
@@ -241,17 +241,17 @@ std::array<int64_t, 2> Plan::gradientBufferRows() const {
   return rows;
 }
 
-std::array<int64_t, 2> Plan::homeBufferRows() const {
+std::array<int64_t, 2> Plan::homeBufferRows(FromOthers fromOthers) const {
   std::array<int64_t, 2> rows{};
   for (const Step &step : steps)
-    if (step.homeFrom)
+    if (step.homeFrom && fromOthers == FromOthers::Received)
       rows[homeBuffer(step.step)] = steps[0].rows;
   return rows;
 }
 
-int64_t Plan::hopBufferBytes(OwnKeys ownKeys, ForeignKeys foreignKeys) const {
-  std::vector<int64_t> keys = keyBufferRows(ownKeys, foreignKeys);
-  std::array<int64_t, 2> gradients = gradientBufferRows(), home = homeBufferRows();
+int64_t Plan::hopBufferBytes(OwnKeys ownKeys, FromOthers fromOthers) const {
+  std::vector<int64_t> keys = keyBufferRows(ownKeys, fromOthers);
+  std::array<int64_t, 2> gradients = gradientBufferRows(), home = homeBufferRows(fromOthers);
   return std::accumulate(keys.begin(), keys.end(), int64_t(0)) * problem.bytesPerKey +
          (gradients[0] + gradients[1] + home[0] + home[1]) * problem.gradientBytesPerKey;
 }

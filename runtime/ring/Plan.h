@@ -98,9 +98,9 @@ struct Plan {
   /// Whether this rank's own keys can be sent from where they lie, or are gathered first.
   enum class OwnKeys : uint8_t { Contiguous, Strided };
 
-  /// Whether foreign keys come into hop buffers, or are read in an all-gather where their owners,
-  /// of the same process, keep them.
-  enum class ForeignKeys : uint8_t { Received, Borrowed };
+  /// Whether what comes from other ranks comes into hop buffers, or is read, in an all-gather of
+  /// the ranks of a process, where they keep it.
+  enum class FromOthers : uint8_t { Received, Borrowed };
 
   /// The step whose keys the exchange of `step` sends.
   const Step &sent(const Step &step) const {
@@ -119,13 +119,13 @@ struct Plan {
 
   /// Key rows that hop buffers hold: those of keys, by `keyBuffer`; in the backward two that a
   /// step's gradients take turns in (step t's are in t % 2), and two likewise for what comes home.
-  std::vector<int64_t> keyBufferRows(OwnKeys ownKeys, ForeignKeys foreignKeys) const;
+  std::vector<int64_t> keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const;
   std::array<int64_t, 2> gradientBufferRows() const;
-  std::array<int64_t, 2> homeBufferRows() const;
+  std::array<int64_t, 2> homeBufferRows(FromOthers fromOthers) const;
   int homeBuffer(int step) const { return step % (1 + gradientsUnderWay()); }
 
   /// Bytes of all of them.
-  int64_t hopBufferBytes(OwnKeys ownKeys, ForeignKeys foreignKeys = ForeignKeys::Received) const;
+  int64_t hopBufferBytes(OwnKeys ownKeys, FromOthers fromOthers = FromOthers::Received) const;
 };
 
 /// The plan of one world rank. Pure; every rank of a ring that asks with the same arguments gets

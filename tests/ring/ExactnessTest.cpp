@@ -37,8 +37,8 @@ void checkOne(const RingCase &ring, const RunOptions &options) {
     auto keys = options.keys == RunOptions::Keys::RowMajor ? Plan::OwnKeys::Contiguous
                                                            : Plan::OwnKeys::Strided;
     auto foreign = ring.schedule == Schedule::AllGather && options.transport.lends
-                       ? Plan::ForeignKeys::Borrowed
-                       : Plan::ForeignKeys::Received;
+                       ? Plan::FromOthers::Borrowed
+                       : Plan::FromOthers::Received;
     CHECK(report.forward.sentBytes == report.forwardPlan.sentBytes());
     CHECK(report.forward.receivedBytes == report.forwardPlan.receivedBytes());
     CHECK(report.forward.hopBufferBytes == report.forwardPlan.hopBufferBytes(keys, foreign));
