@@ -127,6 +127,8 @@ std::map<std::string, int64_t> gpuTilesOf(const Spec &spec, const Target &target
     return choose({{32, 128}, {32, 64}, {16, 64}, {16, 32}, {16, 16}}, &GpuModel::dkdv);
   if (spec.kernel == "attention_backward_dq")
     return choose({{128, 64}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}}, &GpuModel::dq);
+  if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
+    return {{"m", 64}, {"n", 64}};
   return tilesOf(spec.kernel);
 }
 

@@ -31,8 +31,8 @@ SKIPPED = 77
 SHARED_KIB = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_100": 227, "sm_120": 99}
 
 HEAD_DIMS = [64, 128]
-TYPES = ["bf16", "f16", "f32"]
-MASKS = [[], ["causal"]]
+TYPES = ["bf16", "f32"]  # f16 differs from bf16 in the names of its instructions
+MASKS = [([], "contiguous"), (["causal"], "contiguous"), (["causal"], "zigzag")]
 MASKED = [
     "attention_forward",
     "attention_backward_dkdv",
@@ -46,8 +46,15 @@ OTHER = ["matmul", "row_softmax"]
 def specs():
     """Every shipped specialisation, as a spec's JSON."""
     for kernel in MASKED:
-        for d, dtype, mask in itertools.product(HEAD_DIMS, TYPES, MASKS):
-            yield {"kernel": kernel, "head_dim": d, "dtype": dtype, "mask": mask}
+        for d, dtype, (mask, layout) in itertools.product(HEAD_DIMS, TYPES, MASKS):
+            yield {
+                "kernel": kernel,
+                "head_dim": d,
+                "dtype": dtype,
+                "mask": mask,
+                "query_layout": layout,
+                "key_layout": layout,
+            }
     for kernel in PER_HEAD:
         for d, dtype in itertools.product(HEAD_DIMS, TYPES):
             yield {"kernel": kernel, "head_dim": d, "dtype": dtype}
@@ -61,7 +68,10 @@ def title(spec):
     if "head_dim" in spec:
         parts.append(f"d {spec['head_dim']}")
     parts.append(spec["dtype"])
-    return ", ".join(parts + spec.get("mask", []))
+    parts += spec.get("mask", [])
+    if spec.get("query_layout", "contiguous") != "contiguous":
+        parts.append(spec["query_layout"])
+    return ", ".join(parts)
 
 
 @dataclass

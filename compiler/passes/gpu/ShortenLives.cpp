@@ -44,22 +44,23 @@ public:
     for (Operation &op : block)
       (isMovable(&op) ? movable : inPlace).push_back(&op);
     for (Operation *op : inPlace) {
-      if (op->hasTrait<OpTrait::IsTerminator>()) // before it what only other blocks read
-        for (Operation *rest : movable)
-          place(rest, op);
       op->walk([&](Operation *reader) {
         for (Value operand : reader->getOperands())
           placeMaker(operand, op);
       });
+      if (op->hasTrait<OpTrait::IsTerminator>()) // before it what only other blocks read
+        for (Operation *rest : movable)
+          place(rest, op);
       placed.insert(op);
     }
   }
 
 private:
+  /// A division is undefined for some numbers, but in its block it comes about all the same.
   static bool isMovable(Operation *op) {
     if (auto call = dyn_cast<LLVM::CallIntrinsicOp>(op))
       return isArithmetic(call);
-    return op->getNumResults() && op->getNumRegions() == 0 && isPure(op);
+    return op->getNumResults() && op->getNumRegions() == 0 && isMemoryEffectFree(op);
   }
   static bool joins(Operation *op) { return isa<arith::AddFOp, arith::MaxNumFOp>(op); }
 

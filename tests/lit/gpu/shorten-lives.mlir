@@ -19,6 +19,32 @@ func.func @two_elements(%a: f32, %b: f32, %p: !llvm.ptr, %start: f32) -> f32 {
   return %sy : f32
 }
 
+// What a branch yields is computed number by number, in the order in which it is yielded; a division, too, just before
+// it is read.
+// CHECK-LABEL: func.func @yielded
+// CHECK:         scf.if
+// CHECK-NEXT:      %[[C:[a-z0-9_]+]] = arith.divui %arg1
+// CHECK-NEXT:      %[[CC:[a-z0-9_]+]] = arith.cmpi slt, %[[C]]
+// CHECK-NEXT:      %[[CS:[a-z0-9_]+]] = arith.select %[[CC]]
+// CHECK-NEXT:      %[[D:[a-z0-9_]+]] = arith.divui %arg2
+// CHECK-NEXT:      %[[DC:[a-z0-9_]+]] = arith.cmpi slt, %[[D]]
+// CHECK-NEXT:      %[[DS:[a-z0-9_]+]] = arith.select %[[DC]]
+// CHECK-NEXT:      scf.yield %[[CS]], %[[DS]]
+func.func @yielded(%branch: i1, %a: i32, %b: i32, %x: f32, %y: f32) -> (f32, f32) {
+  %s, %t = scf.if %branch -> (f32, f32) {
+    %c = arith.divui %a, %b : i32
+    %d = arith.divui %b, %a : i32
+    %cc = arith.cmpi slt, %c, %a : i32
+    %dc = arith.cmpi slt, %d, %a : i32
+    %cs = arith.select %cc, %x, %y : f32
+    %ds = arith.select %dc, %x, %y : f32
+    scf.yield %cs, %ds : f32, f32
+  } else {
+    scf.yield %x, %y : f32, f32
+  }
+  return %s, %t : f32, f32
+}
+
 // Negative twin: what has effects stays, and what a region reads is there before it.
 // CHECK-LABEL: func.func @in_place
 // CHECK:         llvm.load
