@@ -85,7 +85,19 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     made->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
     made->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   builder.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
+    if (!registersMayLimit())
+      made->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
     return made;
+  }
+
+  /// Whether a thread's registers, 255 at most, may decide how many blocks a multiprocessor runs.
+  /// Where shared memory does, which ptxas does not know of, it is told that one block will do:
+  /// it would save registers, and spill, for blocks that never come.
+  bool registersMayLimit() const {
+    constexpr int64_t registers = 65536, most = 256; // of a multiprocessor; of a thread, allocated
+    constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
+    int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
+    return blocks * kernel.threads * most > registers;
   }
 
   GpuTarget target;
