@@ -4,6 +4,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 #include <array>
+#include <numeric>
 
 using namespace mlir;
 using namespace ringc;
@@ -189,16 +190,25 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
       return dot.emitOpError("needs its left operand the other way round");
   }
   Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
-  // An element further by constants than the thread's first.
-  auto element = [&](const SharedTile &tile, Value outer, int64_t outerFurther, int64_t kFurther,
-                     bool kIsColumn) {
-    Value row = kIsColumn ? outer : nBase, column = kIsColumn ? nBase : outer;
+  // Two neighbours along k, further by constants than the thread's first, and by `kFrom`.
+  Value kFrom = i32(0);
+  auto pair = [&](const SharedTile &tile, Value outer, int64_t outerFurther, int64_t kFurther,
+                  bool kIsColumn) -> std::array<Value, 2> {
+    Value k = add(nBase, kFrom);
+    Value row = kIsColumn ? outer : k, column = kIsColumn ? k : outer;
     Value at = add(mul(row, tile.rowBytes()), mul(column, 4));
     if (tile.stage)
       at = add(at, tile.stage);
     int64_t rows = kIsColumn ? outerFurther : kFurther;
     int64_t columns = kIsColumn ? kFurther : outerFurther;
-    return load(f32, sharedPointer(at, tile.offset + rows * tile.rowBytes() + columns * 4));
+    int64_t further = tile.offset + rows * tile.rowBytes() + columns * 4;
+    if (!kIsColumn)
+      return {load(f32, sharedPointer(at, further)),
+              load(f32, sharedPointer(at, further + tile.rowBytes()))};
+    Value both = LLVM::LoadOp::create(builder, loc, VectorType::get({2}, f32),
+                                      sharedPointer(at, further), /*alignment=*/8);
+    return {LLVM::ExtractElementOp::create(builder, loc, both, i32(0)),
+            LLVM::ExtractElementOp::create(builder, loc, both, i32(1))};
   };
   struct Split {
     Value big, small; ///< without `small` where one product is asked for
@@ -214,22 +224,28 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
     return Split{big, LLVM::BitcastOp::create(builder, loc, word, rest)};
   };
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {f32, f32, f32, f32});
-  for (int64_t step = 0; step < steps; ++step) {
-    SmallVector<SmallVector<Split>> leftParts;
+  auto multiplyStep = [&](int64_t step) {
+    SmallVector<std::array<Split, 4>> leftParts;
     for (int64_t i = 0; i < layout.mBlocks; ++i) {
-      SmallVector<Split> parts;
-      for (auto [h, k] : {std::pair<int64_t, int64_t>{0, 0}, {1, 0}, {0, 1}, {1, 1}})
-        parts.push_back(split(computed
-                                  ? computed->elements[static_cast<size_t>(
-                                        computed->layout.index(i, step, h * 2 + k))]
-                                  : element(shared.lookup(left.tile), mBase, i * warps * 16 + h * 8,
-                                            step * 8 + k, left.kAxis == 1)));
+      std::array<Split, 4> parts;
+      for (int64_t h : {0, 1}) {
+        std::array<Value, 2> both;
+        if (computed)
+          for (int64_t k : {0, 1})
+            both[static_cast<size_t>(k)] =
+                computed->elements[static_cast<size_t>(computed->layout.index(i, step, h * 2 + k))];
+        else
+          both = pair(shared.lookup(left.tile), mBase, i * warps * 16 + h * 8, step * 8,
+                      left.kAxis == 1);
+        for (int64_t k : {0, 1})
+          parts[static_cast<size_t>(k * 2 + h)] = split(both[static_cast<size_t>(k)]);
+      }
       leftParts.push_back(parts);
     }
     for (int64_t j = 0; j < layout.nBlocks; ++j) {
       SmallVector<Split> parts;
-      for (int64_t k : {0, 1})
-        parts.push_back(split(element(rightTile, quad, j * 8, step * 8 + k, contractsColumns)));
+      for (Value each : pair(rightTile, quad, j * 8, step * 8, contractsColumns))
+        parts.push_back(split(each));
       for (int64_t i = 0; i < layout.mBlocks; ++i) {
         size_t first = static_cast<size_t>(layout.index(i, j, 0));
         std::array<std::pair<bool, bool>, 3> products = {
@@ -249,6 +265,25 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
         }
       }
     }
+  };
+  // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
+  // keep ptxas busy for a second. Four steps have some hundred instructions to hide latency behind.
+  int64_t together = computed ? steps : std::gcd(steps, int64_t{4});
+  scf::ForOp loop;
+  OpBuilder::InsertionGuard guard(builder);
+  if (together < steps) {
+    loop =
+        scf::ForOp::create(builder, loc, i32(0), i32(steps * 8), i32(together * 8), sums.elements);
+    keepRolled(loop);
+    builder.setInsertionPointToStart(loop.getBody());
+    kFrom = loop.getInductionVar();
+    sums.elements.assign(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
+  }
+  for (int64_t step = 0; step < together; ++step)
+    multiplyStep(step);
+  if (loop) {
+    scf::YieldOp::create(builder, loc, sums.elements);
+    sums.elements.assign(loop.getResults().begin(), loop.getResults().end());
   }
   return success();
 }
