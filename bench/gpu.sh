@@ -41,7 +41,7 @@ for program in ringc test-gpu; do
 done
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
-rm -f "$out"/{info.txt,tests.txt,verify.txt,peers.txt,bench.jsonl,ring.jsonl,peers.jsonl,table.txt,skipped.txt}
+rm -f "$out"/{info.txt,tests.txt,verify.txt,peers.txt,bench.jsonl,split.jsonl,ring.jsonl,peers.jsonl,table.txt,skipped.txt}
 ringc=$bin/ringc failed=0
 export RINGC_CACHE_DIR=${RINGC_CACHE_DIR:-$out/kernels}
 
@@ -139,16 +139,24 @@ fi
 shape_flags=()
 for shape in "${shapes[@]}"; do shape_flags+=(--shape "$shape"); done
 
-say "one GPU"
-within $((quick ? 40 : 300)) "$ringc" bench --device cuda --devices 0 --dtype bf16 "${shape_flags[@]}" \
-  --repeats "$repeats" --json -q >"$out/bench.jsonl" || fail "ringc bench"
+say "one GPU" # the fused backward adds in any order, as the peers' does; the split one always gives the same bits
+bench() {
+  within $((quick ? 40 : 300)) "$ringc" bench --device cuda --devices 0 --dtype bf16 "${shape_flags[@]}" \
+    --repeats "$repeats" --json -q "$@" || fail "ringc bench $*"
+}
+bench --backward fused >"$out/bench.jsonl"
+bench --backward split | sed 's/^{/{"who": "ringc split", /' >"$out/split.jsonl"
 
 if ((gpus > 1)); then
   say "a ring over $gpus GPUs"
   for length in "${lengths[@]}"; do
-    on_ranks "$gpus" 200 "$ringc" bench --device cuda --dtype bf16 --causal --layout zigzag \
+    on_ranks "$gpus" 200 "$ringc" bench --device cuda --dtype bf16 --causal --layout zigzag --backward fused \
       --shape "1,$length,32,8,128" --repeats "$repeats" --json -q \
       --trace "$out/trace-$length.json" >>"$out/ring.jsonl" || fail "ringc bench over NCCL, $length tokens"
+    # The same work on one GPU: what the ring adds is the difference of the TFLOP/s of a GPU.
+    within 200 "$ringc" bench --device cuda --devices 0 --dtype bf16 --causal --backward fused \
+      --shape "1,$length,32,8,128" --repeats "$repeats" --json -q >>"$out/ring.jsonl" ||
+      fail "ringc bench on one GPU, $length tokens"
   done
 else
   skip "rings over several GPUs and NCCL: there is one GPU"
@@ -173,7 +181,7 @@ else
 fi
 
 results=()
-for file in bench ring peers; do [[ -s $out/$file.jsonl ]] && results+=("$out/$file.jsonl"); done
+for file in bench split ring peers; do [[ -s $out/$file.jsonl ]] && results+=("$out/$file.jsonl"); done
 if command -v python3 >/dev/null; then
   python3 "$here/gpu_table.py" "${results[@]}" | tee "$out/table.txt"
 else

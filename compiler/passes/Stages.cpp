@@ -108,7 +108,8 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
   case StageId::Nvvm:
     // No canonicaliser: scf.for compares every two of the hundreds of numbers that a loop carries,
     // hundreds of milliseconds; what it would fold LLVM folds.
-    passes.addPass(createNvvmStagePass(gpuTargetOf(request.target, request.config.warps)));
+    passes.addPass(createNvvmStagePass(
+        gpuTargetOf(request.target, request.config.warps, request.config.nWarps)));
     passes.addPass(mlir::createCSEPass());
     passes.addPass(createShortenLivesPass());
     break;

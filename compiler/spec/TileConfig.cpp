@@ -45,51 +45,77 @@ void chooseRegisterBlock(const Target &target, TileConfig &config) {
     }
 }
 
-/// Sizes of a kernel with two loops over tiles, in the order of their speed where they fit
-/// (docs/performance.md): a larger tile of what stays is read by more products for each tile that
-/// streams.
+/// Sizes of a kernel with two loops over tiles, and the warps that share them: nWarps side by side
+/// along a product's columns.
 struct GpuTiles {
-  int64_t q, kv;
+  int64_t q, kv, warps = 4, nWarps = 1;
 };
+
+/// In the order of their speed where they fit (docs/performance.md): a larger tile of what stays is
+/// read by more products for each tile that streams.
 using Candidates = std::vector<GpuTiles>;
 
 /// What a thread and a block need for the tiles.
 struct GpuNeeds {
   int64_t sums;   ///< f32 registers of a thread: accumulators, scores and their gradients
-  int64_t shared; ///< bytes: the windows that stay, and two of those that stream
+  int64_t shared; ///< bytes: the windows that stay, those that stream, and computed tiles
 };
 
-/// Blocks of 16 rows (columns: of 8) of a product's result are dealt to at most four warps; of a
-/// block of 16x8 a thread keeps four numbers. Rows of shared memory are an odd number of 16-byte
-/// chunks apart.
+/// Blocks of 16 rows and of 16 columns of a product's result are dealt to the warps; of a block a
+/// thread keeps eight numbers. Rows of shared memory are whole lines of 128 bytes, or an odd number
+/// of 16-byte chunks apart.
 class GpuModel {
 public:
   explicit GpuModel(const Spec &spec)
-      : d(spec.headDim), dv(spec.valueDim()), bytes(bytesOf(spec.dtype)) {}
+      : d(spec.headDim), dv(spec.valueDim()), bytes(spec.dtype == ElementType::F32 ? 4 : 2) {}
 
   GpuNeeds forward(GpuTiles tiles) const {
-    return {.sums = sums(tiles.q, dv + tiles.kv),
+    return {.sums = sums(tiles, tiles.q, {dv, tiles.kv}),
             .shared = tiles.q * row(d) + 2 * tiles.kv * (row(d) + row(dv))};
   }
   GpuNeeds dkdv(GpuTiles tiles) const {
-    return {.sums = sums(tiles.kv, d + dv + 2 * tiles.q),
-            .shared = (tiles.kv + 2 * tiles.q) * (row(d) + row(dv))};
+    int64_t computed = tiles.nWarps > 1 ? 2 * tiles.kv * row(tiles.q) : 0;
+    int64_t streamed = 2 * turns(tiles.q, tiles.nWarps);
+    return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
+            .shared = (tiles.kv + streamed) * (row(d) + row(dv)) + computed};
   }
   GpuNeeds dq(GpuTiles tiles) const {
-    return {.sums = sums(tiles.q, d + 2 * tiles.kv),
-            .shared = (tiles.q + 2 * tiles.kv) * (row(d) + row(dv))};
+    int64_t computed = tiles.nWarps > 1 ? tiles.q * row(tiles.kv) : 0;
+    return {.sums = sums(tiles, tiles.q, {d, tiles.kv, tiles.kv}),
+            .shared = (tiles.q + 2 * tiles.kv) * (row(d) + row(dv)) + computed};
+  }
+  /// dk and dv stay in registers; k, v, a tile of q and dout, dS (and p, where warps share rows),
+  /// and k again in a partial tile in shared memory. The warps share the head dim of dq, a block
+  /// for each.
+  GpuNeeds fused(GpuTiles tiles) const {
+    int64_t wide = row(turns(d, mWarps(tiles, tiles.kv)));
+    int64_t computed = tiles.kv * row(tiles.q) * (tiles.nWarps > 1 ? 2 : 1);
+    return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
+            .shared = tiles.kv * (2 * wide + row(dv)) +
+                      turns(tiles.q, tiles.nWarps) * (row(d) + row(dv)) + computed};
   }
   /// How many sums leave a thread enough of its 255 registers for operands and addresses: those of
   /// f32 are split in two.
   int64_t mostSums() const { return bytes == 4 ? 144 : 192; }
 
 private:
-  static int64_t bytesOf(ElementType type) { return type == ElementType::F32 ? 4 : 2; }
-  static int64_t sums(int64_t rows, int64_t columns) {
-    int64_t blocks = (rows + 15) / 16, warps = std::clamp<int64_t>(blocks, 1, 4);
-    return (blocks + warps - 1) / warps * (columns / 2);
+  /// Blocks of 16 that the warps take in turns, whole turns.
+  static int64_t turns(int64_t extent, int64_t warps) {
+    return (extent + 16 * warps - 1) / (16 * warps) * 16 * warps;
   }
-  int64_t row(int64_t columns) const { return ((columns * bytes + 15) / 16 | 1) * 16; }
+  static int64_t mWarps(GpuTiles tiles, int64_t rows) {
+    return std::clamp<int64_t>((rows + 15) / 16, 1, tiles.warps / tiles.nWarps);
+  }
+  static int64_t sums(GpuTiles tiles, int64_t rows, std::initializer_list<int64_t> columns) {
+    int64_t turn = 16 * mWarps(tiles, rows), nTurn = 16 * tiles.nWarps, blocks = 0;
+    for (int64_t each : columns)
+      blocks += (each + nTurn - 1) / nTurn;
+    return (rows + turn - 1) / turn * blocks * 8;
+  }
+  int64_t row(int64_t columns) const {
+    int64_t whole = (columns + 15) / 16 * 16 * bytes;
+    return whole % 128 == 0 ? whole : (whole / 16 | 1) * 16;
+  }
 
   int64_t d, dv, bytes;
 };
@@ -99,67 +125,72 @@ private:
 template <class Needs>
 GpuTiles firstThatFits(const Candidates &candidates, int64_t mostSums, const Target &target,
                        Needs needsOf) {
-  GpuTiles best = candidates.back();
+  std::optional<GpuTiles> best;
   for (const GpuTiles &tiles : candidates) {
     GpuNeeds needs = needsOf(tiles);
     if (needs.shared > target.sharedBytes)
       continue;
     if (needs.sums <= mostSums)
       return tiles;
-    if (needs.sums < needsOf(best).sums)
+    if (!best || needs.sums < needsOf(*best).sums)
       best = tiles;
   }
-  return best;
+  return best.value_or(candidates.back());
 }
 
-std::map<std::string, int64_t> gpuTilesOf(const Spec &spec, const Target &target) {
+TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   GpuModel model(spec);
   auto choose = [&](const Candidates &candidates, GpuNeeds (GpuModel::*needs)(GpuTiles) const) {
     GpuTiles tiles = firstThatFits(candidates, model.mostSums(), target,
                                    [&](GpuTiles each) { return (model.*needs)(each); });
-    return std::map<std::string, int64_t>{{"q", tiles.q}, {"kv", tiles.kv}};
+    return TileConfig{
+        .tile = {{"q", tiles.q}, {"kv", tiles.kv}}, .warps = tiles.warps, .nWarps = tiles.nWarps};
   };
   if (spec.kernel == "attention_forward")
     return choose(
         {{128, 128}, {128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}},
         &GpuModel::forward);
   if (spec.kernel == "attention_backward_dkdv")
-    return choose({{32, 128}, {32, 64}, {16, 64}, {16, 32}, {16, 16}}, &GpuModel::dkdv);
+    return choose(
+        {{32, 128}, {64, 128, 8, 2}, {32, 64}, {32, 64, 8, 2}, {16, 64}, {16, 32}, {16, 16}},
+        &GpuModel::dkdv);
   if (spec.kernel == "attention_backward_dq")
     return choose({{128, 64}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}}, &GpuModel::dq);
+  if (spec.kernel == "attention_backward")
+    return choose({{32, 128},
+                   {64, 128, 8, 2},
+                   {64, 128, 8},
+                   {32, 64},
+                   {32, 64, 8, 2},
+                   {16, 64},
+                   {16, 32, 2},
+                   {16, 16, 1}},
+                  &GpuModel::fused);
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
-    return {{"m", 64}, {"n", 64}};
-  return tilesOf(spec.kernel);
+    return {.tile = {{"m", 64}, {"n", 64}}};
+  return {.tile = tilesOf(spec.kernel)};
 }
 
-/// The fused backward keeps dk and dv, [kv, d] each, in registers, and k, v, a tile of q and dout,
-/// and dS in shared memory: the largest tiles that both hold, since each key more makes q be read
-/// and dq be added to less. Where registers hold none, the fewest sums of a thread spill least.
-void chooseFusedBackward(const Spec &spec, const Target &target, TileConfig &config) {
-  struct Candidate {
-    int64_t q, kv, warps;
-  };
-  bool wide = spec.dtype == ElementType::F32;
-  int64_t d = spec.headDim, dv = spec.valueDim(), bytes = wide ? 4 : 2;
-  int64_t mostSums = wide ? 144 : 192; // of 255 registers; f32 is split in two for its products
-  // Rows are whole blocks of 16, of k, whose head dim the warps share, a block for each.
-  auto row = [&](int64_t columns, int64_t warps = 1) {
-    int64_t blocks = (columns + 16 * warps - 1) / (16 * warps) * warps;
-    return (blocks * bytes | 1) * 16;
-  };
-  std::optional<int64_t> fewest;
-  for (auto [q, kv, warps] :
-       {Candidate{32, 128, 4}, {64, 128, 8}, {32, 64, 4}, {16, 64, 4}, {16, 32, 2}, {16, 16, 1}}) {
-    int64_t shared = kv * (2 * row(d, warps) + row(dv) + row(q)) + q * (row(d) + row(dv));
-    int64_t sums = kv / (16 * warps) * ((d + dv) / 2 + q);
-    if (shared > target.sharedBytes || (fewest && sums >= *fewest))
-      continue;
-    config.tile = {{"q", q}, {"kv", kv}};
-    config.warps = warps;
-    if (sums <= mostSums)
-      return;
-    fewest = sums;
-  }
+int64_t &sizeOf(TileConfig &config, const std::string &dimension) {
+  if (dimension == "warps")
+    return config.warps;
+  return dimension == "n_warps" ? config.nWarps : config.tile[dimension];
+}
+
+/// "q" is every kernel's; "attention_forward.q" is that kernel's alone, and goes before it.
+void takeSizesByHand(const Spec &spec, TileConfig &config) {
+  std::string own = spec.kernel + ".";
+  for (const auto &[name, size] : spec.tile)
+    if (name.find('.') == std::string::npos)
+      sizeOf(config, name) = size;
+  for (const auto &[name, size] : spec.tile)
+    if (name.starts_with(own))
+      sizeOf(config, name.substr(own.size())) = size;
+  if (config.warps > 32)
+    throw InputError("tile.warps", std::to_string(config.warps), "an integer from 1 to 32");
+  if (config.warps % config.nWarps)
+    throw InputError("tile.n_warps", std::to_string(config.nWarps),
+                     "a divisor of warps, " + std::to_string(config.warps));
 }
 
 } // namespace
@@ -180,11 +211,9 @@ std::string tileConstant(std::string_view dimension) {
 }
 
 TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
-  TileConfig config = {.tile = target.isGpu() ? gpuTilesOf(spec, target) : tilesOf(spec.kernel)};
-  if (target.isGpu() && spec.kernel == "attention_backward")
-    chooseFusedBackward(spec, target, config);
-  for (const auto &[dimension, size] : spec.tile)
-    config.tile[dimension] = size;
+  TileConfig config =
+      target.isGpu() ? gpuConfigOf(spec, target) : TileConfig{.tile = tilesOf(spec.kernel)};
+  takeSizesByHand(spec, config);
   if (!target.isGpu())
     chooseRegisterBlock(target, config);
   return config;

@@ -46,15 +46,17 @@ constexpr std::string_view addPtx = R"(
 )";
 
 /// Slots: from, to, n, h * d, d, and the bytes of a step of `to` along b, n, h and d. Block (row,
-/// chunk, entry); a thread takes element e = 256 chunk + thread of a row of h * d.
+/// chunk, entry); a thread takes the WIDTH elements from e = (256 chunk + thread) WIDTH of a row of
+/// h * d, which lie in one head, side by side.
 constexpr std::string_view roundPtx = R"(
 .visible .entry ringc_round_NAME(.param .align 8 .b8 slots[72])
 .reqntid 256, 1, 1
 {
   .reg .pred %p;
   .reg .b32 %e, %wide, %d, %h, %c, %b;
-  .reg .f32 %x;
+  .reg .f32 %x, %x1, %x2, %x3;
   .reg .b16 %half;
+  .reg .b32 %low, %high;
   .reg .b64 %from, %to, %t, %u, %row, %rows, %entry;
   ld.param.u32 %wide, [slots+24];
   ld.param.u32 %d, [slots+32];
@@ -62,6 +64,7 @@ constexpr std::string_view roundPtx = R"(
   mov.u32 %b, %tid.x;
   shl.b32 %e, %e, 8;
   add.u32 %e, %e, %b;
+  mul.lo.u32 %e, %e, WIDTH;
   setp.ge.u32 %p, %e, %wide;
   @%p ret;
   ld.param.u64 %from, [slots];
@@ -80,7 +83,7 @@ constexpr std::string_view roundPtx = R"(
   add.u64 %t, %t, %u;
   shl.b64 %t, %t, 2;
   add.u64 %from, %from, %t;
-  ld.global.f32 %x, [%from];
+  LOAD
   div.u32 %h, %e, %d;
   mul.lo.u32 %c, %h, %d;
   sub.u32 %c, %e, %c;
@@ -99,18 +102,45 @@ constexpr std::string_view roundPtx = R"(
 }
 )";
 
-std::string roundTo(std::string_view name, std::string_view store) {
+void substitute(std::string &text, std::string_view word, std::string_view by) {
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += by.size())
+    text.replace(at, word.size(), by);
+}
+
+std::string roundTo(std::string_view name, std::string_view width, std::string_view load,
+                    std::string_view store) {
   std::string text(roundPtx);
-  text.replace(text.find("NAME"), 4, name);
-  text.replace(text.find("STORE"), 5, store);
+  substitute(text, "NAME", name);
+  substitute(text, "WIDTH", width);
+  substitute(text, "LOAD", load);
+  substitute(text, "STORE", store);
   return text;
 }
 
 std::string allPtx() {
+  std::string_view one = "ld.global.f32 %x, [%from];",
+                   four = "ld.global.v4.f32 {%x, %x1, %x2, %x3}, [%from];";
+  auto pairs = [](std::string_view type) {
+    return "cvt.rn." + std::string(type) + "x2.f32 %low, %x1, %x;\n  cvt.rn." + std::string(type) +
+           "x2.f32 %high, %x3, %x2;\n  st.global.v2.b32 [%to], {%low, %high};";
+  };
   return ".version 8.0\n.target sm_80\n.address_size 64\n" + std::string(addPtx) +
-         roundTo("f32", "st.global.f32 [%to], %x;") +
-         roundTo("f16", "cvt.rn.f16.f32 %half, %x;\n  st.global.b16 [%to], %half;") +
-         roundTo("bf16", "cvt.rn.bf16.f32 %half, %x;\n  st.global.b16 [%to], %half;");
+         roundTo("f32", "1", one, "st.global.f32 [%to], %x;") +
+         roundTo("f16", "1", one, "cvt.rn.f16.f32 %half, %x;\n  st.global.b16 [%to], %half;") +
+         roundTo("bf16", "1", one, "cvt.rn.bf16.f32 %half, %x;\n  st.global.b16 [%to], %half;") +
+         roundTo("f32_by_4", "4", four, "st.global.v4.f32 [%to], {%x, %x1, %x2, %x3};") +
+         roundTo("f16_by_4", "4", four, pairs("f16")) +
+         roundTo("bf16_by_4", "4", four, pairs("bf16"));
+}
+
+/// Whether each four elements of a row can be moved as one.
+bool movesByFour(const Tensor &from, const Tensor &to) {
+  int64_t bytes = 4 * int64_t(sizeOf(to.dtype()));
+  bool aligned =
+      cudaAddress(from.data()) % 16 == 0 && cudaAddress(to.data()) % uint64_t(bytes) == 0;
+  for (int axis = 0; axis < 3; ++axis)
+    aligned &= to.stride(axis) % 4 == 0;
+  return aligned && to.stride(3) == 1 && from.dim(3) % 4 == 0;
 }
 
 std::byte *at(const Tensor &tensor, int64_t element) {
@@ -121,8 +151,13 @@ std::byte *at(const Tensor &tensor, int64_t element) {
 
 DeviceElementwise::DeviceElementwise(std::shared_ptr<const CudaDevice> device)
     : module(std::move(device), allPtx(), "ringc_elementwise"),
-      adding(module.function("ringc_add_f32")), toF32(module.function("ringc_round_f32")),
-      toF16(module.function("ringc_round_f16")), toBF16(module.function("ringc_round_bf16")) {}
+      adding(module.function("ringc_add_f32")) {
+  for (auto [type, name] :
+       {std::pair(DType::F32, "f32"), {DType::F16, "f16"}, {DType::BF16, "bf16"}})
+    for (bool byFour : {false, true})
+      rounding.emplace(std::pair(type, byFour), module.function(std::string("ringc_round_") + name +
+                                                                (byFour ? "_by_4" : "")));
+}
 
 void DeviceElementwise::add(const CudaStream &stream, const Tensor &part, const Tensor &sum) const {
   assert(part.isContiguous() && sum.isContiguous());
@@ -141,13 +176,12 @@ void DeviceElementwise::round(const CudaStream &stream, const Tensor &from,
                                    uint64_t(from.dim(1)), uint64_t(wide), uint64_t(from.dim(3))};
   for (int axis = 0; axis < 4; ++axis)
     slots[5 + size_t(axis)] = uint64_t(to.stride(axis) * int64_t(sizeOf(to.dtype())));
-  const CudaFunction &kernel = to.dtype() == DType::F32   ? toF32
-                               : to.dtype() == DType::F16 ? toF16
-                                                          : toBF16;
-  kernel.launch(
-      stream,
-      {.blocks = {from.dim(1), (wide + threads - 1) / threads, from.dim(0)}, .threads = threads},
-      slots);
+  bool byFour = movesByFour(from, to);
+  int64_t turn = threads * (byFour ? 4 : 1);
+  rounding.at({to.dtype(), byFour})
+      .launch(stream,
+              {.blocks = {from.dim(1), (wide + turn - 1) / turn, from.dim(0)}, .threads = threads},
+              slots);
 }
 
 void copyOnDevice(const CudaStream &stream, const Tensor &from, const Tensor &to) {

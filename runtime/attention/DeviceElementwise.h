@@ -3,7 +3,9 @@
 #include "runtime/Tensor.h"
 #include "runtime/driver/CudaModule.h"
 
+#include <map>
 #include <memory>
+#include <utility>
 
 namespace ringc {
 
@@ -24,7 +26,8 @@ public:
 
 private:
   CudaModule module;
-  CudaFunction adding, toF32, toF16, toBF16;
+  CudaFunction adding;
+  std::map<std::pair<DType, bool>, CudaFunction> rounding; ///< to a type; by four elements a thread
 };
 
 /// Copies between tensors of one shape and type, any strides, no overlap: a copy for each block of

@@ -86,7 +86,9 @@ void validate(const AttentionOptions &options) {
   require(options.ringSize >= 0, "ring size", std::to_string(options.ringSize),
           "a divisor of the world, or 0 for all of it");
   for (const auto &[dimension, size] : options.tile) {
-    require(dimension == "q" || dimension == "kv", "tile", dimension, "q, kv");
+    std::string_view own = std::string_view(dimension).substr(dimension.find('.') + 1);
+    require(own == "q" || own == "kv" || own == "warps" || own == "n_warps", "tile", dimension,
+            "q, kv, warps, n_warps, or KERNEL.q for one kernel alone");
     requireInteger("tile " + dimension, size, 1, 4096);
   }
   for (const auto *functions : {&options.masks, &options.scores})

@@ -89,3 +89,21 @@ TEST_CASE(
               .backward = BackwardForm::Fused},
              2, 1, 130, 333);
 }
+
+TEST_CASE("warps side by side: sums of rows go across them, computed tiles through shared memory") {
+  AttentionOptions options = {.heads = 2,
+                              .headDim = 80,
+                              .valueHeadDim = 40,
+                              .dtype = DType::BF16,
+                              .causal = true,
+                              .tile = {{"q", 64}, {"kv", 64}, {"warps", 4}, {"n_warps", 2}}};
+  for (DType dtype : {DType::BF16, DType::F32}) {
+    options.dtype = dtype;
+    if (dtype == DType::F32)
+      options.tile = {{"q", 32}, {"kv", 32}, {"warps", 6}, {"n_warps", 3}};
+    for (BackwardForm form : {BackwardForm::Split, BackwardForm::Fused}) {
+      options.backward = form;
+      checkClose(options, 2, 1, 131, 131);
+    }
+  }
+}

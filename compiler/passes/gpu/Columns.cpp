@@ -26,8 +26,7 @@ SharedTile Lowering::columnPlaceOf(tile::LoadOp load) const {
   SharedTile place;
   place.rows = place.paddedRows = 1;
   place.columns = load.getType().getDimSize(0);
-  place.paddedColumns =
-      layout.kind == Kind::AlongM ? layout.mBlocks * 16 * warps : layout.nBlocks * 8;
+  place.paddedColumns = layout.kind == Kind::AlongM ? reachM(layout) : reachN(layout);
   place.elementBytes = 4;
   return place;
 }

@@ -28,29 +28,6 @@ static bool isRead(tile::LoadOp load, bool byProducts) {
 bool Lowering::goesToShared(tile::LoadOp load) const { return isRead(load, true); }
 bool Lowering::goesToRegisters(tile::LoadOp load) const { return isRead(load, false); }
 
-Value Lowering::allocateShared(int64_t bytes, int64_t &offset) {
-  offset = sharedTop;
-  sharedTop += static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(bytes), 16));
-  sharedHighWater = std::max(sharedHighWater, sharedTop);
-  return i32(offset);
-}
-
-/// What is constant is added to the pointer, where it becomes a part of the instruction: one
-/// register serves all addresses that differ by constants.
-Value Lowering::sharedPointer(Value byteOffset, int64_t constant) {
-  if (auto sum = byteOffset.getDefiningOp<arith::AddIOp>())
-    if (APInt further; matchPattern(sum.getRhs(), m_ConstantInt(&further))) {
-      byteOffset = sum.getLhs();
-      constant += further.getSExtValue();
-    }
-  auto step = [&](Value from, Value by) -> Value {
-    return LLVM::GEPOp::create(builder, loc, from.getType(), builder.getI8Type(), from,
-                               ValueRange{by});
-  };
-  Value pointer = step(sharedBase, byteOffset);
-  return constant ? step(pointer, frame.constant(constant)) : pointer;
-}
-
 void Lowering::barrier() {
   call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)});
   settled = true;
@@ -71,38 +48,39 @@ void Lowering::waitFor(ArrayRef<Value> tiles) {
   underWay.erase(underWay.begin(), underWay.begin() + static_cast<ptrdiff_t>(there));
 }
 
-/// How a window lies in shared memory: fragments read blocks of 16 a warp in one direction, of 16
-/// in the other.
+/// How many rows and columns of a tile products read: along m and n of their results what the warps
+/// have in turns, blocks of 16 of what they sum over.
+std::array<int64_t, 2> Lowering::extentsRead(Value tile) const {
+  auto type = cast<RankedTensorType>(tile.getType());
+  std::array<int64_t, 2> extents;
+  for (unsigned axis : {0, 1})
+    extents[axis] = llvm::divideCeil(type.getDimSize(axis), 16) * 16;
+  SmallVector<Value> names{tile};
+  for (size_t i = 0; i < names.size(); ++i)
+    for (OpOperand &use : names[i].getUses()) {
+      if (isa<tile::TransposeOp>(use.getOwner()))
+        names.push_back(use.getOwner()->getResult(0));
+      auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+      unsigned operand = use.getOperandNumber();
+      if (!dot || operand > 1)
+        continue;
+      FragmentLayout layout = layoutOf(dot.getResult());
+      bool isLeft = (operand == 0) == (layout.mAxis == 0);
+      unsigned axis = throughTransposes(use.get()).second ? 1 - operand : operand;
+      extents[axis] = std::max(extents[axis], isLeft ? reachM(layout) : reachN(layout));
+    }
+  return extents;
+}
+
 SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
   auto type = cast<RankedTensorType>(load.getResult().getType());
-  auto padded = [](int64_t extent) {
-    return static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(extent), 16));
-  };
   SharedTile tile;
   tile.rows = type.getDimSize(0);
   tile.columns = type.getDimSize(1);
   tile.elementBytes = bytesInMemory(load.getView().getType().getElementType());
-  tile.paddedRows = padded(tile.rows);
-  tile.paddedColumns = padded(tile.columns);
-  SmallVector<Value> names{load.getResult()};
-  for (size_t i = 0; i < names.size(); ++i)
-    for (Operation *user : names[i].getUsers()) {
-      if (isa<tile::TransposeOp>(user))
-        names.push_back(user->getResult(0));
-      auto dot = dyn_cast<tile::DotOp>(user);
-      if (!dot)
-        continue;
-      FragmentLayout layout = layoutOf(dot.getResult());
-      auto [behindA, swappedA] = throughTransposes(dot.getA());
-      auto [behindB, swappedB] = throughTransposes(dot.getB());
-      bool isLeft = layout.mAxis == 0 ? behindA == load.getResult() : behindB == load.getResult();
-      if (!isLeft)
-        continue;
-      bool swapped = layout.mAxis == 0 ? swappedA : swappedB;
-      int mAxis = (layout.mAxis == 0) != swapped ? 0 : 1;
-      int64_t &extent = mAxis == 0 ? tile.paddedRows : tile.paddedColumns;
-      extent = std::max(extent, layout.mBlocks * 16 * warps);
-    }
+  auto [paddedRows, paddedColumns] = extentsRead(load.getResult());
+  tile.paddedRows = paddedRows;
+  tile.paddedColumns = paddedColumns;
   return tile;
 }
 
@@ -164,9 +142,9 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
   Fragment flags = expanded(*given, layout);
   bool alongM = layout.kind == Kind::AlongM;
   int64_t extent = alongM ? layout.mExtent : layout.nExtent;
-  Value writes =
-      alongM ? arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, nBase, i32(0))
-             : arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, thread, i32(4));
+  Value writes = alongM
+                     ? arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, nBase, i32(0))
+                     : arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, mBase, i32(0));
   for (int64_t e = 0; e < layout.count(); ++e) {
     Value at = alongM ? mAt(layout.mOf(e)) : nAt(layout.nOf(e));
     Value in = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, at, i32(extent));
@@ -255,9 +233,8 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
   Value firstRow = arith::DivUIOp::create(builder, loc, thread, i32(chunks));
   Value firstChunk = arith::RemUIOp::create(builder, loc, thread, i32(chunks));
   auto columnOf = [&](Value chunk) { return frame.widen(mul(chunk, 16)); };
-  auto addressOf = [&](Value row, Value chunk) {
-    Value at = add(mul(row, tile.rowBytes()), add(mul(chunk, 16), i32(tile.offset)));
-    return tile.stage ? add(at, tile.stage) : at;
+  auto placeOf = [&](Value row, int64_t rowFurther, Value chunk) {
+    return placeIn(tile, {row, rowFurther}, {mul(chunk, 16 / tile.elementBytes), 0});
   };
   auto inColumns = [&](Value chunk, Value in) -> Value {
     if (tile.columns == tile.paddedColumns)
@@ -267,7 +244,7 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
     return arith::AndIOp::create(builder, loc, in, column);
   };
   bool inSteps = columnStays && rowsAreEquallySpaced(window);
-  Value start = addressOf(firstRow, firstChunk), from, step;
+  Value from, step;
   if (inSteps) {
     from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
     step = frame.mul(window.view->strides[0], tile.elementBytes * rowsOfTurn);
@@ -295,8 +272,7 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
     Value in = inColumns(chunk, isCopied(window, row, flags));
     // With a size of 0 zeros are written and nothing is read.
     Value size = arith::SelectOp::create(builder, loc, in, i32(16), i32(0));
-    Value to = columnStays ? sharedPointer(start, first / chunks * tile.rowBytes())
-                           : sharedPointer(addressOf(row, chunk));
+    Value to = columnStays ? placeOf(firstRow, first / chunks, firstChunk) : placeOf(row, 0, chunk);
     Value source = inSteps ? from : frame.pointerAt(rowPointer(window, row), columnOf(chunk));
     call("llvm.nvvm.cp.async.cg.shared.global.16.s", {to, global(source), size});
   }
@@ -332,6 +308,5 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
     builder.setInsertionPointToStart(read.elseBlock());
     scf::YieldOp::create(builder, loc, other);
   }
-  Value to = add(mul(row, tile.rowBytes()), add(mul(column, tile.elementBytes), i32(tile.offset)));
-  store(read.getResult(0), sharedPointer(tile.stage ? add(to, tile.stage) : to));
+  store(read.getResult(0), placeIn(tile, {row, 0}, {column, 0}));
 }

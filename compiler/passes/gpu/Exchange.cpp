@@ -8,15 +8,17 @@ using namespace ringc;
 using namespace ringc::gpu;
 using Kind = FragmentLayout::Kind;
 
-/// Whether a product reads the tile, or its transpose, where mma.sync wants n.
-bool Lowering::isRightOperand(Value tile) const {
+/// Whether a product reads the tile, or its transpose, where mma.sync wants n; or where it wants m,
+/// and a warp does not have whole rows.
+bool Lowering::isReadFromShared(Value tile) const {
   SmallVector<Value> names{tile};
   for (size_t i = 0; i < names.size(); ++i)
     for (OpOperand &use : names[i].getUses()) {
       if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner()))
         names.push_back(transpose.getResult());
-      else if (auto dot = dyn_cast<tile::DotOp>(use.getOwner()))
-        if (use.getOperandNumber() == (layoutOf(dot.getResult()).mAxis == 0 ? 1U : 0U))
+      else if (auto dot = dyn_cast<tile::DotOp>(use.getOwner()); dot && use.getOperandNumber() < 2)
+        if (grid.n > 1 ||
+            use.getOperandNumber() == (layoutOf(dot.getResult()).mAxis == 0 ? 1U : 0U))
           return true;
     }
   return false;
@@ -34,29 +36,26 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
   if (layout.kind != Kind::Matrix)
     return maker->emitOpError("of a single row or column is no operand of a product on a GPU");
   Fragment fragment = expanded(*given, layout);
-  auto padded = [](int64_t extent) {
-    return static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(extent), 16));
-  };
   Type element = cast<RankedTensorType>(tile.getType()).getElementType();
   SharedTile place;
   place.rows = layout.mExtent;
   place.columns = layout.nExtent;
-  place.paddedRows = padded(layout.mExtent);
-  place.paddedColumns = padded(layout.nExtent);
+  std::array<int64_t, 2> read = extentsRead(tile);
+  place.paddedRows = read[layout.mAxis == 0 ? 0 : 1];
+  place.paddedColumns = std::max(read[layout.mAxis == 0 ? 1 : 0], reachN(layout));
   place.elementBytes = element.getIntOrFloatBitWidth() / 8;
   place.rowAxis = layout.mAxis;
   allocateShared(place.bytes(), place.offset);
   if (!settled)
     barrier(); // what was here before has been read
-  Value thisRow = add(mul(mBase, place.rowBytes()), mul(nBase, place.elementBytes));
   auto below = [&](Value index, int64_t extent) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index, i32(extent));
   };
   auto kept = [&](Value value, int64_t m, int64_t n) {
-    if ((m / 2 + 1) * 16 * warps > layout.mExtent)
+    if (grid.mMayExceed(m, layout.mExtent))
       value = arith::SelectOp::create(builder, loc, below(mAt(m), layout.mExtent), value,
                                       zeroOf(element));
-    if ((n / 2 + 1) * 8 > layout.nExtent)
+    if (grid.nMayExceed(n, layout.nExtent))
       value = arith::SelectOp::create(builder, loc, below(nAt(n), layout.nExtent), value,
                                       zeroOf(element));
     return value;
@@ -65,9 +64,8 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
     int64_t m = layout.mOf(e), n = layout.nOf(e);
     Value low = kept(fragment.elements[static_cast<size_t>(e)], m, n),
           high = kept(fragment.elements[static_cast<size_t>(e) + 1], m, n + 1);
-    int64_t row = m / 2 * warps * 16 + m % 2 * 8, column = n / 2 * 8;
     OpBuilder::InsertionGuard guard(builder);
-    if ((m / 2 + 1) * 16 * warps > place.paddedRows) { // some warps are behind the tile
+    if (grid.mMayExceed(m, place.paddedRows)) { // some warps are behind the tile
       auto branch = scf::IfOp::create(builder, loc, below(mAt(m), place.paddedRows),
                                       /*withElseRegion=*/false);
       builder.setInsertionPointToStart(branch.thenBlock());
@@ -80,9 +78,9 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
     } else {
       both = pack(low, high);
     }
-    int64_t further = place.offset + row * place.rowBytes() + column * place.elementBytes;
-    LLVM::StoreOp::create(builder, loc, both, sharedPointer(thisRow, further),
-                          static_cast<unsigned>(2 * place.elementBytes));
+    Value to =
+        placeIn(place, {mBase, grid.mFurther(m)}, {nBase, grid.nFurther(n), bitsOf(6, grid.n)});
+    LLVM::StoreOp::create(builder, loc, both, to, static_cast<unsigned>(2 * place.elementBytes));
   }
   shared[tile] = place;
   unseen.push_back(tile);

@@ -9,11 +9,36 @@
 
 namespace ringc::gpu {
 
+/// How a block's warps share a product's result: in a grid, those of one of its rows the same m,
+/// those of a column the same n. With one column a warp has whole rows, and multiplies what it has
+/// computed from its registers; with several it reads less of both operands from shared memory.
+struct WarpGrid {
+  int64_t m = 4, n = 1;
+
+  int64_t warps() const { return m * n; }
+  int64_t mTurn() const { return 16 * m; } ///< what all warps have together of one block i
+  int64_t nTurn() const { return 16 * n; } ///< and of two blocks j
+
+  /// From the thread's first m (n) coordinate to that of an index (FragmentLayout::mOf, nOf).
+  int64_t mFurther(int64_t index) const { return index / 2 * mTurn() + index % 2 * 8; }
+  int64_t nFurther(int64_t index) const {
+    return index / 4 * nTurn() + index / 2 % 2 * 8 + index % 2;
+  }
+  /// Whether some thread's coordinate of this index lies at or behind `extent`.
+  bool mMayExceed(int64_t index, int64_t extent) const {
+    return (index / 2 + 1) * mTurn() > extent;
+  }
+  bool nMayExceed(int64_t index, int64_t extent) const {
+    return (index / 4 + 1) * nTurn() - 8 + index / 2 % 2 * 8 > extent;
+  }
+};
+
 /// How the elements of a tile lie in the registers of a block's threads: the accumulator of
-/// mma.m16n8 (PTX ISA, "Matrix fragments for mma.m16n8k16"). One axis of the tile is m, which the
-/// warps share in turns of 16 rows, the other n, which every warp has whole:
+/// mma.m16n8 (PTX ISA, "Matrix fragments for mma.m16n8k16"). One axis of the tile is m, the other
+/// n; the warps take turns of 16 of either:
 ///
-///     m = (i * warps + warp) * 16 + lane / 4 + 8 * (e / 2)      n = 8 * j + 2 * (lane % 4) + e % 2
+///     m = (i * grid.m + warp % grid.m) * 16 + lane / 4 + 8 * (e / 2)
+///     n = (j / 2 * grid.n + warp / grid.m) * 16 + 8 * (j % 2) + 2 * (lane % 4) + e % 2
 ///
 /// for element e of block (i, j). Blocks with one j are neighbours, so that what depends on n is
 /// needed for them alone. A tile with one column (row) keeps one number for each m (n) of its
@@ -24,7 +49,7 @@ struct FragmentLayout {
   Kind kind = Kind::Single;
   int mAxis = 0;                    ///< of the tile
   int64_t mExtent = 1, nExtent = 1; ///< as the tile has them; the fragments may reach beyond
-  int64_t mBlocks = 0, nBlocks = 0; ///< of 16 a warp; of 8
+  int64_t mBlocks = 0, nBlocks = 0; ///< of a warp, 16 and 8 wide
 
   int64_t count() const {
     switch (kind) {
@@ -75,9 +100,13 @@ struct Fragment {
 };
 
 /// A tile in shared memory, rows of the tile (or its columns, where rowAxis is 1) one after
-/// another. Rows are an odd number of 16-byte chunks apart, so that the eight rows that ldmatrix
-/// reads at once lie in different banks.
+/// another. The eight rows that ldmatrix reads at once lie in different banks: rows of whole lines
+/// of 128 bytes have their 16-byte chunks exchanged within a line, chunk c of row r at c ^ r % 8;
+/// others are an odd number of chunks apart. (cp.async writes whole lines: rows that begin anywhere
+/// in one take it two and a half times as long.)
 struct SharedTile {
+  static constexpr int64_t lineBytes = 128;
+
   int64_t offset = 0;            ///< bytes from the start of the block's dynamic shared memory
   int64_t rows = 0, columns = 0; ///< as the tile has them
   int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
@@ -86,8 +115,11 @@ struct SharedTile {
   mlir::Value stage; ///< i32, added to offset: which of several copies; null where there is one
 
   int64_t chunks() const { return paddedColumns * elementBytes / 16; }
-  int64_t rowBytes() const { return (chunks() | 1) * 16; }
-  int64_t bytes() const { return paddedRows * rowBytes(); }
+  bool isSwizzled() const { return paddedColumns * elementBytes % lineBytes == 0; }
+  int64_t rowBytes() const { return (isSwizzled() ? chunks() : chunks() | 1) * 16; }
+  int64_t bytes() const {
+    return (paddedRows * rowBytes() + lineBytes - 1) / lineBytes * lineBytes;
+  }
 };
 
 } // namespace ringc::gpu

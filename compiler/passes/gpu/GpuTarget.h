@@ -12,6 +12,7 @@ struct GpuTarget {
   std::string ptxVersion = "ptx80";          ///< LLVM's feature: the least that names this chip
   bool copiesAhead = true;                   ///< a loop's next windows are copied during a round
   int64_t warps = 4;                         ///< of a block, where its tiles have rows for them
+  int64_t nWarps = 1;                        ///< of them, side by side along n (Fragment.h)
 };
 
 } // namespace ringc

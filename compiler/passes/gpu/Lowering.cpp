@@ -70,7 +70,8 @@ void Lowering::chooseLayouts() {
         fewest = std::min(fewest, typeOf(result).getDimSize(axis));
     }
   });
-  warps = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, target.warps);
+  grid.n = target.nWarps;
+  grid.m = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, target.warps / grid.n);
 }
 
 FragmentLayout Lowering::layoutOf(Value tile) const {
@@ -78,11 +79,11 @@ FragmentLayout Lowering::layoutOf(Value tile) const {
   FragmentLayout layout;
   auto setM = [&](int64_t extent) {
     layout.mExtent = extent;
-    layout.mBlocks = llvm::divideCeil(extent, 16 * warps);
+    layout.mBlocks = llvm::divideCeil(extent, grid.mTurn());
   };
   auto setN = [&](int64_t extent) {
     layout.nExtent = extent;
-    layout.nBlocks = llvm::divideCeil(extent, 16) * 2;
+    layout.nBlocks = llvm::divideCeil(extent, grid.nTurn()) * 2;
   };
   if (rows == 1 && columns == 1)
     return layout;
@@ -112,7 +113,7 @@ FailureOr<func::FuncOp> Lowering::run() {
     builder.setInsertionPointToStart(module.getBody());
     LLVM::GlobalOp::create(builder, loc, LLVM::LLVMArrayType::get(builder.getI8Type(), 0),
                            /*isConstant=*/false, LLVM::Linkage::External, "shared_memory",
-                           Attribute(), /*alignment=*/16, /*addrSpace=*/3);
+                           Attribute(), SharedTile::lineBytes, /*addrSpace=*/3);
   }
   Type i32Type = builder.getI32Type();
   sharedBase = LLVM::AddressOfOp::create(
@@ -124,8 +125,14 @@ FailureOr<func::FuncOp> Lowering::run() {
   lane = arith::AndIOp::create(builder, loc, thread, i32(31));
   warp = arith::ShRUIOp::create(builder, loc, thread, i32(5));
   Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
-  mBase = add(mul(warp, 16), quad);
+  mWarp = warp;
   nBase = mul(arith::AndIOp::create(builder, loc, lane, i32(3)), 2);
+  if (grid.n > 1) {
+    mWarp = arith::RemUIOp::create(builder, loc, warp, i32(grid.m));
+    nWarp = arith::DivUIOp::create(builder, loc, warp, i32(grid.m));
+    nBase = add(mul(nWarp, 16), nBase);
+  }
+  mBase = add(mul(mWarp, 16), quad);
   for (BlockArgument argument : kernel.getArguments())
     if (Value scalar = frame.scalar(argument))
       scalars[argument] = scalar;
@@ -204,7 +211,7 @@ LogicalResult Lowering::lower(Operation *op) {
     if (failed(lowerElementwise(op)))
       return failure();
     // Products look through transposes.
-    bool shares = !isa<tile::TransposeOp>(op) && isRightOperand(op->getResult(0));
+    bool shares = !isa<tile::TransposeOp>(op) && isReadFromShared(op->getResult(0));
     return shares ? share(op->getResult(0), op) : success();
   }
   if (op->getNumRegions())
@@ -274,10 +281,8 @@ Fragment Lowering::expanded(const Fragment &fragment, const FragmentLayout &to) 
   return made;
 }
 
-Value Lowering::mAt(int64_t index) {
-  return add(mBase, i32(index / 2 * warps * 16 + index % 2 * 8));
-}
-Value Lowering::nAt(int64_t index) { return add(nBase, i32(index / 2 * 8 + index % 2)); }
+Value Lowering::mAt(int64_t index) { return add(mBase, i32(grid.mFurther(index))); }
+Value Lowering::nAt(int64_t index) { return add(nBase, i32(grid.nFurther(index))); }
 
 Value Lowering::intrinsic(Type type, StringRef name, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(builder, loc, type, builder.getStringAttr(name), operands)

@@ -9,6 +9,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseSet.h"
 
+#include <array>
+
 namespace ringc::gpu {
 
 /// Lowers one kernel from tiles to the threads of a block: mma.sync on fragments in registers,
@@ -26,7 +28,7 @@ public:
 
   /// Emits the entry and returns it, or reports an error at the operation that cannot be lowered.
   mlir::FailureOr<mlir::func::FuncOp> run();
-  int64_t threads() const { return warps * 32; }
+  int64_t threads() const { return grid.warps() * 32; }
   int64_t sharedBytes() const { return sharedHighWater; }
   int64_t carryBytes() const { return frame.carryBytesNeeded(); }
 
@@ -39,6 +41,8 @@ private:
   void chooseTransposed(tile::DotOp dot);
   int mAxisOf(Value tile) const;
   FragmentLayout layoutOf(Value tile) const;
+  int64_t reachM(const FragmentLayout &layout) const { return layout.mBlocks * grid.mTurn(); }
+  int64_t reachN(const FragmentLayout &layout) const { return layout.nBlocks / 2 * grid.nTurn(); }
   LogicalResult lowerBlock(mlir::Block &block);
   LogicalResult lower(mlir::Operation *op);
   LogicalResult lowerScalar(mlir::Operation *op);
@@ -85,7 +89,7 @@ private:
   Value position(const cpu::KernelFrame::Positions &positions, Value row);
   void acrossLanes(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values,
                    llvm::ArrayRef<int> distances);
-  void acrossWarps(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values);
+  void acrossWarps(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values, bool overM);
   Value combine(tile::ReduceKind kind, Value a, Value b);
 
   // Memory.cpp: windows of views
@@ -118,6 +122,7 @@ private:
   bool goesToShared(tile::LoadOp load) const;
   bool goesToRegisters(tile::LoadOp load) const;
   SharedTile sharedTileOf(tile::LoadOp load) const;
+  std::array<int64_t, 2> extentsRead(Value tile) const;
   LogicalResult stage(tile::LoadOp load);
   LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, std::optional<RowsKept> kept);
   Value isAligned(const cpu::KernelFrame::View &view);
@@ -130,7 +135,17 @@ private:
   mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
   LogicalResult writeRowsKept(Value where, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
+  // SharedPlaces.cpp
+  /// A thread's own row or column, and how far behind it another lies.
+  struct SharedCoordinate {
+    Value first;
+    int64_t further = 0;
+    int64_t bits = -1; ///< that `first` may have set; all where nothing is known
+  };
   Value sharedPointer(Value byteOffset, int64_t constant = 0);
+  Value placeIn(const SharedTile &tile, SharedCoordinate row, SharedCoordinate column);
+  /// `lanes` and, above them, the bits of `count` warps that take turns of 16.
+  static int64_t bitsOf(int64_t lanes, int64_t count);
   void barrier();
   void waitFor(llvm::ArrayRef<Value> tiles);
 
@@ -138,6 +153,11 @@ private:
   void addAtomically(Value value, Value pointer);
   bool coversExactly(const FragmentLayout &layout) const;
   Value holdsAllRows(const Window &window);
+  struct NeighbourRows {
+    Fragment tile;
+    Value row, column; ///< i32: the thread's first
+  };
+  NeighbourRows exchangeRows(const Fragment &tile);
   void addWholeMatrix(const Window &window, const Fragment &tile);
 
   // Columns.cpp: columns that move with a loop, through shared memory
@@ -147,7 +167,7 @@ private:
   void readColumn(tile::LoadOp load, const SharedTile &place);
 
   // Exchange.cpp: computed tiles through shared memory
-  bool isRightOperand(Value tile) const;
+  bool isReadFromShared(Value tile) const;
   LogicalResult share(Value tile, mlir::Operation *maker);
 
   // Products.cpp
@@ -156,12 +176,14 @@ private:
     Value tile;       ///< behind transposes
     int mAxis, kAxis; ///< of `tile`: the axis of the result, and the contracted one
   };
+  LogicalResult inRegisters(tile::DotOp dot, const Operand &left,
+                            std::optional<Fragment> &computed);
   LogicalResult multiply16(tile::DotOp dot, const Operand &left, const Operand &right,
                            Fragment &sums);
   LogicalResult multiplyF32(tile::DotOp dot, const Operand &left, const Operand &right,
                             Fragment &sums);
-  llvm::SmallVector<Value> matrices(const SharedTile &tile, Value rowBase, Value columnBase,
-                                    int64_t row, int64_t column, bool transposed);
+  llvm::SmallVector<Value> matrices(const SharedTile &tile, SharedCoordinate row,
+                                    SharedCoordinate column, bool transposed);
   Value pack(Value low, Value high);
 
   // Values
@@ -189,7 +211,7 @@ private:
   cpu::LaneAnalysis axes;
   llvm::DenseSet<int> mClasses;
   llvm::DenseSet<std::pair<int, int>> columnsAreM; ///< classes of rows and columns: m is columns
-  int64_t warps = 4;
+  WarpGrid grid;
   cpu::KernelFrame frame;
   llvm::DenseMap<Value, Value> scalars;
   ScalarCode scalarCode;
@@ -199,7 +221,8 @@ private:
   llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first
   llvm::SmallVector<Value> unseen;   ///< shared tiles that other threads may not see yet
   bool settled = true; ///< a barrier stands between here and what this round, or code before, read
-  Value thread, lane, warp, mBase, nBase, sharedBase;
+  Value thread, lane, warp, mWarp, nWarp; ///< i32; the last two: its place in the grid
+  Value mBase, nBase, sharedBase;         ///< the thread's first coordinates
   int64_t sharedTop = 0, sharedHighWater = 0;
   int loopDepth = 0;
 };

@@ -109,11 +109,11 @@ Lowering::Places Lowering::placesOf(const Window &window, const FragmentLayout &
     bool alongM = layout.kind == Kind::Matrix ? layout.mAxis == axis : layout.kind == Kind::AlongM;
     int64_t m = layout.mOf(e), n = layout.nOf(e);
     if (alongM)
-      return {mBase, m / 2 * warps * 16 + m % 2 * 8, layout.mBlocks * warps * 16 > layout.mExtent};
-    return {nBase, n / 2 * 8 + n % 2, layout.nBlocks * 8 > layout.nExtent};
+      return {mBase, grid.mFurther(m), reachM(layout) > layout.mExtent};
+    return {nBase, grid.nFurther(n), reachN(layout) > layout.nExtent};
   };
   Places places;
-  places.pairs = layout.kind == Kind::Matrix && layout.mAxis == 0;
+  places.pairs = layout.kind == Kind::Matrix && layout.mAxis == 0 && type.getDimSize(1) % 2 == 0;
   int64_t bytes = bytesInMemory(window.view->element);
   llvm::MapVector<int64_t, Places::Row> rows;
   llvm::DenseMap<int64_t, Value> columns;
@@ -161,37 +161,67 @@ LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
   std::optional<Fragment> where;
   if (load.getWhere())
     where = fragmentOf(load.getWhere());
-  Fragment made{layout, SmallVector<Value>(static_cast<size_t>(layout.count()))};
-  for (const Places::Row &row : placesOf(window, layout, type).rows) {
-    Value in = row.in;
-    if (where) {
-      int64_t e = row.elements.front();
-      Value kept =
-          where->elements[static_cast<size_t>(where->layout.at(layout.mOf(e), layout.nOf(e)))];
-      in = arith::AndIOp::create(builder, loc, in, kept);
-    }
-    SmallVector<Type> types(row.elements.size(), type.getElementType());
-    auto branch = scf::IfOp::create(builder, loc, types, in, /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(builder, loc, SmallVector<Value>(row.elements.size(), fill));
-    builder.setInsertionPointToStart(branch.thenBlock());
+  Places places = placesOf(window, layout, type);
+  auto kept = [&](const Places::Row &row) -> Value {
+    if (!where)
+      return row.in;
+    int64_t e = row.elements.front();
+    Value one =
+        where->elements[static_cast<size_t>(where->layout.at(layout.mOf(e), layout.nOf(e)))];
+    return arith::AndIOp::create(builder, loc, row.in, one);
+  };
+  // `together` neighbours by one instruction, the first of which says whether its column is inside.
+  auto readRow = [&](const Places::Row &row, size_t together) {
     SmallVector<Value> values;
-    for (auto [bytes, columnIn] : llvm::zip(row.bytes, row.columnIn)) {
-      Value from = frame.pointerAt(row.pointer, frame.constant(bytes));
-      if (columnIn)
-        from = arith::SelectOp::create(builder, loc, columnIn, from, window.view->pointer);
-      Value value = this->load(inMemory, global(from));
-      if (type.getElementType().isInteger(1))
-        value =
-            arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, value, zeroOf(inMemory));
-      if (columnIn)
-        value = arith::SelectOp::create(builder, loc, columnIn, value, fill);
-      values.push_back(value);
+    for (size_t i = 0; i < row.elements.size(); i += together) {
+      Value from = frame.pointerAt(row.pointer, frame.constant(row.bytes[i]));
+      if (row.columnIn[i])
+        from = arith::SelectOp::create(builder, loc, row.columnIn[i], from, window.view->pointer);
+      Type read = together == 1 ? inMemory : VectorType::get({2}, inMemory);
+      Value loaded = this->load(read, global(from));
+      for (size_t each = 0; each < together; ++each) {
+        Value value = loaded;
+        if (together > 1)
+          value =
+              LLVM::ExtractElementOp::create(builder, loc, loaded, i32(static_cast<int64_t>(each)));
+        if (type.getElementType().isInteger(1))
+          value = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, value,
+                                        zeroOf(inMemory));
+        if (row.columnIn[i])
+          value = arith::SelectOp::create(builder, loc, row.columnIn[i], value, fill);
+        values.push_back(value);
+      }
     }
-    scf::YieldOp::create(builder, loc, values);
-    for (auto [e, value] : llvm::zip(row.elements, branch.getResults()))
-      made.elements[static_cast<size_t>(e)] = value;
+    return values;
+  };
+  auto readAll = [&](size_t together) {
+    SmallVector<Value> all(static_cast<size_t>(layout.count()));
+    for (const Places::Row &row : places.rows) {
+      SmallVector<Type> types(row.elements.size(), type.getElementType());
+      auto branch = scf::IfOp::create(builder, loc, types, kept(row), /*withElseRegion=*/true);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(branch.elseBlock());
+      scf::YieldOp::create(builder, loc, SmallVector<Value>(row.elements.size(), fill));
+      builder.setInsertionPointToStart(branch.thenBlock());
+      scf::YieldOp::create(builder, loc, readRow(row, together));
+      for (auto [e, value] : llvm::zip(row.elements, branch.getResults()))
+        all[static_cast<size_t>(e)] = value;
+    }
+    return all;
+  };
+  Fragment made{layout, {}};
+  if (!places.pairs || window.view->element.isInteger(1)) {
+    made.elements = readAll(1);
+  } else {
+    SmallVector<Type> types(static_cast<size_t>(layout.count()), type.getElementType());
+    auto branch =
+        scf::IfOp::create(builder, loc, types, pairsAreAligned(window), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    for (auto [block, together] : {std::pair(branch.thenBlock(), 2), {branch.elseBlock(), 1}}) {
+      builder.setInsertionPointToStart(block);
+      scf::YieldOp::create(builder, loc, readAll(static_cast<size_t>(together)));
+    }
+    made.elements.assign(branch.getResults().begin(), branch.getResults().end());
   }
   fragments[load.getResult()] = made;
   return success();
@@ -232,7 +262,7 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
   if (layout.kind == Kind::AlongM)
     writes = equals(nBase, 0);
   else if (layout.kind == Kind::AlongN)
-    writes = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, thread, i32(4));
+    writes = equals(mBase, 0);
   else if (layout.kind == Kind::Single)
     writes = equals(thread, 0);
   bool own = false; // a window that moves with the program belongs to it alone

@@ -61,15 +61,18 @@ struct NvvmStage : PassWrapper<NvvmStage, OperationPass<ModuleOp>> {
 struct NvvmOptions : PassPipelineOptions<NvvmOptions> {
   Option<int> sm{*this, "sm", llvm::cl::desc("compute capability: 80 is 8.0"), llvm::cl::init(80)};
   Option<int> warps{*this, "warps", llvm::cl::desc("of a block, at most"), llvm::cl::init(4)};
+  Option<int> nWarps{*this, "n-warps", llvm::cl::desc("of them, side by side along n"),
+                     llvm::cl::init(1)};
 };
 
 } // namespace
 
-GpuTarget gpuTargetOf(const Target &target, int64_t warps) {
+GpuTarget gpuTargetOf(const Target &target, int64_t warps, int64_t nWarps) {
   return {.sm = static_cast<int>(target.sm),
           .sharedBytes = target.sharedBytes,
           .ptxVersion = target.features.substr(1),
-          .warps = warps};
+          .warps = warps,
+          .nWarps = nWarps};
 }
 
 std::unique_ptr<Pass> createNvvmStagePass(const GpuTarget &target) {
@@ -81,7 +84,7 @@ void registerNvvmPasses() {
       "lower-to-nvvm", "Turns the kernel of tiles into a GPU's",
       [](OpPassManager &passes, const NvvmOptions &options) {
         Target target = gpuTarget("sm_" + std::to_string(options.sm));
-        passes.addPass(createNvvmStagePass(gpuTargetOf(target, options.warps)));
+        passes.addPass(createNvvmStagePass(gpuTargetOf(target, options.warps, options.nWarps)));
       });
   PassPipelineRegistration<>(
       "max-before-scale", "Scales the largest score in place of the largest of scaled scores",

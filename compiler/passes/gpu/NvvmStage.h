@@ -11,7 +11,7 @@ namespace ringc {
 struct Target;
 
 /// The facts of a target that is a GPU, and the most warps of a block.
-GpuTarget gpuTargetOf(const Target &target, int64_t warps);
+GpuTarget gpuTargetOf(const Target &target, int64_t warps, int64_t nWarps);
 
 /// A pass over a module: lower-to-nvvm for its kernel, whose interface is left as JSON in the
 /// module's attribute tile.interface (CompiledKernel without its code).

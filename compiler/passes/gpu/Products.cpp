@@ -36,17 +36,22 @@ LogicalResult Lowering::lowerDot(tile::DotOp dot) {
   Operand a = operandOf(dot.getA(), 0), b = operandOf(dot.getB(), 1);
   Operand left = straight ? a : b, right = straight ? b : a;
   // What is not made here is shared for this product alone: a constant, a tile of a loop.
-  bool lent = !shared.count(right.tile);
   int64_t top = sharedTop;
-  if (lent && failed(share(right.tile, dot)))
-    return failure();
+  SmallVector<Value> lent;
+  for (Value tile : {left.tile, right.tile})
+    if (!shared.count(tile) && (tile == right.tile || grid.n > 1)) {
+      if (failed(share(tile, dot)))
+        return failure();
+      lent.push_back(tile);
+    }
   waitFor({left.tile, right.tile});
-  if (llvm::is_contained(unseen, right.tile))
+  if (llvm::is_contained(unseen, left.tile) || llvm::is_contained(unseen, right.tile))
     barrier();
   LogicalResult done = elementOf(dot.getA()).isF32() ? multiplyF32(dot, left, right, sums)
                                                      : multiply16(dot, left, right, sums);
-  if (lent) {
-    shared.erase(right.tile);
+  for (Value tile : lent)
+    shared.erase(tile);
+  if (!lent.empty()) {
     sharedTop = top;
     settled = false;
   }
@@ -72,23 +77,33 @@ Value Lowering::pack(Value low, Value high) {
   return LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), both);
 }
 
-/// ldmatrix of four 8x8 blocks; this thread's address is (rowBase + row, columnBase + column).
-SmallVector<Value> Lowering::matrices(const SharedTile &tile, Value rowBase, Value columnBase,
-                                      int64_t row, int64_t column, bool transposed) {
-  Value mine = add(mul(rowBase, tile.rowBytes()), mul(columnBase, tile.elementBytes));
-  if (tile.stage)
-    mine = add(mine, tile.stage);
-  int64_t further = tile.offset + row * tile.rowBytes() + column * tile.elementBytes;
+/// ldmatrix of four 8x8 blocks, with this thread's address.
+SmallVector<Value> Lowering::matrices(const SharedTile &tile, SharedCoordinate row,
+                                      SharedCoordinate column, bool transposed) {
   Type word = builder.getI32Type();
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {word, word, word, word});
   Value loaded = intrinsic(four,
                            transposed ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"
                                       : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
-                           {sharedPointer(mine, further)});
+                           {placeIn(tile, row, column)});
   SmallVector<Value> words;
   for (int64_t i = 0; i < 4; ++i)
     words.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
   return words;
+}
+
+/// A left operand that the block has computed, where a warp has whole rows of it.
+LogicalResult Lowering::inRegisters(tile::DotOp dot, const Operand &left,
+                                    std::optional<Fragment> &computed) {
+  if (grid.n > 1 || left.tile.getDefiningOp<tile::LoadOp>())
+    return success();
+  FailureOr<Fragment> given = whole(left.tile, dot);
+  if (failed(given))
+    return failure();
+  computed = expanded(*given, layoutOf(left.tile));
+  if (computed->layout.kind != Kind::Matrix || computed->layout.mAxis != left.mAxis)
+    return dot.emitOpError("needs its left operand the other way round");
+  return success();
 }
 
 LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const Operand &right,
@@ -97,22 +112,17 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
   int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
   int64_t steps = llvm::divideCeil(depth, 16);
   bool bf16 = elementOf(left.tile).isBF16();
-  SharedTile rightTile = shared.lookup(right.tile);
+  SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
   bool contractsColumns = right.kAxis != rightTile.rowAxis;
   std::optional<Fragment> computed;
-  if (!left.tile.getDefiningOp<tile::LoadOp>()) {
-    FailureOr<Fragment> given = whole(left.tile, dot);
-    if (failed(given))
-      return failure();
-    computed = expanded(*given, layoutOf(left.tile));
-    if (computed->layout.kind != Kind::Matrix || computed->layout.mAxis != left.mAxis)
-      return dot.emitOpError("needs its left operand the other way round");
-  }
+  if (failed(inRegisters(dot, left, computed)))
+    return failure();
   auto bits = [&](int mask, int shift) -> Value {
     Value value = arith::AndIOp::create(builder, loc, lane, i32(mask));
     return shift ? arith::ShRUIOp::create(builder, loc, value, i32(shift)).getResult() : value;
   };
   Value low = bits(7, 0), middle = bits(8, 0), high = mul(bits(16, 4), 8);
+  auto ofWarp = [&](Value n) { return grid.n == 1 ? n : add(mul(nWarp, 16), n); };
   Type f32 = builder.getF32Type();
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {f32, f32, f32, f32});
   Type half = VectorType::get({2}, builder.getF16Type());
@@ -132,27 +142,32 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
           words.push_back(pack(at(e), at(e + 1)));
         }
       } else {
-        SharedTile tile = shared.lookup(left.tile);
-        Value m = add(mul(warp, 16), add(low, middle));
-        words = left.mAxis == 0 ? matrices(tile, m, high, i * warps * 16, step * 16, false)
-                                : matrices(tile, add(low, high), add(mul(warp, 16), middle),
-                                           step * 16, i * warps * 16, true);
+        Value first = mul(mWarp, 16);
+        SharedCoordinate k{high, step * 16, 8}, m{add(first, add(low, middle)), i * grid.mTurn()};
+        if (left.mAxis == leftTile.rowAxis)
+          words = matrices(leftTile, m, k, false);
+        else
+          words = matrices(leftTile, {add(low, high), step * 16},
+                           {add(first, middle), i * grid.mTurn(), bitsOf(8, grid.m)}, true);
       }
       leftWords.push_back(words);
     }
     for (int64_t j = 0; j < layout.nBlocks; j += 2) {
+      int64_t n = j / 2 * grid.nTurn();
       // Rows of the tile are n where its columns are contracted.
       SmallVector<Value> words =
-          contractsColumns ? matrices(rightTile, add(low, high), middle, j * 8, step * 16, false)
-                           : matrices(rightTile, add(low, middle), high, step * 16, j * 8, true);
+          contractsColumns
+              ? matrices(rightTile, {ofWarp(add(low, high)), n}, {middle, step * 16, 8}, false)
+              : matrices(rightTile, {add(low, middle), step * 16},
+                         {ofWarp(high), n, bitsOf(8, grid.n)}, true);
       for (int64_t i = 0; i < layout.mBlocks; ++i)
-        for (int64_t n : {0, 1}) {
+        for (int64_t side : {0, 1}) {
           SmallVector<Value> operands;
           for (Value word : leftWords[static_cast<size_t>(i)])
             operands.push_back(operandWord(word));
-          operands.push_back(operandWord(words[static_cast<size_t>(2 * n)]));
-          operands.push_back(operandWord(words[static_cast<size_t>(2 * n + 1)]));
-          size_t first = static_cast<size_t>(layout.index(i, j + n, 0));
+          operands.push_back(operandWord(words[static_cast<size_t>(2 * side)]));
+          operands.push_back(operandWord(words[static_cast<size_t>(2 * side + 1)]));
+          size_t first = static_cast<size_t>(layout.index(i, j + side, 0));
           for (size_t e = 0; e < 4; ++e)
             operands.push_back(sums.elements[first + e]);
           Value result = intrinsic(four,
@@ -178,35 +193,27 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   Type f32 = builder.getF32Type(), word = builder.getI32Type();
   int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
   int64_t steps = llvm::divideCeil(depth, 16) * 2;
-  SharedTile rightTile = shared.lookup(right.tile);
+  SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
   bool contractsColumns = right.kAxis != rightTile.rowAxis;
   std::optional<Fragment> computed;
-  if (!left.tile.getDefiningOp<tile::LoadOp>()) {
-    FailureOr<Fragment> given = whole(left.tile, dot);
-    if (failed(given))
-      return failure();
-    computed = expanded(*given, layoutOf(left.tile));
-    if (computed->layout.kind != Kind::Matrix || computed->layout.mAxis != left.mAxis)
-      return dot.emitOpError("needs its left operand the other way round");
-  }
-  Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
-  // Two neighbours along k, further by constants than the thread's first, and by `kFrom`.
-  Value kFrom = i32(0);
-  auto pair = [&](const SharedTile &tile, Value outer, int64_t outerFurther, int64_t kFurther,
+  if (failed(inRegisters(dot, left, computed)))
+    return failure();
+  // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
+  // keep ptxas busy for a second. Four steps have some hundred instructions to hide latency behind.
+  int64_t together = computed ? steps : std::gcd(steps, int64_t{4});
+  Value ownN = arith::ShRUIOp::create(builder, loc, lane, i32(2));
+  if (grid.n > 1)
+    ownN = add(mul(nWarp, 16), ownN);
+  SharedCoordinate ownK{mul(arith::AndIOp::create(builder, loc, lane, i32(3)), 2), 0, 6};
+  // Two neighbours along k, further by constants than the thread's first.
+  auto pair = [&](const SharedTile &tile, SharedCoordinate outer, int64_t kFurther,
                   bool kIsColumn) -> std::array<Value, 2> {
-    Value k = add(nBase, kFrom);
-    Value row = kIsColumn ? outer : k, column = kIsColumn ? k : outer;
-    Value at = add(mul(row, tile.rowBytes()), mul(column, 4));
-    if (tile.stage)
-      at = add(at, tile.stage);
-    int64_t rows = kIsColumn ? outerFurther : kFurther;
-    int64_t columns = kIsColumn ? kFurther : outerFurther;
-    int64_t further = tile.offset + rows * tile.rowBytes() + columns * 4;
+    auto at = [&](int64_t further) { return SharedCoordinate{ownK.first, further, ownK.bits}; };
     if (!kIsColumn)
-      return {load(f32, sharedPointer(at, further)),
-              load(f32, sharedPointer(at, further + tile.rowBytes()))};
+      return {load(f32, placeIn(tile, at(kFurther), outer)),
+              load(f32, placeIn(tile, at(kFurther + 1), outer))};
     Value both = LLVM::LoadOp::create(builder, loc, VectorType::get({2}, f32),
-                                      sharedPointer(at, further), /*alignment=*/8);
+                                      placeIn(tile, outer, at(kFurther)), /*alignment=*/8);
     return {LLVM::ExtractElementOp::create(builder, loc, both, i32(0)),
             LLVM::ExtractElementOp::create(builder, loc, both, i32(1))};
   };
@@ -235,8 +242,8 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
             both[static_cast<size_t>(k)] =
                 computed->elements[static_cast<size_t>(computed->layout.index(i, step, h * 2 + k))];
         else
-          both = pair(shared.lookup(left.tile), mBase, i * warps * 16 + h * 8, step * 8,
-                      left.kAxis == 1);
+          both = pair(leftTile, {mBase, i * grid.mTurn() + h * 8, bitsOf(7, grid.m)}, step * 8,
+                      left.kAxis != leftTile.rowAxis);
         for (int64_t k : {0, 1})
           parts[static_cast<size_t>(k * 2 + h)] = split(both[static_cast<size_t>(k)]);
       }
@@ -244,7 +251,8 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
     }
     for (int64_t j = 0; j < layout.nBlocks; ++j) {
       SmallVector<Split> parts;
-      for (Value each : pair(rightTile, quad, j * 8, step * 8, contractsColumns))
+      SharedCoordinate n{ownN, j / 2 * grid.nTurn() + j % 2 * 8, bitsOf(7, grid.n)};
+      for (Value each : pair(rightTile, n, step * 8, contractsColumns))
         parts.push_back(split(each));
       for (int64_t i = 0; i < layout.mBlocks; ++i) {
         size_t first = static_cast<size_t>(layout.index(i, j, 0));
@@ -266,9 +274,6 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
       }
     }
   };
-  // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
-  // keep ptxas busy for a second. Four steps have some hundred instructions to hide latency behind.
-  int64_t together = computed ? steps : std::gcd(steps, int64_t{4});
   scf::ForOp loop;
   OpBuilder::InsertionGuard guard(builder);
   if (together < steps) {
@@ -276,7 +281,8 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
         scf::ForOp::create(builder, loc, i32(0), i32(steps * 8), i32(together * 8), sums.elements);
     keepRolled(loop);
     builder.setInsertionPointToStart(loop.getBody());
-    kFrom = loop.getInductionVar();
+    ownK.first = add(ownK.first, loop.getInductionVar());
+    ownK.bits |= -8 * together;
     sums.elements.assign(loop.getRegionIterArgs().begin(), loop.getRegionIterArgs().end());
   }
   for (int64_t step = 0; step < together; ++step)

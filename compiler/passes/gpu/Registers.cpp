@@ -109,26 +109,34 @@ void Lowering::acrossLanes(tile::ReduceKind kind, MutableArrayRef<Value> values,
     }
 }
 
-/// Each warp's values, the same in all threads with one lane % 4, become those of all warps.
-void Lowering::acrossWarps(tile::ReduceKind kind, MutableArrayRef<Value> values) {
-  if (warps == 1)
+/// Each warp's values, the same in all threads of one n (over m; of one m otherwise), become those
+/// of all warps of its column (row) of the grid.
+void Lowering::acrossWarps(tile::ReduceKind kind, MutableArrayRef<Value> values, bool overM) {
+  int64_t several = overM ? grid.m : grid.n, groups = overM ? 4 : 8;
+  if (several == 1)
     return;
   int64_t count = static_cast<int64_t>(values.size()), offset = 0;
-  allocateShared(warps * 4 * count * 4, offset);
-  Value column = arith::AndIOp::create(builder, loc, lane, i32(3));
+  allocateShared(grid.warps() * groups * count * 4, offset);
+  Value group = overM ? arith::AndIOp::create(builder, loc, lane, i32(3)).getResult()
+                      : arith::ShRUIOp::create(builder, loc, lane, i32(2)).getResult();
   auto slot = [&](Value ofWarp, int64_t index) {
-    Value at = add(add(mul(ofWarp, 4 * count), mul(column, count)), i32(index));
+    Value at = add(add(mul(ofWarp, groups * count), mul(group, count)), i32(index));
     return sharedPointer(mul(at, 4), offset);
+  };
+  auto other = [&](int64_t w) {
+    if (!overM)
+      return add(mWarp, i32(w * grid.m));
+    return grid.n == 1 ? i32(w) : add(mul(nWarp, grid.m), i32(w));
   };
   barrier();
   for (int64_t i = 0; i < count; ++i)
     store(values[static_cast<size_t>(i)], slot(warp, i));
   barrier();
   for (int64_t i = 0; i < count; ++i)
-    for (int64_t w = 0; w < warps; ++w) {
-      Value other = load(builder.getF32Type(), slot(i32(w), i));
+    for (int64_t w = 0; w < several; ++w) {
+      Value part = load(builder.getF32Type(), slot(other(w), i));
       Value &sum = values[static_cast<size_t>(i)];
-      sum = w == 0 ? other : combine(kind, sum, other);
+      sum = w == 0 ? part : combine(kind, sum, part);
     }
 }
 
@@ -156,7 +164,7 @@ LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
     Value value = operand.elements[static_cast<size_t>(e)];
     int64_t m = from.mOf(e), n = from.nOf(e);
     // What the fragments reach beyond the tile does not count.
-    bool along = overM ? (m / 2 + 1) * 16 * warps > from.mExtent : (n / 2 + 1) * 8 > from.nExtent;
+    bool along = overM ? grid.mMayExceed(m, from.mExtent) : grid.nMayExceed(n, from.nExtent);
     if (along) {
       Value in =
           arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, overM ? mAt(m) : nAt(n),
@@ -168,10 +176,10 @@ LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
   }
   if (overM) {
     acrossLanes(op.getKind(), sums, {4, 8, 16});
-    acrossWarps(op.getKind(), sums);
   } else {
     acrossLanes(op.getKind(), sums, {1, 2});
   }
+  acrossWarps(op.getKind(), sums, overM);
   fragments[op.getResult()] = {to, sums};
   return success();
 }

@@ -1,8 +1,8 @@
 // Adding stores to a place that several programs add to: red.global.add.f32, in no fixed order.
 //
 // m is the view's columns where a product made the tile (Lowering::chooseTransposed), so that the
-// eight threads of a column of lanes add to 32 bytes side by side, and the memory takes whole
-// sectors.
+// eight threads of a column of lanes add to 32 bytes side by side, and their neighbours to the next
+// 32 bytes: an addition of a warp touches two lines of memory.
 
 #include "compiler/passes/gpu/Lowering.h"
 
@@ -22,7 +22,33 @@ void Lowering::addAtomically(Value value, Value pointer) {
 
 /// Whether a fragment's elements are the tile's, none beyond it.
 bool Lowering::coversExactly(const FragmentLayout &layout) const {
-  return layout.mBlocks * 16 * warps == layout.mExtent && layout.nBlocks * 8 == layout.nExtent;
+  return reachM(layout) == layout.mExtent && reachN(layout) == layout.nExtent;
+}
+
+/// Columns are m: a thread has m and m + 8 of one row, its neighbour (lane ^ 1) of the row two
+/// further. They exchange, so that both have numbers of one row, of its m and of its m + 8.
+Lowering::NeighbourRows Lowering::exchangeRows(const Fragment &tile) {
+  NeighbourRows made;
+  Value isOdd = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                      arith::AndIOp::create(builder, loc, lane, i32(1)), i32(0));
+  auto choose = [&](Value odd, Value even) -> Value {
+    return arith::SelectOp::create(builder, loc, isOdd, odd, even);
+  };
+  made.tile = tile;
+  for (int64_t e = 0; e < tile.layout.count(); ++e) {
+    if (e % 4 / 2)
+      continue;
+    Value &near = made.tile.elements[static_cast<size_t>(e)],
+          &far = made.tile.elements[static_cast<size_t>(e) + 2];
+    Value given = choose(near, far);
+    Value taken = intrinsic(builder.getF32Type(), "llvm.nvvm.shfl.sync.bfly.f32",
+                            {i32(-1), given, i32(1), i32(31)});
+    near = choose(taken, near);
+    far = choose(far, taken);
+  }
+  made.column = add(mBase, choose(i32(8), i32(0)));
+  made.row = add(nBase, choose(i32(-2), i32(0)));
+  return made;
 }
 
 /// Adds a matrix whose window lies inside its view as a whole: no element asks where it is, and
@@ -30,29 +56,33 @@ bool Lowering::coversExactly(const FragmentLayout &layout) const {
 void Lowering::addWholeMatrix(const Window &window, const Fragment &tile) {
   const FragmentLayout &layout = tile.layout;
   bool rowsAreM = layout.mAxis == 0;
-  auto mOffset = [&](int64_t e) { return layout.mOf(e) / 2 * warps * 16 + layout.mOf(e) % 2 * 8; };
-  auto nOffset = [&](int64_t e) { return layout.nOf(e) / 2 * 8 + layout.nOf(e) % 2; };
-  llvm::MapVector<int64_t, SmallVector<int64_t>> rows; // elements by their row after the first
-  for (int64_t e = 0; e < layout.count(); ++e)
-    rows[rowsAreM ? mOffset(e) : nOffset(e)].push_back(e);
-  Value firstRow = rowsAreM ? mBase : nBase, firstColumn = rowsAreM ? nBase : mBase;
-  Value columnBytes = frame.mul(frame.widen(firstColumn), 4);
+  NeighbourRows place = rowsAreM ? NeighbourRows{tile, mBase, nBase} : exchangeRows(tile);
+  struct Addition {
+    int64_t element, column;
+  };
+  llvm::MapVector<int64_t, SmallVector<Addition>> rows; // by row after the first
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    int64_t m = layout.mOf(e), n = layout.nOf(e);
+    if (rowsAreM)
+      rows[grid.mFurther(m)].push_back({e, grid.nFurther(n)});
+    else
+      rows[grid.nFurther(n) + m % 2 * 2].push_back({e, grid.mFurther(m - m % 2)});
+  }
+  Value columnBytes = frame.mul(frame.widen(place.column), 4);
   auto pointerOf = [&](int64_t row) {
-    return frame.pointerAt(rowPointer(window, add(firstRow, i32(row))), columnBytes);
+    return frame.pointerAt(rowPointer(window, add(place.row, i32(row))), columnBytes);
   };
   Value pointer = pointerOf(0);
   int64_t at = 0;
-  for (const auto &[row, elements] : rows) {
+  for (const auto &[row, additions] : rows) {
     if (row != at)
       pointer = rowsAreEquallySpaced(window)
                     ? frame.pointerAt(pointer, frame.mul(window.view->strides[0], 4 * (row - at)))
                     : pointerOf(row);
     at = row;
-    for (int64_t e : elements) {
-      int64_t column = rowsAreM ? nOffset(e) : mOffset(e);
-      addAtomically(tile.elements[static_cast<size_t>(e)],
-                    global(frame.pointerAt(pointer, frame.constant(4 * column))));
-    }
+    for (const Addition &each : additions)
+      addAtomically(place.tile.elements[static_cast<size_t>(each.element)],
+                    global(frame.pointerAt(pointer, frame.constant(4 * each.column))));
   }
 }
 

@@ -24,21 +24,21 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   };
   CHECK(tiles(64, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 128}});
   CHECK(tiles(128, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 64}});
-  CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 128}, {"kv", 32}}); // 99 KiB
+  CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 128}, {"kv", 64}}); // 99 KiB
   CHECK(tiles(128, ElementType::F32, "sm_90") == Tiles{{"q", 64}, {"kv", 64}});
-  CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 32}});
+  CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 64}});
   // Two stages of keys and values beside the queries.
   for (const char *chip : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"})
     for (int64_t d = 8; d <= 256; d += 8) {
       Tiles each = tiles(d, ElementType::F32, chip);
-      int64_t row = (d / 4 | 1) * 16;
+      int64_t whole = (d + 15) / 16 * 64, row = whole % 128 == 0 ? whole : (whole / 16 | 1) * 16;
       CHECK((each["q"] + 4 * each["kv"]) * row <= gpuTarget(chip).sharedBytes);
     }
   // A value head dim of its own counts.
   Spec wide = {.headDim = 64, .valueHeadDim = 256, .dtype = ElementType::BF16};
   wide.kernel = "attention_forward";
   CHECK(chooseTileConfig(wide, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
-  CHECK(tiles(64, ElementType::BF16, "sm_80", "row_softmax").empty());
+  CHECK(tiles(64, ElementType::BF16, "sm_80", "row_softmax") == Tiles{{"m", 64}, {"n", 64}});
 }
 
 TEST_CASE("the register block fits the registers") {
@@ -56,17 +56,42 @@ TEST_CASE("the fused backward keeps 128 keys where registers and shared memory h
     return chooseTileConfig(spec, gpuTarget(chip));
   };
   CHECK(chosen(64, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 128}}});
-  CHECK(chosen(128, "sm_80") == TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8});
+  for (const char *chip : {"sm_80", "sm_90"})
+    CHECK(chosen(128, chip) ==
+          TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
   CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
-  CHECK(chosen(256, "sm_90") == TileConfig{.tile = {{"q", 16}, {"kv", 64}}});
+  CHECK(chosen(256, "sm_90") ==
+        TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
   spec.dtype = ElementType::F32;
-  CHECK(chosen(64, "sm_90") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
-  CHECK(chosen(128, "sm_80") == TileConfig{.tile = {{"q", 16}, {"kv", 64}}});
+  CHECK(chosen(64, "sm_90") ==
+        TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+  CHECK(chosen(128, "sm_80") ==
+        TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
   CHECK(chosen(256, "sm_86") == TileConfig{.tile = {{"q", 16}, {"kv", 16}}, .warps = 1});
 }
 
+TEST_CASE("sizes by hand: of every kernel, of one, and the warps that share them") {
+  Spec spec = {.kernel = "attention_backward_dq",
+               .headDim = 128,
+               .dtype = ElementType::BF16,
+               .tile = {{"attention_backward_dq.kv", 32},
+                        {"attention_backward.q", 16},
+                        {"kv", 64},
+                        {"warps", 8},
+                        {"n_warps", 4}}};
+  TileConfig config = chooseTileConfig(spec, gpuTarget("sm_90"));
+  CHECK(config == TileConfig{.tile = {{"q", 64}, {"kv", 32}}, .warps = 8, .nWarps = 4});
+  spec.tile["n_warps"] = 3;
+  CHECK_THROWS_WITH_AS(chooseTileConfig(spec, gpuTarget("sm_90")),
+                       "tile.n_warps: got 3, allowed: a divisor of warps, 8", InputError);
+  spec.tile["warps"] = 33;
+  CHECK_THROWS_WITH_AS(chooseTileConfig(spec, gpuTarget("sm_90")),
+                       "tile.warps: got 33, allowed: an integer from 1 to 32", InputError);
+}
+
 TEST_CASE("JSON keeps a config") {
-  TileConfig config = {.tile = {{"q", 32}}, .microRows = 6, .microVectors = 3, .warps = 8};
+  TileConfig config = {
+      .tile = {{"q", 32}}, .microRows = 6, .microVectors = 3, .warps = 8, .nWarps = 2};
   CHECK(tileConfigFromJson(toJson(config)) == config);
   CHECK_THROWS_WITH_AS(tileConfigFromJson({{"micro_rows", 0}}),
                        "micro_rows: got 0, allowed: an integer from 1 to 64", InputError);
