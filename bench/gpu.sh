@@ -120,6 +120,7 @@ verify() {
 }
 verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout zigzag --dtype bf16
 verify --device cuda --shape 1,200,2,2,128 --ranks 3 --layout striped
+verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout striped --dtype bf16 --schedule all-gather
 verify --device cuda --shape 1,129,2,1,64 --causal --f32 tf32
 if ((gpus > 1)); then
   echo "ringc verify on 2 processes" >>"$out/verify.txt"

@@ -28,14 +28,16 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int faulty = 1;
 
-AttentionOptions optionsOf(DType dtype, const SequenceLayout &layout, int ringSize) {
+AttentionOptions optionsOf(DType dtype, const SequenceLayout &layout, int ringSize,
+                           std::optional<Schedule> schedule = {}) {
   return {.heads = 4,
           .kvHeads = 2,
           .headDim = 64,
           .dtype = dtype,
           .causal = true,
           .layout = layout,
-          .ringSize = ringSize};
+          .ringSize = ringSize,
+          .schedule = schedule};
 }
 
 /// One rank's device, its place in the world, and how it reaches the others.
@@ -142,11 +144,13 @@ int numbers(std::chrono::milliseconds deadline) {
   for (DType dtype : {DType::F32, DType::BF16})
     for (const SequenceLayout &layout :
          {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
-      for (int ringSize : {world, world / 2}) {
+      for (auto [ringSize, schedule] : {std::pair(world, Schedule::Ring),
+                                        {world / 2, Schedule::Ring},
+                                        {world, Schedule::AllGather}}) {
         bool once = dtype == DType::BF16 || layout.kind == SequenceLayout::Kind::Zigzag;
         if (ringSize == 0 || world % ringSize != 0 || !once)
           continue;
-        Job job(self, optionsOf(dtype, layout, ringSize), 2, 203);
+        Job job(self, optionsOf(dtype, layout, ringSize, schedule), 2, 203);
         job.forward();
         job.backward();
         job.attention.wait(job.stream);
@@ -161,9 +165,9 @@ int numbers(std::chrono::milliseconds deadline) {
           graph.launch(job.stream);
         job.attention.wait(job.stream);
         double replayed = worstOf(job.tensors, job.rank, job.whole, dtype, job.options, world);
-        std::printf("rank %d %s %s ring %d: error %.2f of its bar, replayed %.2f\n", job.rank,
-                    std::string(nameOf(dtype)).c_str(), nameOf(layout).c_str(), ringSize, error,
-                    replayed);
+        std::printf("rank %d %s %s %s of %d: error %.2f of its bar, replayed %.2f\n", job.rank,
+                    std::string(nameOf(dtype)).c_str(), nameOf(layout).c_str(),
+                    std::string(enumName(schedule)).c_str(), ringSize, error, replayed);
         worst = std::max({worst, error, replayed});
       }
   return worst <= 1 ? 0 : 1;

@@ -37,6 +37,12 @@ const AttentionOptions options{.heads = 4,
                                .causal = true,
                                .layout = SequenceLayout::zigzag()};
 
+AttentionOptions with(Schedule schedule) {
+  AttentionOptions made = options;
+  made.schedule = schedule;
+  return made;
+}
+
 struct Expected {
   explicit Expected(const RingInputs &whole) {
     static const AttentionContext host = hostContext();
@@ -69,10 +75,14 @@ std::vector<DeviceContext> ofRanks(const StreamRing &ring, int world) {
 } // namespace
 
 TEST_CASE("ranks dealt over all devices; dense tensors, and tensors with gaps") {
-  for (int world : {1, 2, 7})
+  for (auto [world, schedule] : {std::pair(1, Schedule::Ring),
+                                 {2, Schedule::Ring},
+                                 {7, Schedule::Ring},
+                                 {7, Schedule::AllGather}})
     for (auto layout : {RankTensors::Layout::Dense, RankTensors::Layout::Packed}) {
       CAPTURE(world);
-      StreamRing ring(options, world, allDevices());
+      CAPTURE(enumName(schedule));
+      StreamRing ring(with(schedule), world, allDevices());
       RingInputs whole(options, 2, 333, 333);
       RankTensors tensors(options, world, whole, ofRanks(ring, world), layout);
       CudaStream stream(ring.deviceOf(0).device);
@@ -86,9 +96,11 @@ TEST_CASE("ranks dealt over all devices; dense tensors, and tensors with gaps") 
 }
 
 TEST_CASE("a ring captured in a graph, replayed on other numbers") {
-  for (int world : {1, 4}) {
+  for (auto [world, schedule] :
+       {std::pair(1, Schedule::Ring), {4, Schedule::Ring}, {4, Schedule::AllGather}}) {
     CAPTURE(world);
-    StreamRing ring(options, world, allDevices());
+    CAPTURE(enumName(schedule));
+    StreamRing ring(with(schedule), world, allDevices());
     RingInputs whole(options, 1, 257, 257);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
