@@ -144,9 +144,9 @@ void Execution::finish(int) {
 
 ExecutionReport Execution::end() {
   finishGradients(0);
-  giveBack();
   if (!plan.firstComputed())
     kernels.runNothing();
+  giveBack();
   report.sentBytes = transport.sentBytes() - sentBefore;
   report.receivedBytes = transport.receivedBytes() - receivedBefore;
   trace.finish();
@@ -163,7 +163,7 @@ void Execution::borrow() {
   std::vector<std::span<const std::byte>> parts;
   exposed(keysMove, [&] { parts = keysMove.transfer->borrowed(); });
   trace.span(keysMove.hop, keysMove.kind, keysMove.posted);
-  loan = std::move(keysMove);
+  loan = std::move(keysMove.transfer);
   borrowed.resize(plan.steps.size());
   auto part = parts.begin();
   for (const Step &step : plan.steps)
@@ -172,12 +172,12 @@ void Execution::borrow() {
         borrowed[size_t(step.step) + 1].push_back(lent(model, *part++, after(step).rows));
 }
 
-/// Own keys must last until the others have used them.
+/// Own keys must last until the others have used them: a wait for kernels, not for a transfer.
 void Execution::giveBack() {
   borrowed.clear();
-  if (loan.transfer)
-    exposed(loan, [&] { loan.transfer->wait(); });
-  loan.transfer.reset();
+  if (loan)
+    loan->wait();
+  loan.reset();
 }
 
 /// Nothing where the plan saw that nobody here or further on needs them.

@@ -144,7 +144,7 @@ private:
   std::vector<Tensor> resident; ///< the keys of the step under way
   Move keysMove;
   std::vector<std::vector<Tensor>> borrowed; ///< keys by step, while `loan` is not given back
-  Move loan;
+  std::unique_ptr<Transfer> loan;
   std::deque<GradientsMove> gradientsMoves;
   bool gradientsCame = false; ///< whether the step to come continues a sum
   int64_t sentBefore = 0, receivedBefore = 0;

@@ -23,7 +23,8 @@ bool movesGradients(const Step &step) {
 }
 
 /// A span for what the plan has, none for what it has not. The keys of an all-gather move in one
-/// exchange; what is borrowed is waited for twice, until it can be read and until all is back.
+/// exchange; borrowed gradients are waited for twice, until they can be read and until all are
+/// back.
 void checkHops(const std::vector<Span> &spans, const Plan &plan) {
   bool gathers = plan.problem.schedule == Schedule::AllGather;
   for (const Step &step : plan.steps) {
@@ -36,8 +37,7 @@ void checkHops(const std::vector<Span> &spans, const Plan &plan) {
     CHECK(count(spans, plan.rank, step.step, SpanKind::Gradients) == int(movesGradients(step)));
     int exchanges = int(keys) + int(movesGradients(step));
     CHECK(count(spans, plan.rank, step.step, SpanKind::Exposed) ==
-          2 * exchanges +
-              int(gathers) * (int(keys) + int(step.homeFrom.has_value()))); // post, wait
+          2 * exchanges + int(gathers && step.homeFrom)); // post, wait
   }
 }
 
