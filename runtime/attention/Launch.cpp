@@ -235,7 +235,8 @@ void Launch::run(HostPool &pool, HostLaunch::Order order) {
             .grid = {programs.programsAlongRows, 1, heads.kvHeads, heads.batch},
             .scratchBytes = programs.scratchBytes(),
             .order = order,
-            .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel});
+            .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel,
+            .turns = programs.ownState ? HostLaunch::Turns::Columns : HostLaunch::Turns::Whole});
 }
 
 } // namespace ringc

@@ -29,6 +29,9 @@ struct Job {
   int workers = 0; ///< that may still touch this job
   bool queued = true;
   std::condition_variable over = {};
+
+  bool takesTurns() const { return launch.turns == HostLaunch::Turns::Columns; }
+  bool endsColumn(int64_t item) const { return (item + 1) % launch.grid[0] == 0; }
 };
 
 /// 64-byte aligned, one for each thread, grown as kernels ask for more.
@@ -89,8 +92,19 @@ struct HostPool::Queue {
   bool closed = false;
   int threads = 1;
   std::thread dispatcher;
+  std::atomic<int64_t> turn = 0; ///< counts how often the first job gave way
 
-  /// Takes items of the oldest job until none is left to start.
+  /// Where launches take turns: `job` gives way to the next one.
+  void giveWay(Job &job) {
+    std::lock_guard lock(mutex);
+    if (jobs.size() < 2 || jobs.front() != &job || !jobs[1]->takesTurns())
+      return;
+    jobs.pop_front();
+    jobs.push_back(&job);
+    ++turn;
+  }
+
+  /// Takes items of the first job until none is left to start, or it gives way.
   void work() {
     Scratch scratch;
     std::unique_lock lock(mutex);
@@ -100,18 +114,23 @@ struct HostPool::Queue {
         return;
       Job &job = *jobs.front();
       ++job.workers;
+      int64_t ownTurn = turn;
       lock.unlock();
       void *memory = scratch.reserve(job.launch.scratchBytes);
       if (!memory)
         job.outOfMemory = true;
-      while (!job.outOfMemory) {
+      bool over = false;
+      while (!job.outOfMemory && turn == ownTurn) {
         int64_t item = job.next.fetch_add(1, std::memory_order_relaxed);
-        if (item >= job.items)
+        over = item >= job.items;
+        if (over)
           break;
+        if (job.takesTurns() && job.endsColumn(item))
+          giveWay(job);
         runItem(job.launch, item, memory);
       }
       lock.lock();
-      if (job.queued) {
+      if (job.queued && (over || job.outOfMemory)) {
         std::erase(jobs, &job);
         job.queued = false;
       }

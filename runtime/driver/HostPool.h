@@ -23,16 +23,22 @@ struct HostLaunch {
   /// Serial: programs along p0 share an output, so one thread runs them one after another.
   enum class Rows : uint8_t { Parallel, Serial };
 
+  /// Whole: launches run in their order. Columns: those that wait take turns, a column of programs
+  /// along p0 each, for they read the same memory in the same order of heads.
+  enum class Turns : uint8_t { Whole, Columns };
+
   HostKernel kernel = nullptr;
   std::span<const uint64_t> slots;
   std::array<int64_t, 4> grid = {1, 1, 1, 1}; ///< p0, p1, heads, batch; p0 runs fastest
   size_t scratchBytes = 0;
   Order order = Order::Rising;
   Rows rows = Rows::Parallel;
+  Turns turns = Turns::Whole;
 };
 
 /// The threads that all logical ranks of a process share: N ranks launch from N threads, and T
-/// threads run whatever is pending, in the order of the launches, one program at a time.
+/// threads run whatever is pending, in the order of the launches or in turns, one program at a
+/// time.
 class HostPool {
 public:
   /// `threads` OpenMP threads; zero asks OpenMP, which knows OMP_NUM_THREADS and the affinity mask.

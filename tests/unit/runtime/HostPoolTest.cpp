@@ -6,11 +6,13 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <mutex>
 #include <new>
 #include <set>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace ringc;
@@ -103,6 +105,50 @@ TEST_CASE("programs start in the order asked for") {
   pool.run(
       {.kernel = note, .slots = slots, .grid = {4, 1, 1, 1}, .order = HostLaunch::Order::Falling});
   CHECK(order == std::vector<int64_t>{3, 2, 1, 0});
+}
+
+TEST_CASE("launches that take turns give way after each column of programs") {
+  HostPool pool(1);
+  struct Order {
+    std::vector<std::pair<int64_t, int64_t>> columns; ///< launch, head; one entry a column
+    int64_t programs = 0;
+    std::atomic<bool> secondComes = false;
+  };
+  auto kernel = [](const uint64_t *slots, int64_t p0, int64_t, int64_t head, int64_t, void *) {
+    auto &order = *reinterpret_cast<Order *>(slots[0]);
+    if (slots[1] == 0 && head == 0 && p0 == 0) { // the second launch shall wait behind the first
+      while (!order.secondComes)
+        std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::pair<int64_t, int64_t> column(slots[1], head);
+    if (order.columns.empty() || order.columns.back() != column)
+      order.columns.push_back(column);
+    ++order.programs;
+  };
+  bool tookTurns = false;
+  for (int time = 0; time < 1000 && !tookTurns; ++time) {
+    Order order;
+    auto run = [&](uint64_t launch) {
+      uint64_t slots[] = {reinterpret_cast<uint64_t>(&order), launch};
+      pool.run({.kernel = kernel,
+                .slots = slots,
+                .grid = {3, 1, 4, 1},
+                .turns = HostLaunch::Turns::Columns});
+    };
+    std::thread second([&] {
+      order.secondComes = true;
+      run(1);
+    });
+    run(0);
+    second.join();
+    CHECK(order.programs == 2 * 3 * 4);
+    CHECK(order.columns.size() <= 2 * 4); // none was broken
+    using Columns = std::vector<std::pair<int64_t, int64_t>>;
+    tookTurns =
+        order.columns == Columns{{0, 0}, {1, 0}, {0, 1}, {1, 1}, {0, 2}, {1, 2}, {0, 3}, {1, 3}};
+  }
+  CHECK(tookTurns);
 }
 
 TEST_CASE("serial rows of one column run one after another, columns side by side") {
