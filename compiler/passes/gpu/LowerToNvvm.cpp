@@ -86,13 +86,14 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     made->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   builder.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
     if (!registersMayLimit())
-      made->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), builder.getI32IntegerAttr(1));
+      made->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(), builder.getI32IntegerAttr(252));
     return made;
   }
 
   /// Whether a thread's registers, 255 at most, may decide how many blocks a multiprocessor runs.
-  /// Where shared memory does, which ptxas does not know of, it is told that one block will do:
-  /// it would save registers, and spill, for blocks that never come.
+  /// Where shared memory does, which ptxas does not know of, it is given all registers: it would
+  /// save them, and spill, for blocks that never come. All is 252: accumulators are four registers
+  /// each, and with the three beyond ptxas spills one of them for single numbers.
   bool registersMayLimit() const {
     constexpr int64_t registers = 65536, most = 256; // of a multiprocessor; of a thread, allocated
     constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
