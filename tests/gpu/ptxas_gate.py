@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Assembles every shipped kernel for every GPU target with ptxas and looks at what it says: needs no GPU.
+"""Assembles the shipped kernels for every GPU target with ptxas and looks at what it says: needs no GPU.
 
 usage: ptxas_gate.py RINGC [--chips sm_80,sm_90] [--kernels attention_forward] [--keep DIR]
        ptxas_gate.py --ptx FILE.ptx ...
@@ -44,7 +44,7 @@ OTHER = ["matmul", "row_softmax"]
 
 
 def specs():
-    """Every shipped specialisation, as a spec's JSON."""
+    """Specialisations that differ in more than names, as specs' JSON."""
     for kernel in MASKED:
         for d, dtype, (mask, layout) in itertools.product(HEAD_DIMS, TYPES, MASKS):
             yield {
@@ -241,7 +241,7 @@ def main():
     if not ptxas:
         print(
             "no ptxas on PATH, in /usr/local/cuda/bin or in the Python package nvidia-cuda-nvcc; get it by "
-            "`tools/dev setup` or `pip install nvidia-cuda-nvcc`, or as cuda-nvcc-13-0 from NVIDIA's apt "
+            "`tools/dev setup` or `pip install nvidia-cuda-nvcc==13.0.88`, or as cuda-nvcc-13-0 from NVIDIA's apt "
             "repository, https://developer.download.nvidia.com/compute/cuda/repos"
         )
         sys.exit(1 if os.environ.get("CI") == "true" else SKIPPED)

@@ -85,20 +85,21 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     made->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
     made->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   builder.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
-    if (!registersMayLimit())
+    if (savesInVain())
       made->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(), builder.getI32IntegerAttr(252));
     return made;
   }
 
-  /// Whether a thread's registers, 255 at most, may decide how many blocks a multiprocessor runs.
-  /// Where shared memory does, which ptxas does not know of, it is given all registers: it would
-  /// save them, and spill, for blocks that never come. All is 252: accumulators are four registers
-  /// each, and with the three beyond ptxas spills one of them for single numbers.
-  bool registersMayLimit() const {
+  /// Whether ptxas, which does not know how much shared memory a block asks for, would save
+  /// registers, and spill, for blocks that a multiprocessor has no room for. It is given all of
+  /// them then, 252: accumulators are four registers each, and with the three beyond ptxas spills
+  /// one of them for single numbers.
+  bool savesInVain() const {
     constexpr int64_t registers = 65536, most = 256; // of a multiprocessor; of a thread, allocated
     constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
     int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
-    return blocks * kernel.threads * most > registers;
+    int64_t blocksOfMost = registers / (kernel.threads * most);
+    return blocksOfMost > 1 && blocks <= blocksOfMost;
   }
 
   GpuTarget target;
