@@ -152,7 +152,7 @@ Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &rin
   for (Step &step : plan.steps) {
     int64_t nextRows = ring.keyRows[ring.place(place - step.step - 1)];
     if (step.keysTo)
-      step.sendBytes += plan.sent(step).rows * problem.bytesPerKey;
+      step.sendBytes += plan.sent(step.step).rows * problem.bytesPerKey;
     if (step.keysFrom)
       step.receiveBytes += nextRows * problem.bytesPerKey;
     if (step.gradientsTo)
@@ -216,7 +216,7 @@ std::optional<int> Plan::lastComputed() const {
 
 bool Plan::sendsOwnKeys() const {
   return std::ranges::any_of(
-      steps, [&](const Step &step) { return step.keysTo && &sent(step) == &steps[0]; });
+      steps, [&](const Step &step) { return step.keysTo && sent(step.step).step == 0; });
 }
 
 std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const {

@@ -103,8 +103,8 @@ struct Plan {
   enum class FromOthers : uint8_t { Received, Borrowed };
 
   /// The step whose keys the exchange of `step` sends.
-  const Step &sent(const Step &step) const {
-    return problem.schedule == Schedule::Ring ? step : steps[0];
+  const Step &sent(int step) const {
+    return steps[problem.schedule == Schedule::Ring ? size_t(step) : 0];
   }
   /// Whether own keys go anywhere.
   bool sendsOwnKeys() const;
