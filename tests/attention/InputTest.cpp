@@ -77,7 +77,8 @@ TEST_CASE("options that cannot be") {
         "prefix: got -1, allowed: 0 to 2147483647");
   CHECK(messageAfter([](Options &o) { o.ringSize = 3; }) ==
         "ring size: got 3, allowed: a divisor of the world, 2");
-  CHECK(messageAfter([](Options &o) { o.tile = {{"k", 64}}; }) == "tile: got k, allowed: q, kv");
+  CHECK(messageAfter([](Options &o) { o.tile = {{"k", 64}}; }) ==
+        "tile: got k, allowed: q, kv, warps, n_warps, or KERNEL.q for one kernel alone");
   CHECK(messageAfter([](Options &o) { o.tile = {{"q", 0}}; }) ==
         "tile q: got 0, allowed: 1 to 4096");
 }

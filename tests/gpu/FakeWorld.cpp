@@ -29,7 +29,8 @@ CudaFake &fake() {
 
 namespace {
 
-/// As the kernels of DeviceElementwise, by one thread for the 256 of a block.
+/// As the kernels of DeviceElementwise, by one thread for the 256 of a block; `width`: elements of
+/// each.
 void addBlock(const uint64_t *slots, int64_t block, int64_t, int64_t, int64_t, void *) {
   auto *sum = reinterpret_cast<float *>(slots[0]);
   auto *part = reinterpret_cast<const float *>(slots[1]);
@@ -37,10 +38,10 @@ void addBlock(const uint64_t *slots, int64_t block, int64_t, int64_t, int64_t, v
     sum[i] += part[i];
 }
 
-template <DType to>
+template <DType to, int64_t width>
 void roundBlock(const uint64_t *slots, int64_t row, int64_t, int64_t chunk, int64_t entry, void *) {
   int64_t rows = int64_t(slots[2]), wide = int64_t(slots[3]), d = int64_t(slots[4]);
-  for (int64_t e = 256 * chunk; e < std::min(256 * (chunk + 1), wide); ++e) {
+  for (int64_t e = 256 * width * chunk; e < std::min(256 * width * (chunk + 1), wide); ++e) {
     auto *from = reinterpret_cast<const float *>(slots[0]) + (entry * rows + row) * wide + e;
     auto *target = reinterpret_cast<std::byte *>(slots[1]) + int64_t(slots[5]) * entry +
                    int64_t(slots[6]) * row + int64_t(slots[7]) * (e / d) +
@@ -98,9 +99,12 @@ std::vector<DeviceContext> fakeWorld(int devices) {
   static unsigned seeds = 0; // each world has another order between streams
   fake() = {};
   fake().kernels = {{"ringc_add_f32", addBlock, 0, 3},
-                    {"ringc_round_f32", roundBlock<DType::F32>, 0, 9},
-                    {"ringc_round_f16", roundBlock<DType::F16>, 0, 9},
-                    {"ringc_round_bf16", roundBlock<DType::BF16>, 0, 9}};
+                    {"ringc_round_f32", roundBlock<DType::F32, 1>, 0, 9},
+                    {"ringc_round_f16", roundBlock<DType::F16, 1>, 0, 9},
+                    {"ringc_round_bf16", roundBlock<DType::BF16, 1>, 0, 9},
+                    {"ringc_round_f32_by_4", roundBlock<DType::F32, 4>, 0, 9},
+                    {"ringc_round_f16_by_4", roundBlock<DType::F16, 4>, 0, 9},
+                    {"ringc_round_bf16_by_4", roundBlock<DType::BF16, 4>, 0, 9}};
   fake().seed = ++seeds;
   fake().devices = 3;
   std::vector<DeviceContext> made;
