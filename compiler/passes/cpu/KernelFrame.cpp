@@ -219,10 +219,9 @@ Value KernelFrame::position(const Positions &positions, Value row) {
   if (positions.layout == "zigzag") {
     Value second =
         arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, row, positions.block);
-    Value within = arith::SubIOp::create(builder, loc, row, positions.block);
-    Value low = sum(positions.first, row);
-    Value high = sum(sum(positions.first, positions.jump), within);
-    return arith::SelectOp::create(builder, loc, second, high, low);
+    Value gap = arith::SubIOp::create(builder, loc, positions.jump, positions.block);
+    Value before = arith::SelectOp::create(builder, loc, second, gap, constant32(0));
+    return sum(sum(positions.first, row), before);
   }
   Value block = arith::DivUIOp::create(builder, loc, row, positions.block);
   Value within = arith::SubIOp::create(builder, loc, row, product(block, positions.block));

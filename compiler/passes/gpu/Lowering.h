@@ -56,6 +56,7 @@ private:
   flattened(mlir::ValueRange tiles) const;
   LogicalResult lowerWays(mlir::Operation *from, mlir::Operation *made,
                           llvm::ArrayRef<FragmentLayout> layouts);
+  Value expected(Value condition);
   LogicalResult lowerResume(tile::ResumeOp op);
   LogicalResult lowerFinish(tile::FinishOp op);
   Value carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element);

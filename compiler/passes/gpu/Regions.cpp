@@ -169,6 +169,13 @@ Value Lowering::carryPointer(tile::CarryType, Value carry, int64_t offset, int64
                                 frame.constant(offset + element * threads() * 4)));
 }
 
+/// A condition that holds more often than not, so that LLVM computes nothing ahead for what happens
+/// otherwise: the carry's address would be kept through the loop.
+Value Lowering::expected(Value condition) {
+  return LLVM::ExpectOp::create(builder, loc, condition,
+                                arith::ConstantIntOp::create(builder, loc, 1, 1));
+}
+
 LogicalResult Lowering::lowerResume(tile::ResumeOp op) {
   SmallVector<FragmentLayout> layouts;
   SmallVector<Type> types;
@@ -204,7 +211,7 @@ LogicalResult Lowering::lowerResume(tile::ResumeOp op) {
 }
 
 LogicalResult Lowering::lowerFinish(tile::FinishOp op) {
-  auto branch = scf::IfOp::create(builder, loc, frame.carry(op.getCarry()).ends,
+  auto branch = scf::IfOp::create(builder, loc, expected(frame.carry(op.getCarry()).ends),
                                   /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.elseBlock());

@@ -4,7 +4,14 @@
 //   before  operation by operation: every element of a tile is computed by one operation of tiles
 //           before any is read by the next
 //   after   element by element: position, comparison, selection; exponential, sum, packed operand
-//   assumes nothing; moves only what is computed without effects, within its block
+//
+//   before  %at = arith.addi %a, %b        after   scf.if %begins { %at = arith.addi %a, %b ... }
+//           scf.if %begins { ... %at }             scf.for ... { }
+//           scf.for ... { }                        scf.if %ends { %at = arith.addi %a, %b ... }
+//           scf.if %ends { ... %at }
+//
+//   assumes nothing; moves only what is computed without effects, within its block, or into the
+//   branches that alone read it where a loop stands between
 //
 // Neither LLVM nor ptxas reorders that far: conditions of 128 elements, or a tile's numbers beside
 // the same numbers packed, which live at once where one at a time would do, are spilled. What makes
@@ -15,6 +22,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringSet.h"
@@ -93,6 +101,65 @@ private:
   llvm::DenseSet<Operation *> placed;
 };
 
+/// Addresses and counts that branches alone read, some of them behind a loop, are computed in each
+/// of these: in none of them they would be kept through the loop.
+class BesideLoops {
+public:
+  explicit BesideLoops(Block &ofBlock) : block(ofBlock) {
+    for (Operation &op : block)
+      if (isa<scf::ForOp>(op))
+        lastLoop = &op;
+  }
+
+  void run() {
+    if (!lastLoop)
+      return;
+    // Readers before what they read, so that all of an address goes along.
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isNumber(op) && branchesAloneRead(op))
+        computeInBranches(op);
+  }
+
+private:
+  static bool isNumber(Operation &op) {
+    return op.getNumResults() == 1 && op.getNumRegions() == 0 && isPure(&op) &&
+           (op.getResult(0).getType().isSignlessInteger() ||
+            isa<LLVM::LLVMPointerType>(op.getResult(0).getType()));
+  }
+
+  Operation *readerIn(OpOperand &use) { return block.findAncestorOpInBlock(*use.getOwner()); }
+
+  bool branchesAloneRead(Operation &op) {
+    bool behind = false;
+    for (OpOperand &use : op.getUses()) {
+      Operation *reader = readerIn(use);
+      if (reader == use.getOwner() || !isa<scf::IfOp, scf::IndexSwitchOp>(reader))
+        return false;
+      behind |= lastLoop->isBeforeInBlock(reader);
+    }
+    return behind && op.isBeforeInBlock(lastLoop);
+  }
+
+  void computeInBranches(Operation &op) {
+    llvm::DenseMap<Region *, Operation *> made;
+    for (OpOperand &use : llvm::make_early_inc_range(op.getUses())) {
+      Region *region = use.getOwner()->getParentRegion();
+      while (region->getParentOp()->getBlock() != &block)
+        region = region->getParentOp()->getParentRegion();
+      Operation *&copy = made[region];
+      if (!copy) {
+        copy = op.clone();
+        region->front().push_front(copy);
+      }
+      use.set(copy->getResult(0));
+    }
+    op.erase();
+  }
+
+  Block &block;
+  Operation *lastLoop = nullptr;
+};
+
 struct ShortenLives : PassWrapper<ShortenLives, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ShortenLives)
 
@@ -106,8 +173,10 @@ struct ShortenLives : PassWrapper<ShortenLives, OperationPass<ModuleOp>> {
     getOperation().walk([](Operation *op) {
       for (Region &region : op->getRegions())
         for (Block &block : region)
-          if (block.mightHaveTerminator())
+          if (block.mightHaveTerminator()) {
+            BesideLoops(block).run();
             Reordered(block).run();
+          }
     });
   }
 };
