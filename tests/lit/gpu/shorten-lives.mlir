@@ -61,3 +61,53 @@ func.func @in_place(%p: !llvm.ptr, %c: i1, %a: f32) {
   }
   return
 }
+
+// An address that branches alone read, one of them behind a loop, is computed in each.
+// CHECK-LABEL: func.func @beside_a_loop
+// CHECK-NOT:     arith.muli
+// CHECK:         scf.if %arg0
+// CHECK-NEXT:      %[[A:[a-z0-9_]+]] = arith.muli %arg2, %arg2
+// CHECK-NEXT:      llvm.getelementptr %arg1[%[[A]]]
+// CHECK:         scf.for
+// CHECK:         scf.if %arg0
+// CHECK-NEXT:      %[[B:[a-z0-9_]+]] = arith.muli %arg2, %arg2
+// CHECK-NEXT:      llvm.getelementptr %arg1[%[[B]]]
+func.func @beside_a_loop(%c: i1, %p: !llvm.ptr, %n: i64, %x: f32, %i: index) {
+  %offset = arith.muli %n, %n : i64
+  %at = llvm.getelementptr %p[%offset] : (!llvm.ptr, i64) -> !llvm.ptr, f32
+  scf.if %c {
+    llvm.store %x, %at : f32, !llvm.ptr
+  }
+  scf.for %k = %i to %i step %i {
+    llvm.store %x, %p : f32, !llvm.ptr
+  }
+  scf.if %c {
+    llvm.store %x, %at : f32, !llvm.ptr
+  }
+  return
+}
+
+// Negative twin: what the loop reads too, or what no branch behind it reads, is computed once, before.
+// CHECK-LABEL: func.func @read_by_the_loop
+// CHECK:         %[[T:[a-z0-9_]+]] = arith.addi %arg2, %arg2
+// CHECK:         scf.if %arg0
+// CHECK-NEXT:      llvm.store %[[T]]
+// CHECK:         %[[O:[a-z0-9_]+]] = arith.muli %arg2, %arg2
+// CHECK:         scf.for
+// CHECK-NEXT:      llvm.store %[[O]]
+// CHECK:         scf.if %arg0
+// CHECK-NEXT:      llvm.store %[[O]]
+func.func @read_by_the_loop(%c: i1, %p: !llvm.ptr, %n: i64, %x: f32, %i: index) {
+  %often = arith.muli %n, %n : i64
+  %early = arith.addi %n, %n : i64
+  scf.if %c {
+    llvm.store %early, %p : i64, !llvm.ptr
+  }
+  scf.for %k = %i to %i step %i {
+    llvm.store %often, %p : i64, !llvm.ptr
+  }
+  scf.if %c {
+    llvm.store %often, %p : i64, !llvm.ptr
+  }
+  return
+}
