@@ -128,6 +128,10 @@ def ring_flash_attention():
         import flash_attn  # noqa: F401
     except ImportError:
         flash_attn_of_torch()
+    # The package's part for Hugging Face's models wants a certain version of theirs; its attention needs none.
+    adapters = types.ModuleType("ring_flash_attn.adapters")
+    adapters.substitute_hf_flash_attn = adapters.update_ring_flash_attn_params = None
+    sys.modules.setdefault("ring_flash_attn.adapters", adapters)
     from ring_flash_attn.stripe_flash_attn import stripe_flash_attn_func
     from ring_flash_attn.zigzag_ring_flash_attn import zigzag_ring_flash_attn_func
     return {"ring-flash-attn zigzag": zigzag_ring_flash_attn_func,
