@@ -243,11 +243,12 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
                                          i32(tile.columns * tile.elementBytes / 16));
     return arith::AndIOp::create(builder, loc, in, column);
   };
-  bool inSteps = columnStays && rowsAreEquallySpaced(window);
+  int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
+  bool inSteps = columnStays && rowsOfTurn % group == 0;
   Value from, step;
   if (inSteps) {
     from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
-    step = frame.mul(window.view->strides[0], tile.elementBytes * rowsOfTurn);
+    step = frame.mul(window.view->strides[0], tile.elementBytes * (rowsOfTurn / group));
   }
   for (int64_t first = 0; first < total; first += threads()) {
     Value row = firstRow, chunk = firstChunk, id = thread;

@@ -72,13 +72,21 @@ void Lowering::addWholeMatrix(const Window &window, const Fragment &tile) {
   auto pointerOf = [&](int64_t row) {
     return frame.pointerAt(rowPointer(window, add(place.row, i32(row))), columnBytes);
   };
-  Value pointer = pointerOf(0);
-  int64_t at = 0;
-  for (const auto &[row, additions] : rows) {
-    if (row != at)
-      pointer = rowsAreEquallySpaced(window)
-                    ? frame.pointerAt(pointer, frame.mul(window.view->strides[0], 4 * (row - at)))
-                    : pointerOf(row);
+  // Rows a group apart are a stride of the view apart: those are reached one after another.
+  int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
+  auto additionsAt = rows.takeVector();
+  llvm::stable_sort(additionsAt, [&](const auto &a, const auto &b) {
+    return std::pair(a.first % group, a.first) < std::pair(b.first % group, b.first);
+  });
+  Value pointer;
+  int64_t at = -1;
+  for (const auto &[row, additions] : additionsAt) {
+    bool follows = at >= 0 && (row - at) % group == 0;
+    if (!follows)
+      pointer = pointerOf(row);
+    else if (row != at)
+      pointer =
+          frame.pointerAt(pointer, frame.mul(window.view->strides[0], 4 * ((row - at) / group)));
     at = row;
     for (const Addition &each : additions)
       addAtomically(place.tile.elements[static_cast<size_t>(each.element)],
