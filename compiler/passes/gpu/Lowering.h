@@ -177,6 +177,12 @@ private:
     Value tile;       ///< behind transposes
     int mAxis, kAxis; ///< of `tile`: the axis of the result, and the contracted one
   };
+  struct ProductStep {
+    Value warp;                         ///< i32: where in a turn of the warps; null: at its start
+    int64_t further;                    ///< constant
+    std::optional<int64_t> inRegisters; ///< the pair of blocks of the left operand
+  };
+  llvm::SmallVector<ProductStep> productSteps(int64_t depth, bool computed);
   LogicalResult inRegisters(tile::DotOp dot, const Operand &left,
                             std::optional<Fragment> &computed);
   LogicalResult multiply16(tile::DotOp dot, const Operand &left, const Operand &right,

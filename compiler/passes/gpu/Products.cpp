@@ -92,10 +92,10 @@ SmallVector<Value> Lowering::matrices(const SharedTile &tile, SharedCoordinate r
   return words;
 }
 
-/// A left operand that the block has computed, where a warp has whole rows of it.
+/// A left operand that the block has computed.
 LogicalResult Lowering::inRegisters(tile::DotOp dot, const Operand &left,
                                     std::optional<Fragment> &computed) {
-  if (grid.n > 1 || left.tile.getDefiningOp<tile::LoadOp>())
+  if (left.tile.getDefiningOp<tile::LoadOp>())
     return success();
   FailureOr<Fragment> given = whole(left.tile, dot);
   if (failed(given))
@@ -106,11 +106,31 @@ LogicalResult Lowering::inRegisters(tile::DotOp dot, const Operand &left,
   return success();
 }
 
+/// Sixteen of what a product sums over at a time. Of a computed left operand a warp in a grid of
+/// several columns has those of its own column in registers, and begins with them.
+SmallVector<Lowering::ProductStep> Lowering::productSteps(int64_t depth, bool computed) {
+  SmallVector<ProductStep> steps;
+  if (grid.n == 1 || !computed || depth % grid.nTurn() != 0) {
+    for (int64_t step = 0; step * 16 < depth; ++step)
+      steps.push_back(
+          {{}, step * 16, computed && grid.n == 1 ? std::optional(step) : std::nullopt});
+    return steps;
+  }
+  for (int64_t other = 0; other < grid.n; ++other) {
+    Value column = nWarp;
+    if (other > 0)
+      column = arith::RemUIOp::create(builder, loc, add(nWarp, i32(other)), i32(grid.n));
+    for (int64_t turn = 0; turn < depth / grid.nTurn(); ++turn)
+      steps.push_back(
+          {mul(column, 16), turn * grid.nTurn(), other == 0 ? std::optional(turn) : std::nullopt});
+  }
+  return steps;
+}
+
 LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const Operand &right,
                                    Fragment &sums) {
   const FragmentLayout &layout = sums.layout;
   int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
-  int64_t steps = llvm::divideCeil(depth, 16);
   bool bf16 = elementOf(left.tile).isBF16();
   SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
   bool contractsColumns = right.kAxis != rightTile.rowAxis;
@@ -129,25 +149,28 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
   auto operandWord = [&](Value word) -> Value {
     return bf16 ? word : LLVM::BitcastOp::create(builder, loc, half, word).getResult();
   };
-  for (int64_t step = 0; step < steps; ++step) {
+  for (const ProductStep &step : productSteps(depth, computed.has_value())) {
+    int64_t kBits = bitsOf(8, step.warp ? grid.n : 1);
+    auto alongK = [&](Value first) { return step.warp ? add(step.warp, first) : first; };
     SmallVector<SmallVector<Value>> leftWords;
     for (int64_t i = 0; i < layout.mBlocks; ++i) {
       SmallVector<Value> words;
-      if (computed) {
+      if (step.inRegisters) {
         for (auto [j, e] : {std::pair<int64_t, int64_t>{0, 0}, {0, 2}, {1, 0}, {1, 2}}) {
           auto at = [&](int64_t element) {
-            return computed
-                ->elements[static_cast<size_t>(computed->layout.index(i, 2 * step + j, element))];
+            return computed->elements[static_cast<size_t>(
+                computed->layout.index(i, 2 * *step.inRegisters + j, element))];
           };
           words.push_back(pack(at(e), at(e + 1)));
         }
       } else {
         Value first = mul(mWarp, 16);
-        SharedCoordinate k{high, step * 16, 8}, m{add(first, add(low, middle)), i * grid.mTurn()};
+        SharedCoordinate k{alongK(high), step.further, kBits};
+        SharedCoordinate m{add(first, add(low, middle)), i * grid.mTurn()};
         if (left.mAxis == leftTile.rowAxis)
           words = matrices(leftTile, m, k, false);
         else
-          words = matrices(leftTile, {add(low, high), step * 16},
+          words = matrices(leftTile, {alongK(add(low, high)), step.further},
                            {add(first, middle), i * grid.mTurn(), bitsOf(8, grid.m)}, true);
       }
       leftWords.push_back(words);
@@ -155,11 +178,11 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
     for (int64_t j = 0; j < layout.nBlocks; j += 2) {
       int64_t n = j / 2 * grid.nTurn();
       // Rows of the tile are n where its columns are contracted.
-      SmallVector<Value> words =
-          contractsColumns
-              ? matrices(rightTile, {ofWarp(add(low, high)), n}, {middle, step * 16, 8}, false)
-              : matrices(rightTile, {add(low, middle), step * 16},
-                         {ofWarp(high), n, bitsOf(8, grid.n)}, true);
+      SmallVector<Value> words = contractsColumns
+                                     ? matrices(rightTile, {ofWarp(add(low, high)), n},
+                                                {alongK(middle), step.further, kBits}, false)
+                                     : matrices(rightTile, {alongK(add(low, middle)), step.further},
+                                                {ofWarp(high), n, bitsOf(8, grid.n)}, true);
       for (int64_t i = 0; i < layout.mBlocks; ++i)
         for (int64_t side : {0, 1}) {
           SmallVector<Value> operands;
@@ -196,7 +219,7 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
   bool contractsColumns = right.kAxis != rightTile.rowAxis;
   std::optional<Fragment> computed;
-  if (failed(inRegisters(dot, left, computed)))
+  if (grid.n == 1 && failed(inRegisters(dot, left, computed)))
     return failure();
   // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
   // keep ptxas busy for a second. Four steps have some hundred instructions to hide latency behind.
