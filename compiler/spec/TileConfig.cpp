@@ -62,8 +62,8 @@ struct GpuNeeds {
 };
 
 /// Blocks of 16 rows and of 16 columns of a product's result are dealt to the warps; of a block a
-/// thread keeps eight numbers. Rows of shared memory are whole lines of 128 bytes, or an odd number
-/// of 16-byte chunks apart.
+/// thread keeps eight numbers. Rows of shared memory are an odd number of 16-byte chunks apart, or,
+/// of what streams, whole lines of 128 bytes.
 class GpuModel {
 public:
   explicit GpuModel(const Spec &spec)
@@ -71,28 +71,29 @@ public:
 
   GpuNeeds forward(GpuTiles tiles) const {
     return {.sums = sums(tiles, tiles.q, {dv, tiles.kv}),
-            .shared = tiles.q * row(d) + 2 * tiles.kv * (row(d) + row(dv))};
+            .shared = tiles.q * row(d) + 2 * tiles.kv * (lines(d) + lines(dv))};
   }
   GpuNeeds dkdv(GpuTiles tiles) const {
     int64_t computed = tiles.nWarps > 1 ? 2 * tiles.kv * row(tiles.q) : 0;
     int64_t streamed = 2 * turns(tiles.q, tiles.nWarps);
     return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
-            .shared = (tiles.kv + streamed) * (row(d) + row(dv)) + computed};
+            .shared = tiles.kv * (row(d) + row(dv)) + streamed * (lines(d) + lines(dv)) + computed};
   }
   GpuNeeds dq(GpuTiles tiles) const {
     int64_t computed = tiles.nWarps > 1 ? tiles.q * row(tiles.kv) : 0;
     return {.sums = sums(tiles, tiles.q, {d, tiles.kv, tiles.kv}),
-            .shared = (tiles.q + 2 * tiles.kv) * (row(d) + row(dv)) + computed};
+            .shared =
+                tiles.q * (row(d) + row(dv)) + 2 * tiles.kv * (lines(d) + lines(dv)) + computed};
   }
   /// dk and dv stay in registers; k, v, a tile of q and dout, dS (and p, where warps share rows),
   /// and k again in a partial tile in shared memory. The warps share the head dim of dq, a block
   /// for each.
   GpuNeeds fused(GpuTiles tiles) const {
-    int64_t wide = row(turns(d, mWarps(tiles, tiles.kv)));
+    int64_t wide = turns(d, mWarps(tiles, tiles.kv));
     int64_t computed = tiles.kv * row(tiles.q) * (tiles.nWarps > 1 ? 2 : 1);
     return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
-            .shared = tiles.kv * (2 * wide + row(dv)) +
-                      turns(tiles.q, tiles.nWarps) * (row(d) + row(dv)) + computed};
+            .shared = tiles.kv * (row(wide) + lines(wide) + row(dv)) +
+                      turns(tiles.q, tiles.nWarps) * (lines(d) + lines(dv)) + computed};
   }
   /// How many sums leave a thread enough of its 255 registers for operands and addresses: those of
   /// f32 are split in two.
@@ -112,9 +113,11 @@ private:
       blocks += (each + nTurn - 1) / nTurn;
     return (rows + turn - 1) / turn * blocks * 8;
   }
-  int64_t row(int64_t columns) const {
+  /// Bytes of a row of a window that stays, and of one that streams.
+  int64_t row(int64_t columns) const { return ((columns + 15) / 16 * bytes | 1) * 16; }
+  int64_t lines(int64_t columns) const {
     int64_t whole = (columns + 15) / 16 * 16 * bytes;
-    return whole % 128 == 0 ? whole : (whole / 16 | 1) * 16;
+    return whole % 128 == 0 ? whole : row(columns);
   }
 
   int64_t d, dv, bytes;
@@ -159,6 +162,7 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   if (spec.kernel == "attention_backward")
     return choose({{32, 128},
                    {64, 128, 8, 2},
+                   {32, 128, 8, 2},
                    {64, 128, 8},
                    {32, 64},
                    {32, 64, 8, 2},

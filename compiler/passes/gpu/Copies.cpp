@@ -78,6 +78,7 @@ SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
   tile.rows = type.getDimSize(0);
   tile.columns = type.getDimSize(1);
   tile.elementBytes = bytesInMemory(load.getView().getType().getElementType());
+  tile.inRounds = load->getParentOfType<scf::ForOp>() != nullptr;
   auto [paddedRows, paddedColumns] = extentsRead(load.getResult());
   tile.paddedRows = paddedRows;
   tile.paddedColumns = paddedColumns;

@@ -100,10 +100,11 @@ struct Fragment {
 };
 
 /// A tile in shared memory, rows of the tile (or its columns, where rowAxis is 1) one after
-/// another. The eight rows that ldmatrix reads at once lie in different banks: rows of whole lines
-/// of 128 bytes have their 16-byte chunks exchanged within a line, chunk c of row r at c ^ r % 8;
-/// others are an odd number of chunks apart. (cp.async writes whole lines: rows that begin anywhere
-/// in one take it two and a half times as long.)
+/// another. The eight rows that ldmatrix reads at once lie in different banks: rows are an odd
+/// number of 16-byte chunks apart, and what a thread reads of them one register and constants; or,
+/// where windows are copied in rounds and have rows of whole lines, chunk c of row r lies at c ^ r
+/// % 8 of its line. (cp.async writes lines: rows that begin anywhere in one take it two and a half
+/// times as long.)
 struct SharedTile {
   static constexpr int64_t lineBytes = 128;
 
@@ -111,11 +112,12 @@ struct SharedTile {
   int64_t rows = 0, columns = 0; ///< as the tile has them
   int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
   int64_t elementBytes = 2;
-  int rowAxis = 0;   ///< of the tile: the axis that rows here count
-  mlir::Value stage; ///< i32, added to offset: which of several copies; null where there is one
+  bool inRounds = false; ///< copied anew in each round of a loop
+  int rowAxis = 0;       ///< of the tile: the axis that rows here count
+  mlir::Value stage;     ///< i32, added to offset: which of several copies; null where there is one
 
   int64_t chunks() const { return paddedColumns * elementBytes / 16; }
-  bool isSwizzled() const { return paddedColumns * elementBytes % lineBytes == 0; }
+  bool isSwizzled() const { return inRounds && paddedColumns * elementBytes % lineBytes == 0; }
   int64_t rowBytes() const { return (isSwizzled() ? chunks() : chunks() | 1) * 16; }
   int64_t bytes() const {
     return (paddedRows * rowBytes() + lineBytes - 1) / lineBytes * lineBytes;

@@ -56,9 +56,10 @@ TEST_CASE("the fused backward keeps 128 keys where registers and shared memory h
     return chooseTileConfig(spec, gpuTarget(chip));
   };
   CHECK(chosen(64, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 128}}});
-  for (const char *chip : {"sm_80", "sm_90"})
-    CHECK(chosen(128, chip) ==
-          TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+  CHECK(chosen(128, "sm_80") ==
+        TileConfig{.tile = {{"q", 32}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+  CHECK(chosen(128, "sm_90") ==
+        TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
   CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
   CHECK(chosen(256, "sm_90") ==
         TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
