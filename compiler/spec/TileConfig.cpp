@@ -143,16 +143,23 @@ GpuTiles firstThatFits(const Candidates &candidates, int64_t mostSums, const Tar
 
 TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   GpuModel model(spec);
-  auto choose = [&](const Candidates &candidates, GpuNeeds (GpuModel::*needs)(GpuTiles) const) {
-    GpuTiles tiles = firstThatFits(candidates, model.mostSums(), target,
-                                   [&](GpuTiles each) { return (model.*needs)(each); });
+  auto choose = [&](const Candidates &candidates, GpuNeeds (GpuModel::*needs)(GpuTiles) const,
+                    int64_t blocks = 1) {
+    GpuTiles tiles = firstThatFits(candidates, model.mostSums(), target, [&](GpuTiles each) {
+      GpuNeeds needed = (model.*needs)(each);
+      needed.shared *= blocks;
+      return needed;
+    });
     return TileConfig{
         .tile = {{"q", tiles.q}, {"kv", tiles.kv}}, .warps = tiles.warps, .nWarps = tiles.nWarps};
   };
+  // Of the forward's four warps a multiprocessor needs two blocks; where it has little shared
+  // memory smaller tiles make room for them (as FA2 chooses for compute capability 8.6 and 8.9).
+  bool hasLittle = target.sharedBytes < int64_t{128} * 1024;
   if (spec.kernel == "attention_forward")
     return choose(
         {{128, 128}, {128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}},
-        &GpuModel::forward);
+        &GpuModel::forward, hasLittle ? 2 : 1);
   if (spec.kernel == "attention_backward_dkdv")
     return choose(
         {{32, 128}, {64, 128, 8, 2}, {32, 64}, {32, 64, 8, 2}, {16, 64}, {16, 32}, {16, 16}},

@@ -24,7 +24,8 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   };
   CHECK(tiles(64, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 128}});
   CHECK(tiles(128, ElementType::BF16, "sm_90") == Tiles{{"q", 128}, {"kv", 64}});
-  CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 128}, {"kv", 64}}); // 99 KiB
+  CHECK(tiles(64, ElementType::BF16, "sm_86") == Tiles{{"q", 128}, {"kv", 32}}); // 99 KiB for two
+  CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 64}, {"kv", 32}});
   CHECK(tiles(128, ElementType::F32, "sm_90") == Tiles{{"q", 64}, {"kv", 64}});
   CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 64}});
   // Two stages of keys and values beside the queries.
