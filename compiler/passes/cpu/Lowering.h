@@ -96,18 +96,19 @@ private:
                const Buffer &result);
 
   // VisibleRanges.cpp: what of a product is worth computing, in a partial tile
-  /// For each `lanes` lanes of a result the range of its other axis, or of the sum, outside which
-  /// everything is hidden: two i64 in scratch, from the first to behind the last.
+  /// For each `granule` lanes, or rows, of a result the range of its other axis, or of the sum,
+  /// outside which everything is hidden: two i64 in scratch, from the first to behind the last.
   struct VisibleRanges {
     static constexpr int64_t bytes = 16;
     HiddenPart::Where where;
-    int64_t lanes;
-    int64_t offset; ///< of the first lanes' range, in scratch
+    bool ofLanes;
+    int64_t granule;
+    int64_t offset; ///< of the first range, in scratch
   };
   /// Nothing where all of the product counts, or too little does not.
   std::optional<VisibleRanges> visibleRanges(tile::DotOp dot);
-  std::pair<Value, Value> rangeAt(const VisibleRanges &ranges, Value lane);
-  Value rangePointer(const VisibleRanges &ranges, Value lane);
+  std::pair<Value, Value> rangeAt(const VisibleRanges &ranges, Value laneOrRow);
+  Value rangePointer(const VisibleRanges &ranges, Value laneOrRow);
 
   // Buffers and values
   Buffer makeBuffer(Value tile, Format format, int phase, int lastPhase);

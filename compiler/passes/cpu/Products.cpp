@@ -69,8 +69,12 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   int64_t rowStep = alongLanes ? scalarwise.stride * scalarwise.elementBytes() : scalarBytes;
   int64_t stepStep = alongLanes ? scalarBytes : scalarwise.stride * scalarBytes;
   std::optional<VisibleRanges> visible = visibleRanges(dot);
-  RegisterBlock block = visible ? RegisterBlock::narrow(visible->lanes / width, target)
-                                : RegisterBlock(result.stride / width, target);
+  RegisterBlock block = visible && visible->ofLanes
+                            ? RegisterBlock::narrow(visible->granule / width, target)
+                            : RegisterBlock(result.stride / width, target);
+  if (visible && !visible->ofLanes)
+    while (visible->granule % block.rows)
+      --block.rows;
   Type f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
   auto accType = VectorType::get({width}, f32);
 
@@ -85,10 +89,16 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
         .getResult(0);
   };
 
-  auto half = [&](Value count) -> Value {
-    return arith::ShRUIOp::create(builder, loc, count, frame.constant(1));
+  struct Range {
+    Value first, end;
   };
-  auto emitRows = [&](Value lane, Value row, int64_t rows, Value firstStep, Value lastStep) {
+  auto stepsOf = [&](const Range &terms) { // granules are whole pairs
+    auto half = [&](Value count) -> Value {
+      return arith::ShRUIOp::create(builder, loc, count, frame.constant(1));
+    };
+    return operands.paired ? Range{half(terms.first), half(terms.end)} : terms;
+  };
+  auto emitRows = [&](Value lane, Value row, int64_t rows, const Range &stepRange) {
     SmallVector<Value> accumulators;
     auto resultPointer = [&](const Buffer &buffer, int64_t r, int64_t v) {
       Value at = frame.add(elementOffset(buffer, row, lane),
@@ -102,27 +112,28 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
     Value alongBase =
         bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
     Value rowBase = bufferPointer(scalarwise, frame.mul(row, rowStep));
-    auto products = loop(firstStep, lastStep, 1, accumulators, [&](Value step, ValueRange sums) {
-      Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
-      SmallVector<Value> vectors, next;
-      for (int64_t v = 0; v < block.vectors; ++v)
-        vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
-                                     operands.paired ? bf16 : f32,
-                                     operands.paired ? 2 * width : width, 4 * width));
-      Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
-      for (int64_t r = 0; r < rows; ++r) {
-        Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
-        Value scalar = LLVM::LoadOp::create(
-            builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
-        scalar = broadcast(scalar, width);
-        if (operands.paired)
-          scalar =
-              LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
-        for (int64_t v = 0; v < block.vectors; ++v)
-          next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
-      }
-      return next;
-    });
+    auto products =
+        loop(stepRange.first, stepRange.end, 1, accumulators, [&](Value step, ValueRange sums) {
+          Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
+          SmallVector<Value> vectors, next;
+          for (int64_t v = 0; v < block.vectors; ++v)
+            vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
+                                         operands.paired ? bf16 : f32,
+                                         operands.paired ? 2 * width : width, 4 * width));
+          Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
+          for (int64_t r = 0; r < rows; ++r) {
+            Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
+            Value scalar = LLVM::LoadOp::create(
+                builder, loc, operands.paired ? builder.getI32Type() : f32, pointer, 4);
+            scalar = broadcast(scalar, width);
+            if (operands.paired)
+              scalar =
+                  LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
+            for (int64_t v = 0; v < block.vectors; ++v)
+              next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
+          }
+          return next;
+        });
     for (int64_t r = 0; r < rows; ++r)
       for (int64_t v = 0; v < block.vectors; ++v)
         storeVector(products.getResult(static_cast<unsigned>(r * block.vectors + v)),
@@ -132,30 +143,34 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   loop(frame.constant(0), frame.constant(result.stride), block.vectors * width, {},
        [&](Value lane, ValueRange) {
          int64_t blocked = result.outer / block.rows * block.rows;
-         Value firstRow = frame.constant(0), endOfRows = frame.constant(blocked);
-         Value firstStep = frame.constant(0), endOfSteps = frame.constant(steps);
-         if (visible) {
+         Range rowRange{frame.constant(0), frame.constant(blocked)};
+         Range stepRange{frame.constant(0), frame.constant(steps)};
+         if (visible && visible->ofLanes) {
            auto [first, end] = rangeAt(*visible, lane);
            switch (visible->where) {
            case HiddenPart::Where::Result: // to whole register blocks
-             firstRow = arith::SubIOp::create(
+             rowRange.first = arith::SubIOp::create(
                  builder, loc, first,
                  arith::RemUIOp::create(builder, loc, first, frame.constant(block.rows)));
-             endOfRows = arith::MinSIOp::create(builder, loc, end, endOfRows);
+             rowRange.end = arith::MinSIOp::create(builder, loc, end, rowRange.end);
              break;
-           case HiddenPart::Where::Contracted: // granules are whole pairs
-             firstStep = operands.paired ? half(first) : first;
-             endOfSteps = operands.paired ? half(end) : end;
+           case HiddenPart::Where::Contracted:
+             stepRange = stepsOf({first, end});
              break;
            }
          }
          if (blocked)
-           loop(firstRow, endOfRows, block.rows, {}, [&](Value row, ValueRange) {
-             emitRows(lane, row, block.rows, firstStep, endOfSteps);
+           loop(rowRange.first, rowRange.end, block.rows, {}, [&](Value row, ValueRange) {
+             Range ofRow = stepRange;
+             if (visible && !visible->ofLanes) {
+               auto [first, end] = rangeAt(*visible, row);
+               ofRow = stepsOf({first, end});
+             }
+             emitRows(lane, row, block.rows, ofRow);
              return SmallVector<Value>();
            });
          if (blocked != result.outer)
-           emitRows(lane, frame.constant(blocked), result.outer - blocked, firstStep, endOfSteps);
+           emitRows(lane, frame.constant(blocked), result.outer - blocked, stepRange);
          return SmallVector<Value>();
        });
 }
