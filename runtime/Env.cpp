@@ -27,11 +27,13 @@ Env Env::read() {
           .ncclLibrary = variable("RINGC_NCCL_LIBRARY"),
           .mpiProcesses = firstOf({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}),
           .rank = firstOf({"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}),
-          .worldSize = firstOf({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"}),
+          .worldSize =
+              firstOf({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}),
           .localRank = firstOf(
               {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}),
           .masterAddress = variable("MASTER_ADDR"),
           .masterPort = variable("MASTER_PORT"),
+          .slurmNodes = variable("SLURM_STEP_NODELIST"),
           .torchrun = variable("TORCHELASTIC_RUN_ID"),
           .ncclCommId = variable("NCCL_COMM_ID")};
 }

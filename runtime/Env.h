@@ -28,13 +28,19 @@ struct Env {
   /// RANK, or OMPI_COMM_WORLD_RANK, PMI_RANK, SLURM_PROCID: of this process, as torchrun, mpirun or
   /// srun set it.
   std::optional<std::string> rank;
-  /// WORLD_SIZE, or OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_NTASKS: how many there are.
+  /// WORLD_SIZE, or OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_STEP_NUM_TASKS: how many there are. Not
+  /// SLURM_NTASKS, which a batch script has, too: a program that it starts without srun is alone.
   std::optional<std::string> worldSize;
   /// LOCAL_RANK, or OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID, SLURM_LOCALID: among the processes
   /// of this host.
   std::optional<std::string> localRank;
-  /// MASTER_ADDR and MASTER_PORT: where the process of rank 0 can be reached.
+  /// MASTER_ADDR and MASTER_PORT: where the process of rank 0 can be reached. torchrun sets both;
+  /// others neither: then srun's are the step's first host and 29500, mpirun's 127.0.0.1 and 29500,
+  /// which several hosts need an address for (mpirun -x MASTER_ADDR=...), and several jobs of a
+  /// host ports.
   std::optional<std::string> masterAddress, masterPort;
+  /// SLURM_STEP_NODELIST: the hosts of the ranks that srun has started, "gpu[03-07],big1".
+  std::optional<std::string> slurmNodes;
   /// TORCHELASTIC_RUN_ID: torchrun is at work, and may listen at MASTER_PORT itself.
   std::optional<std::string> torchrun;
   /// NCCL_COMM_ID: the address at which NCCL's ranks find each other by themselves.

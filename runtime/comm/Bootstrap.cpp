@@ -31,6 +31,24 @@ struct Greeting {
   int32_t rank = 0, world = 0;
 };
 
+/// Of several hosts in Slurm's list; rank 0 is on it, unless the user has asked for an arbitrary
+/// distribution.
+std::optional<std::string> firstHost(std::string_view nodes) {
+  size_t end = nodes.find_first_of("[,");
+  if (end == std::string_view::npos)
+    return std::nullopt;
+  std::string host(nodes.substr(0, end));
+  if (nodes[end] == ',')
+    return host;
+  std::string_view inside = nodes.substr(end + 1);
+  host += inside.substr(0, inside.find_first_of("-,]"));
+  if (size_t close = inside.find(']'); close != std::string_view::npos) {
+    std::string_view after = inside.substr(close + 1);
+    host += after.substr(0, after.find_first_of("[,"));
+  }
+  return host;
+}
+
 std::string missing(const std::set<int> &ranks) {
   std::string text;
   for (int rank : ranks)
@@ -90,6 +108,8 @@ std::optional<ProcessRank> ProcessRank::of(const Env &env) {
   made.localRank = env.localRank ? parse("LOCAL_RANK", *env.localRank, 0, most) : made.rank;
   if (env.masterAddress)
     made.masterAddress = *env.masterAddress;
+  else if (env.slurmNodes && !env.mpiProcesses) // mpirun has a step of its own, of other hosts
+    made.masterAddress = firstHost(*env.slurmNodes).value_or(made.masterAddress);
   if (env.masterPort)
     made.masterPort = uint16_t(parse("MASTER_PORT", *env.masterPort, 1, 65534));
   if (env.torchrun)

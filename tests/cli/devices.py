@@ -51,6 +51,23 @@ class Devices(RingcTest):
                              env={**started, "RINGC_CUDA_LIBRARY": FAKE,
                                   "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2"})
 
+    def test_launchers(self):
+        slurm = {"SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_STEP_NUM_TASKS": "4"}
+        pmi = {"PMI_RANK": "1", "PMI_SIZE": "5", "MPI_LOCALRANKID": "1"}
+        openmpi = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "6", "OMPI_COMM_WORLD_LOCAL_RANK": "1"}
+        torchrun = {"RANK": "1", "WORLD_SIZE": "7", "LOCAL_RANK": "1"}
+        started = {}
+        for processes, variables in enumerate([slurm, pmi, openmpi, torchrun], 4):
+            for env in [variables, started := {**started, **variables}]:  # the later one is the inner one
+                with self.subTest(env):
+                    self.refused(f"ranks: got 3, allowed: {processes}, the processes", LINES[0], "--ranks 3",
+                                 env=env)
+
+    def test_a_batch_script_of_several_tasks_starts_it_alone(self):
+        env = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "4",
+               "RINGC_CUDA_LIBRARY": "/no/libcuda.so.1"}
+        self.refused("no CUDA driver: ", LINES[0], "--ranks 3", env=env)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -53,6 +53,31 @@ TEST_CASE("a process knows its rank from its launcher") {
   CHECK(ProcessRank::of(torchrun)->masterPort == 1235);
 }
 
+TEST_CASE("srun names no master: rank 0 is on the step's first host") {
+  Env env;
+  env.rank = "1";
+  env.worldSize = "4";
+  auto addressOf = [&](const char *nodes) {
+    env.slurmNodes = nodes;
+    return ProcessRank::of(env)->masterAddress;
+  };
+  CHECK(addressOf("gpu07,gpu09") == "gpu07");
+  CHECK(addressOf("gpu[007-015,020],big1") == "gpu007");
+  CHECK(addressOf("gpu[7,9]") == "gpu7");
+  CHECK(addressOf("rack[2-3]-gpu") == "rack2-gpu");
+  CHECK(addressOf("rack2-gpu[2-3],b") == "rack2-gpu2");
+  CHECK(addressOf("gpu[") == "gpu");
+  SUBCASE("one host may not know itself by that name") { CHECK(addressOf("gpu07") == "127.0.0.1"); }
+  SUBCASE("mpirun is asked first") {
+    env.mpiProcesses = "4";
+    CHECK(addressOf("gpu[7,9]") == "127.0.0.1");
+  }
+  SUBCASE("the user even before it") {
+    env.masterAddress = "10.0.0.1";
+    CHECK(addressOf("gpu[7,9]") == "10.0.0.1");
+  }
+}
+
 TEST_CASE("variables that cannot be are named") {
   Env env = launched();
   env.rank = "8";

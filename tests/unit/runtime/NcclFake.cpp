@@ -148,8 +148,8 @@ NcclResult ncclCommUserRank(NcclComm comm, int *rank) {
   *rank = comm->rank;
   return NcclResult::Success;
 }
-NcclResult ncclCommCuDevice(NcclComm, int *device) {
-  *device = 0;
+NcclResult ncclCommCuDevice(NcclComm comm, int *device) {
+  *device = comm->rank;
   return NcclResult::Success;
 }
 NcclResult ncclCommFinalize(NcclComm comm) {

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -217,15 +218,59 @@ TEST_CASE("a rank that gives up frees its device, and says why ever after") {
 }
 
 TEST_CASE("a communicator of the user's is used, and left alone") {
-  Machine machine(1);
+  Machine machine(2);
+  const NcclFunctions &functions = machine.library->functions();
+  auto use = [&](int rank) {
+    NcclComm theirs = nullptr;
+    REQUIRE(functions.commInitRank(&theirs, 2, machine.id, rank) == NcclResult::Success);
+    const auto &device = machine.devices[size_t(rank)];
+    CudaStream stream(device);
+    DeviceMemory out(device, 64), in(device, 64);
+    auto hears = [&](uint32_t said) {
+      std::array<uint32_t, 16> got{};
+      stream.download(got.data(), in.data(), 64);
+      stream.synchronize();
+      CHECK(got[15] == said);
+    };
+    for (uint32_t again = 1; again < 3; ++again) {
+      {
+        NcclTransport transport(machine.library, device, theirs);
+        CHECK(transport.rank() == rank);
+        CHECK(transport.world() == 2);
+        transport.follow(stream);
+        stream.fill(out.data(), 10 * again + uint32_t(rank), 16);
+        transport.post(hopOf(transport, 0, out, in))->wait();
+        transport.wait(stream);
+        hears(10 * again + uint32_t(1 - rank));
+      }
+      stream.fill(out.data(), 100 * again + uint32_t(rank), 16);
+      CHECK(functions.groupStart() == NcclResult::Success);
+      functions.receive(in.data(), 64, NcclType::Int8, 1 - rank, theirs, stream.handle());
+      functions.send(out.data(), 64, NcclType::Int8, 1 - rank, theirs, stream.handle());
+      CHECK(functions.groupEnd() == NcclResult::Success);
+      hears(100 * again + uint32_t(1 - rank));
+    }
+    functions.commDestroy(theirs);
+  };
+  {
+    std::jthread other(use, 1);
+    use(0);
+  }
+  CHECK(std::ranges::count(fakeNccl().calls, "ncclCommDestroy") == 2);
+  CHECK(std::ranges::count(fakeNccl().calls, "ncclCommFinalize") == 0);
+  CHECK(std::ranges::count(fakeNccl().calls, "ncclCommAbort") == 0);
+}
+
+TEST_CASE("a communicator of another device is refused, and left alone") {
+  Machine machine(2);
   NcclComm theirs = nullptr;
   const NcclFunctions &functions = machine.library->functions();
   REQUIRE(functions.commInitRank(&theirs, 1, machine.id, 0) == NcclResult::Success);
-  {
-    NcclTransport transport(machine.library, machine.devices[0], theirs);
-    CHECK(transport.rank() == 0);
-    CHECK(transport.world() == 1);
-  }
+  CHECK_THROWS_WITH_AS(
+      NcclTransport(machine.library, machine.devices[1], theirs),
+      ("communicator: got of device 0, allowed: of " + machine.devices[1]->facts().describe())
+          .c_str(),
+      InputError);
   CHECK(fakeNccl().liveCommunicators == 1);
   functions.commDestroy(theirs);
 }
