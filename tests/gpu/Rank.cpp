@@ -4,6 +4,7 @@
 #include "runtime/attention/Options.h"
 #include "runtime/comm/Bootstrap.h"
 #include "runtime/comm/Nccl.h"
+#include "runtime/driver/CudaMemory.h"
 #include "runtime/jit/DeviceCompiler.h"
 #include "runtime/ring/Sharding.h"
 #include "tests/gpu/RankTensors.h"
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -40,21 +42,25 @@ AttentionOptions optionsOf(DType dtype, const SequenceLayout &layout, int ringSi
           .schedule = schedule};
 }
 
-/// One rank's device, its place in the world, and how it reaches the others.
+/// One rank's device, its place in the world, and how it reaches the others, once it is connected.
 struct Self {
   explicit Self(std::chrono::milliseconds deadline)
       : env(Env::read()), process(*ProcessRank::of(env)),
         context(
             deviceContext(process.localRank % CudaDriver::open(env.cudaLibrary)->deviceCount())),
-        library(NcclLibrary::open(env.ncclLibrary)), patience(deadline) {
-    connect();
-  }
+        library(NcclLibrary::open(env.ncclLibrary)), patience(deadline) {}
 
+  NcclUniqueId uniqueId() const {
+    return shareUniqueId(*library, process, std::chrono::minutes(1));
+  }
   void connect() {
     transport.reset();
-    NcclUniqueId id = shareUniqueId(*library, process, std::chrono::minutes(1));
-    transport.emplace(library, context.device, process.rank, process.world, id,
+    transport.emplace(library, context.device, process.rank, process.world, uniqueId(),
                       NcclOptions{.deadline = patience});
+  }
+  void borrow(NcclComm theirs) {
+    transport.reset();
+    transport.emplace(library, context.device, theirs, NcclOptions{.deadline = patience});
   }
 
   Env env;
@@ -136,9 +142,35 @@ struct Job {
   CudaStream stream;
 };
 
-/// Both passes against double precision, by calls and by a graph.
+/// The largest ratio of an error to what it may be, of both passes, by calls and by a graph.
+double worstOf(Self &self, const AttentionOptions &options) {
+  Job job(self, options, 2, 203);
+  auto error = [&] {
+    job.attention.wait(job.stream);
+    return worstOf(job.tensors, job.rank, job.whole, options.dtype, options, self.process.world);
+  };
+  job.forward();
+  job.backward();
+  double called = error();
+  std::swap(job.whole.k, job.whole.v);
+  job.tensors.refill(job.whole);
+  CudaGraph graph = job.stream.capture([&] {
+    job.forward();
+    job.backward();
+  });
+  for (int again = 0; again < 3; ++again)
+    graph.launch(job.stream);
+  double replayed = error();
+  std::printf("rank %d %s %s %s of %d: error %.2f of its bar, replayed %.2f\n", job.rank,
+              std::string(nameOf(options.dtype)).c_str(), nameOf(options.layout).c_str(),
+              std::string(enumName(*options.schedule)).c_str(), options.ringSize, called, replayed);
+  return std::max(called, replayed);
+}
+
+/// Against double precision.
 int numbers(std::chrono::milliseconds deadline) {
   Self self(deadline);
+  self.connect();
   int world = self.process.world;
   double worst = 0;
   for (DType dtype : {DType::F32, DType::BF16})
@@ -148,35 +180,93 @@ int numbers(std::chrono::milliseconds deadline) {
                                         {world / 2, Schedule::Ring},
                                         {world, Schedule::AllGather}}) {
         bool once = dtype == DType::BF16 || layout.kind == SequenceLayout::Kind::Zigzag;
-        if (ringSize == 0 || world % ringSize != 0 || !once)
-          continue;
-        Job job(self, optionsOf(dtype, layout, ringSize, schedule), 2, 203);
-        job.forward();
-        job.backward();
-        job.attention.wait(job.stream);
-        double error = worstOf(job.tensors, job.rank, job.whole, dtype, job.options, world);
-        std::swap(job.whole.k, job.whole.v);
-        job.tensors.refill(job.whole);
-        CudaGraph graph = job.stream.capture([&] {
-          job.forward();
-          job.backward();
-        });
-        for (int again = 0; again < 3; ++again)
-          graph.launch(job.stream);
-        job.attention.wait(job.stream);
-        double replayed = worstOf(job.tensors, job.rank, job.whole, dtype, job.options, world);
-        std::printf("rank %d %s %s %s of %d: error %.2f of its bar, replayed %.2f\n", job.rank,
-                    std::string(nameOf(dtype)).c_str(), nameOf(layout).c_str(),
-                    std::string(enumName(schedule)).c_str(), ringSize, error, replayed);
-        worst = std::max({worst, error, replayed});
+        if (ringSize != 0 && world % ringSize == 0 && once)
+          worst = std::max(worst, worstOf(self, optionsOf(dtype, layout, ringSize, schedule)));
       }
   return worst <= 1 ? 0 : 1;
+}
+
+/// The same of each kind once, for many ranks and many ways to start them.
+int fewNumbers(std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  self.connect();
+  int world = self.process.world, half = std::max(world / 2, 1);
+  double worst = 0;
+  for (const AttentionOptions &options :
+       {optionsOf(DType::BF16, SequenceLayout::zigzag(), world, Schedule::Ring),
+        optionsOf(DType::BF16, SequenceLayout::striped(), world, Schedule::AllGather),
+        optionsOf(DType::F32, SequenceLayout::contiguous(), half, Schedule::Ring)})
+    worst = std::max(worst, worstOf(self, options));
+  return worst <= 1 ? 0 : 1;
+}
+
+/// Whether a number comes from the neighbour by messages of the user's own.
+bool passesOn(const Self &self, NcclComm theirs, uint32_t number) {
+  const NcclLibrary &nccl = *self.library;
+  const NcclFunctions &functions = nccl.functions();
+  int world = self.process.world, rank = self.process.rank;
+  int right = (rank + 1) % world, left = (rank + world - 1) % world;
+  constexpr int64_t count = 1 << 16;
+  int64_t bytes = count * int64_t(sizeof(uint32_t));
+  CudaStream stream(self.context.device);
+  DeviceMemory out(self.context.device, bytes), in(self.context.device, bytes);
+  stream.fill(out.data(), number + uint32_t(rank), count);
+  {
+    CudaCurrent current(*self.context.device);
+    nccl.check(functions.groupStart(), "ncclGroupStart");
+    nccl.check(
+        functions.receive(in.data(), size_t(bytes), NcclType::Int8, left, theirs, stream.handle()),
+        "ncclRecv");
+    nccl.check(
+        functions.send(out.data(), size_t(bytes), NcclType::Int8, right, theirs, stream.handle()),
+        "ncclSend");
+    nccl.check(functions.groupEnd(), "ncclGroupEnd");
+  }
+  std::vector<uint32_t> got(size_t{count});
+  stream.download(got.data(), in.data(), bytes);
+  stream.synchronize();
+  bool whole = std::ranges::count(got, number + uint32_t(left)) == count;
+  std::printf("rank %d of the user's communicator: %u from rank %d\n", rank,
+              got[0] - uint32_t(left), left);
+  return whole;
+}
+
+/// A communicator that the user has made serves rings one after another, and stays the user's.
+int borrowed(std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  const NcclLibrary &nccl = *self.library;
+  int world = self.process.world;
+  NcclUniqueId id = self.uniqueId();
+  NcclComm theirs = nullptr;
+  {
+    CudaCurrent current(*self.context.device);
+    nccl.check(nccl.functions().commInitRank(&theirs, world, id, self.process.rank),
+               "ncclCommInitRank");
+  }
+  bool alive = passesOn(self, theirs, 1000);
+  double worst = 0;
+  for (uint32_t ring : {1, 2}) {
+    self.borrow(theirs);
+    DType dtype = ring == 1 ? DType::BF16 : DType::F32;
+    worst = std::max(
+        worst, worstOf(self, optionsOf(dtype, SequenceLayout::zigzag(), world, Schedule::Ring)));
+    alive = passesOn(self, theirs, 2000 * ring) && alive; // beside the transport
+    self.transport.reset();
+    alive = passesOn(self, theirs, 2000 * ring + 1000) && alive;
+  }
+  CudaCurrent current(*self.context.device);
+  NcclResult fault = NcclResult::InternalError;
+  nccl.check(nccl.functions().commGetAsyncError(theirs, &fault), "ncclCommGetAsyncError");
+  nccl.check(fault, "the user's communicator");
+  nccl.check(nccl.functions().commDestroy(theirs), "ncclCommDestroy");
+  return worst <= 1 && alive ? 0 : 1;
 }
 
 /// A pass that the faulty rank spoils, and another in the same process, once all have a new
 /// transport.
 int fault(const std::string &mode, std::chrono::milliseconds deadline) {
   Self self(deadline);
+  self.connect();
   bool spoils = self.process.rank == faulty;
   {
     // With zigzag every rank needs keys of every other.
@@ -236,6 +326,7 @@ int fault(const std::string &mode, std::chrono::milliseconds deadline) {
 /// Times of a ring, for whoever reads them: b 1, heads 32/8, d 128, bf16, causal, zigzag.
 int speed(std::chrono::milliseconds deadline) {
   Self self(deadline);
+  self.connect();
   for (int64_t length : {8192, 32768}) {
     AttentionOptions options{.heads = 32,
                              .kvHeads = 8,
@@ -283,6 +374,10 @@ int runRank(int argc, char **argv) {
   try {
     if (mode == "numbers")
       code = numbers(deadline);
+    else if (mode == "few")
+      code = fewNumbers(deadline);
+    else if (mode == "borrowed")
+      code = borrowed(deadline);
     else if (mode == "speed")
       code = speed(deadline);
     else

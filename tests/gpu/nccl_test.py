@@ -5,6 +5,7 @@ NCCL takes them for several hosts. Exit 77, which ctest takes for skipped, where
 NCCL.
 """
 
+import importlib.util
 import os
 import re
 import socket
@@ -15,6 +16,24 @@ import unittest
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 DEADLINE = 4000  # ms
 PAUSE = 10000  # ms: what a busy machine may add
+LAUNCHERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_", "TORCHELASTIC_", "OMPI_", "PMI_", "PMIX_", "MPI_", "SLURM_",
+             "NCCL_COMM_ID")
+
+
+def by_torchrun(rank, world, local, port):
+    return {"RANK": rank, "WORLD_SIZE": world, "LOCAL_RANK": local, "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port}
+
+
+def by_mpirun(rank, world, local, port):
+    return {"OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": world,
+            "OMPI_COMM_WORLD_LOCAL_RANK": local, "MASTER_ADDR": "localhost", "MASTER_PORT": port}
+
+
+def by_srun(rank, world, local, port):
+    """Two hosts; their first is this one."""
+    return {"SLURM_PROCID": rank, "SLURM_STEP_NUM_TASKS": world, "SLURM_LOCALID": local, "SLURM_NTASKS": world + 1,
+            "SLURM_STEP_NODELIST": "127.0.0.[1-2]", "MASTER_PORT": port}
 
 
 def devices():
@@ -29,25 +48,24 @@ def free_port():
 
 
 class NcclTest(unittest.TestCase):
-    def ranks(self, world, *arguments, shared=False):
-        """Standard output and exit code of each rank."""
-        port = str(free_port())
+    def environment(self):
+        """Without what has started this process."""
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHERS)}
+        return {"NCCL_NVLS_ENABLE": "0", **ours, "OMP_NUM_THREADS": "4"}
+
+    def ranks(self, world, *arguments, shared=False, hosts=False, launcher=by_torchrun):
+        """Standard output and exit code of each rank. `shared`: on one device; `hosts`: NCCL takes each for a
+        host of its own, which it must where they share."""
+        port = free_port()
         jobs = []
         for rank in range(world):
-            own = {
-                "RANK": str(rank),
-                "WORLD_SIZE": str(world),
-                "LOCAL_RANK": "0" if shared else str(rank),
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-                "OMP_NUM_THREADS": "4",
-            }
-            if shared:
+            own = launcher(rank, world, 0 if shared else rank, port)
+            if shared or hosts:
                 own |= {"NCCL_HOSTID": f"host{rank}", "NCCL_SOCKET_IFNAME": "lo"}
             jobs.append(
                 subprocess.Popen(
                     [PROGRAM, "rank", *map(str, arguments)],
-                    env={"NCCL_NVLS_ENABLE": "0", **os.environ, **own},
+                    env=self.environment() | {name: str(value) for name, value in own.items()},
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,
@@ -61,9 +79,10 @@ class NcclTest(unittest.TestCase):
         print("".join(said), flush=True)
         return said, [job.returncode for job in jobs]
 
-    def exact(self, world, **options):
-        _, codes = self.ranks(world, "numbers", **options)
-        self.assertEqual(codes, [0] * world)
+    def exact(self, world, mode="numbers", **options):
+        said, codes = self.ranks(world, mode, **options)
+        self.assertEqual(codes, [0] * world, "".join(said))
+        return said
 
 
 class Numbers(NcclTest):
@@ -74,6 +93,39 @@ class Numbers(NcclTest):
 
     def test_four_ranks_on_one_device(self):
         self.exact(4, shared=True)
+
+    def test_eight_ranks_on_one_device(self):
+        self.exact(8, "few", shared=True)
+
+    def test_two_devices_of_two_hosts(self):
+        if devices() < 2:
+            self.skipTest("one device")
+        self.exact(2, "few", hosts=True)
+
+    def test_a_communicator_of_the_user(self):
+        for rank, said in enumerate(self.exact(2, "borrowed", shared=devices() < 2)):
+            for number in 1000, 2000, 3000, 4000, 5000:  # before, beside and after the rings
+                self.assertIn(f"rank {rank} of the user's communicator: {number} from rank {1 - rank}\n", said)
+
+
+class Launchers(NcclTest):
+    def test_as_srun_starts_ranks(self):
+        self.exact(2, "few", shared=devices() < 2, launcher=by_srun)
+
+    def test_as_mpirun_starts_ranks(self):
+        self.exact(2, "few", shared=devices() < 2, launcher=by_mpirun)
+
+    def test_torchrun(self):
+        if devices() < 2:
+            self.skipTest("one device")
+        if not importlib.util.find_spec("torch"):
+            self.skipTest("no torch")
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--no-python",
+             PROGRAM, "rank", "few"], env=self.environment(), capture_output=True, text=True, timeout=180)
+        print(done.stdout, done.stderr, flush=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("rank 1 bf16 zigzag", done.stdout)
 
 
 class Faults(NcclTest):
