@@ -177,6 +177,13 @@ else
     within $((quick ? 60 : 400)) python3 "$here/gpu_peers.py" ring --ranks "$gpus" \
       --repeats "$repeats" "${lengths[@]}" >>"$out/peers.jsonl" 2>>"$out/peers.txt" ||
       fail "gpu_peers.py ring"
+    if ((quick)); then
+      skip "ring-attention-pytorch: --quick"
+    else # the last, for it may hang; what it measured until then stays
+      within 450 python3 "$here/gpu_peers.py" original --ranks "$gpus" --repeats "$repeats" --limit 200 \
+        "${lengths[@]}" >>"$out/peers.jsonl" 2>>"$out/peers.txt" ||
+        skip "ring-attention-pytorch: gpu_peers.py original, exit code $?"
+    fi
   fi
   grep '^skipped: ' "$out/peers.txt" >>"$out/skipped.txt"
 fi

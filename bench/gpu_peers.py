@@ -3,21 +3,29 @@
 
 usage: gpu_peers.py single [--repeats R] b,n,h,hkv,d ...
        gpu_peers.py ring --ranks P [--repeats R] TOKENS ...
+       gpu_peers.py original --ranks P [--repeats R] [--limit SECONDS] TOKENS ...
 
 `single`: FA2 and cuDNN through scaled_dot_product_attention, full and causal, forward and backward. `ring`: b 1,
 heads 32/8, d 128, causal, P processes of one host: torch's context_parallel (which takes as many key heads as
 query heads), and ring-flash-attention where it can be imported, on PyTorch's own FA2 where flash_attn cannot be.
+`original`: the same of ring-attention-pytorch (Triton), contiguous and striped, each in processes of its own that are
+ended after so many seconds. Its numbers are checked first: without a right forward nothing is measured; what is wrong
+of its gradients is named in the line, as "wrong".
 A line of JSON for each measurement on stdout; on stderr what was left out, and why.
 """
 
 import argparse
+import importlib.metadata
+import importlib.util
 import json
-import os
+import socket
 import statistics
 import sys
+import time
 import types
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -26,15 +34,18 @@ HEADS, KV_HEADS, HEAD_DIM = 32, 8, 128  # of the ring
 
 
 def left_out(what, error):
-    reason = str(error).strip().split("\n")[0][:160]
+    """Of a process's exception the last line says what it was."""
+    lines = str(error).strip().split("\n")
+    reason = lines[-1 if lines[0].startswith("-- Process") else 0][:160]
     print(f"skipped: {what}: {type(error).__name__}: {reason}", file=sys.stderr, flush=True)
 
 
-def print_line(who, what, mask, shape, devices, milliseconds, operations):
-    print(json.dumps({
+def print_line(who, what, mask, shape, devices, milliseconds, operations, wrong=()):
+    line = {
         "who": who, "pass": what, "shape": shape, "dtype": "bf16", "mask": mask, "devices": devices,
         "median_ms": milliseconds, "tflops": operations / milliseconds * 1e-9,
-    }), flush=True)
+    }
+    print(json.dumps({**line, "wrong": wrong} if wrong else line), flush=True)
 
 
 def median_ms(work, repeats, ready=lambda: None, slowest=lambda ms: ms):
@@ -138,57 +149,71 @@ def ring_flash_attention():
             "ring-flash-attn stripe": stripe_flash_attn_func}
 
 
-def ring_rank(rank, options):
-    import torch.distributed as dist
-    from torch.distributed.device_mesh import init_device_mesh
+class Ring:
+    """The processes of a ring, of which this is one."""
 
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    os.environ.setdefault("MASTER_PORT", "29555")
-    torch.cuda.set_device(rank)
-    dist.init_process_group("nccl", rank=rank, world_size=options.ranks)
-    first = rank == 0
+    def __init__(self, rank, options):
+        torch.cuda.set_device(rank)
+        dist.init_process_group("nccl", init_method=f"tcp://127.0.0.1:{options.port}", rank=rank,
+                                world_size=options.ranks)
+        self.rank, self.ranks, self.repeats = rank, options.ranks, options.repeats
 
-    def slowest(milliseconds):
-        time = torch.tensor(milliseconds, device="cuda")
-        dist.all_reduce(time, dist.ReduceOp.MAX)
-        return float(time)
+    def largest(self, number):
+        number = torch.tensor(number, device="cuda")
+        dist.all_reduce(number, dist.ReduceOp.MAX)
+        return float(number)
 
-    def measure(who, tokens, forward, inputs, dout):
+    def left_out(self, what, error):
+        if self.rank == 0:
+            left_out(what, error)
+
+    def measure(self, who, tokens, forward, inputs, dout, wrong=()):
         """Forward, and backward as forward and backward together less it."""
         operations = 4 * HEADS * tokens * tokens * HEAD_DIM * 0.5
         shape = f"1,{tokens},{HEADS},{KV_HEADS},{HEAD_DIM}"
-        with torch.no_grad():
-            alone = median_ms(forward, options.repeats, dist.barrier, slowest)
-        both = median_ms(lambda: torch.autograd.grad(forward(), inputs, dout), options.repeats,
-                         dist.barrier, slowest)
-        if first:
-            print_line(who, "forward", "causal", shape, options.ranks, alone, operations)
-            print_line(who, "backward", "causal", shape, options.ranks, both - alone, 2.5 * operations)
 
-    def attempt(what, body):
+        def say(what, milliseconds, operations, wrong=()):
+            if self.rank == 0:
+                print_line(who, what, "causal", shape, self.ranks, milliseconds, operations, wrong)
+        with torch.no_grad():
+            alone = median_ms(forward, self.repeats, dist.barrier, self.largest)
+        say("forward", alone, operations)
+        if dout is None:
+            return
+        both = median_ms(lambda: torch.autograd.grad(forward(), inputs, dout), self.repeats,
+                         dist.barrier, self.largest)
+        say("backward", both - alone, 2.5 * operations, wrong)
+
+    def measure_function(self, who, tokens, function, backward=True, wrong=()):
+        """Of q, k, v [b, n, h, d], shards of this rank."""
+        local = tokens // self.ranks
+        q, k, v = (normal(1, local, h, HEAD_DIM) for h in (HEADS, KV_HEADS, KV_HEADS))
+        self.measure(who, tokens, lambda: function(q, k, v), (q, k, v),
+                     normal(1, local, HEADS, HEAD_DIM, grad=False) if backward else None, wrong)
+
+    def attempt(self, what, body):
         try:
             body()
         except Exception as error:  # whatever a peer throws, the others are still measured
-            if first:
-                left_out(what, error)
+            self.left_out(what, error)
         torch.cuda.empty_cache()
 
+
+def ring_rank(rank, options):
+    from torch.distributed.device_mesh import init_device_mesh
+
+    ring = Ring(rank, options)
     mesh = init_device_mesh("cuda", (options.ranks,), mesh_dim_names=("cp",))
     try:
         functions = ring_flash_attention()
     except ImportError as error:
         functions = {}
-        if first:
-            left_out("ring-flash-attention", error)
+        ring.left_out("ring-flash-attention", error)
 
     for tokens in map(int, options.sizes):
-        local = tokens // options.ranks
         for name, function in functions.items():
-            def ring():
-                q, k, v = (normal(1, local, h, HEAD_DIM) for h in (HEADS, KV_HEADS, KV_HEADS))
-                measure(name, tokens, lambda: function(q, k, v, causal=True), (q, k, v),
-                        normal(1, local, HEADS, HEAD_DIM, grad=False))
-            attempt(f"{name}, {tokens} tokens", ring)
+            ring.attempt(f"{name}, {tokens} tokens", lambda: ring.measure_function(
+                name, tokens, lambda q, k, v: function(q, k, v, causal=True)))
         for name, backend in BACKENDS.items():
             def context_parallel():
                 from torch.distributed.tensor.experimental import context_parallel as shard
@@ -199,21 +224,119 @@ def ring_rank(rank, options):
                     def forward():
                         with sdpa_kernel(backend):
                             return F.scaled_dot_product_attention(q, k, v, is_causal=True)
-                    measure(f"context_parallel {name}", tokens, forward, (q, k, v), whole[3])
-            attempt(f"context_parallel {name}, {tokens} tokens", context_parallel)
+                    ring.measure(f"context_parallel {name}", tokens, forward, (q, k, v), whole[3])
+            ring.attempt(f"context_parallel {name}, {tokens} tokens", context_parallel)
     dist.destroy_process_group()
+
+
+def ring_attention_pytorch():
+    """Its function of q, k, v [b, n, h, d]. It imports more than its attention needs."""
+    version = importlib.metadata.version
+    importlib.metadata.version = lambda name: version("triton" if name == "triton-nightly" else name)
+
+    class Anything:
+        __class_getitem__ = classmethod(lambda cls, _: cls)
+    for name, members in {"beartype": {"beartype": lambda function: function},
+                          "jaxtyping": dict.fromkeys(("Float", "Int", "Bool"), Anything)}.items():
+        if not importlib.util.find_spec(name):
+            sys.modules[name] = types.ModuleType(name)
+            vars(sys.modules[name]).update(members)
+    try:
+        from ring_attention_pytorch.ring_flash_attention_cuda import ring_flash_attn_cuda
+        import ring_attention_pytorch.triton_flash_attn  # noqa: F401
+    except SystemExit:
+        raise ImportError("it finds no triton") from None
+    return ring_flash_attn_cuda
+
+
+def errors_of(ring, function, striped):
+    """Of out, dq, dk and dv of a small ring, relative to the norm; of out alone where there is no backward."""
+    torch.manual_seed(1)
+    local = 256
+    whole = [torch.randn(1, ring.ranks * local, h, HEAD_DIM, device="cuda") for h in (HEADS, KV_HEADS, KV_HEADS, HEADS)]
+    whole = [t.bfloat16() for t in whole]
+    own = slice(ring.rank, None, ring.ranks) if striped else slice(ring.rank * local, (ring.rank + 1) * local)
+    q, k, v, dout = (t[:, own].contiguous() for t in whole)
+    inputs = [t.requires_grad_() for t in (q, k, v)]
+    made = [function(*inputs)]
+    try:
+        made += torch.autograd.grad(made[0], inputs, dout)
+    except Exception as error:
+        ring.left_out("ring-attention-pytorch's backward", error)
+    exact = [t.float().requires_grad_() for t in whole[:3]]
+    # Query head h has key head h % KV_HEADS there.
+    heads = [exact[0]] + [t.repeat(1, 1, HEADS // KV_HEADS, 1) for t in exact[1:]]
+    right = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in heads), is_causal=True).transpose(1, 2)
+    right = right, *torch.autograd.grad(right, exact, whole[3].float())
+    errors = {}
+    for name, mine, all_of_it in zip(("out", "dq", "dk", "dv"), made, right):
+        part = all_of_it[:, own].detach()
+        errors[name] = round(ring.largest(float((mine.detach().float() - part).norm() / part.norm())), 3)
+    return errors
+
+
+def original_rank(rank, options, layout):
+    ring = Ring(rank, options)
+    name, striped = f"ring-attention-pytorch {layout}", layout == "striped"
+    try:
+        theirs = ring_attention_pytorch()
+    except ImportError as error:
+        ring.left_out(name, error)
+        return
+
+    def function(q, k, v):
+        return theirs(q, k, v, None, True, 512, True, striped, None, ring.ranks)
+    errors = errors_of(ring, function, striped)
+    wrong = {what: error for what, error in errors.items() if not error < 0.02}
+    if "out" in wrong:
+        ring.left_out(name, ValueError(f"its numbers are wrong, relative errors {errors}"))
+        return
+    for tokens in map(int, options.sizes):
+        ring.attempt(f"{name}, {tokens} tokens", lambda: ring.measure_function(
+            name, tokens, function, backward="dq" in errors, wrong=wrong))
+    dist.destroy_process_group()
+
+
+def original(options):
+    """What goes wrong there, and what hangs, ends with its own processes."""
+    if not importlib.util.find_spec("ring_attention_pytorch"):
+        return left_out("ring-attention-pytorch", ImportError("it is not installed"))
+    for layout in "contiguous", "striped":
+        options.port = free_port()
+        context = torch.multiprocessing.spawn(original_rank, (options, layout), options.ranks, join=False)
+        end = time.monotonic() + options.limit
+        try:
+            while not context.join(max(0, end - time.monotonic())):
+                if time.monotonic() >= end:
+                    raise TimeoutError(f"not done within {options.limit:g} s")
+        except Exception as error:
+            left_out(f"ring-attention-pytorch {layout}", error)
+        finally:
+            for process in context.processes:
+                process.kill()
+                process.join()
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
 
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("what", choices=["single", "ring"])
+    parser.add_argument("what", choices=["single", "ring", "original"])
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--limit", type=float, default=200)
     parser.add_argument("sizes", nargs="+")
     options = parser.parse_args()
     if options.what == "single":
         single(options)
+    elif options.what == "original":
+        original(options)
     else:
+        options.port = free_port()
         torch.multiprocessing.spawn(ring_rank, args=(options,), nprocs=options.ranks)
 
 

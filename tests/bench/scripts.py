@@ -51,15 +51,18 @@ class Scripts(unittest.TestCase):
         with open(self.path("peers.jsonl"), "w") as file:
             file.write(json.dumps({**common, "devices": 1, "tflops": 240.0, "who": "A"}) + "\n")
             file.write(json.dumps({**common, "devices": 1, "tflops": 200.0, "who": "B"}) + "\n")
+            file.write(json.dumps({**common, "devices": 1, "tflops": 400.0, "who": "C",
+                                   "wrong": {"dk": 0.9, "dv": 0.8}}) + "\n")
         table = subprocess.run([sys.executable, os.path.join(BENCH, "gpu_table.py"), "own.jsonl",
                                 "peers.jsonl"], cwd=self.folder.name, capture_output=True, text=True,
                                check=True).stdout.splitlines()
         self.assertEqual(table[1].split()[:8],
                          ["GPUs", "shape", "mask", "pass", "ringc", "ringc", "split", "A"])
-        self.assertEqual(table[2].split(),
-                         ["1", "1,64,2,2,32", "causal", "forward", "300", "310", "240", "200", "1.25"])
+        self.assertEqual(table[2].split(), ["1", "1,64,2,2,32", "causal", "forward", "300", "310", "240", "200",
+                                            "400*", "1.25"])
         self.assertEqual(table[3].split(),
-                         ["2", "1,64,2,2,32", "causal", "forward", "250", "-", "-", "-", "-"])
+                         ["2", "1,64,2,2,32", "causal", "forward", "250", "-", "-", "-", "-", "-"])
+        self.assertEqual(table[4:], ["* C: wrong are dk by 0.9, dv by 0.8"])
 
 
 if __name__ == "__main__":

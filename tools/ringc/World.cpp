@@ -115,11 +115,10 @@ void WorldFlags::addTo(CLI::App &command) {
                   "With --device cuda: those that ranks are dealt over; all unless given")
       ->type_name("0,1,...");
   command.footer(
-      "With --device cuda each process that torchrun, srun or mpirun has started is a rank: by "
-      "RANK, "
-      "WORLD_SIZE and\nLOCAL_RANK, or by what srun and mpirun set instead. Rank 0 listens at "
-      "MASTER_ADDR (unless set: 127.0.0.1, or the\nfirst of several hosts that srun names) and "
-      "MASTER_PORT (29500); mpirun over several hosts needs -x MASTER_ADDR=HOST.");
+      "With --device cuda each process that torchrun, srun or mpirun has started is a rank:\n"
+      "by RANK, WORLD_SIZE and LOCAL_RANK, or by what srun and mpirun set instead. Rank 0\n"
+      "listens at MASTER_ADDR (unless set: 127.0.0.1, or the first of several hosts that srun\n"
+      "names) and MASTER_PORT (29500); mpirun over several hosts needs -x MASTER_ADDR=HOST.");
 }
 
 WorldRing::Took WorldRing::timed(Pass pass) {
