@@ -80,6 +80,10 @@ if ((gpus == 0)); then
   exit 77
 fi
 cat "$out/info.txt" >&2
+no_ring= # why there is none of several processes
+((gpus > 1)) || no_ring="there is one GPU"
+nccl=$(sed -n 's/^NCCL  *//p' "$out/info.txt")
+[[ $nccl == "no NCCL"* ]] && no_ring=${no_ring:-$nccl}
 
 if ((tests)); then
   say "GPU tests"
@@ -122,7 +126,7 @@ verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout zigzag --d
 verify --device cuda --shape 1,200,2,2,128 --ranks 3 --layout striped
 verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout striped --dtype bf16 --schedule all-gather
 verify --device cuda --shape 1,129,2,1,64 --causal --f32 tf32
-if ((gpus > 1)); then
+if [[ -z $no_ring ]]; then
   echo "ringc verify on 2 processes" >>"$out/verify.txt"
   on_ranks 2 120 "$ringc" verify --device cuda --shape 1,513,4,2,64 --causal --layout zigzag \
     --dtype bf16 >>"$out/verify.txt" || fail "ringc verify over NCCL"
@@ -148,7 +152,7 @@ bench() {
 bench --backward fused >"$out/bench.jsonl"
 bench --backward split | sed 's/^{/{"who": "ringc split", /' >"$out/split.jsonl"
 
-if ((gpus > 1)); then
+if [[ -z $no_ring ]]; then
   say "a ring over $gpus GPUs"
   for length in "${lengths[@]}"; do
     on_ranks "$gpus" 200 "$ringc" bench --device cuda --dtype bf16 --causal --layout zigzag --backward fused \
@@ -160,7 +164,7 @@ if ((gpus > 1)); then
       fail "ringc bench on one GPU, $length tokens"
   done
 else
-  skip "rings over several GPUs and NCCL: there is one GPU"
+  skip "rings over several GPUs and NCCL: $no_ring"
 fi
 
 if ((!peers)); then
@@ -190,7 +194,9 @@ fi
 
 results=()
 for file in bench split ring peers; do [[ -s $out/$file.jsonl ]] && results+=("$out/$file.jsonl"); done
-if command -v python3 >/dev/null; then
+if ((${#results[@]} == 0)); then
+  fail "nothing was measured"
+elif command -v python3 >/dev/null; then
   python3 "$here/gpu_table.py" "${results[@]}" | tee "$out/table.txt"
 else
   cat "${results[@]}" | tee "$out/table.txt"
