@@ -172,7 +172,9 @@ NcclResult ncclCommAbort(NcclComm comm) {
 }
 NcclResult ncclCommGetAsyncError(NcclComm comm, NcclResult *error) {
   std::lock_guard lock(mutex);
-  bool waits = comm->inProgress > 0 && --comm->inProgress > 0;
+  if (comm->inProgress > 0)
+    --comm->inProgress;
+  bool waits = comm->inProgress > 0;
   *error = comm->rank == fake.failingRank                                 ? fake.failure
            : waits || int(comm->world->joined.size()) < comm->world->size ? NcclResult::InProgress
                                                                           : NcclResult::Success;
