@@ -33,13 +33,21 @@ bool ringc::tile::isTile(Type type) {
 
 static RankedTensorType tileType(Value value) { return cast<RankedTensorType>(value.getType()); }
 
-LogicalResult ViewType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, Type,
-                               ArrayAttr extents) {
+LogicalResult ViewType::verify(llvm::function_ref<InFlightDiagnostic()> emitError, Type element,
+                               ArrayAttr extents, StringAttr order) {
   if (extents.empty())
     return emitError() << "a view has at least one axis";
   for (Attribute extent : extents)
     if (!isa<StringAttr>(extent))
       return emitError() << "extents are strings, got " << extent;
+  if (!order)
+    return success();
+  int64_t columns;
+  if (order.getValue() != "sums")
+    return emitError() << "the order of a view is \"sums\" where it has one, got " << order;
+  if (!element.isF32() || extents.size() != 2 ||
+      cast<StringAttr>(extents[1]).getValue().getAsInteger(10, columns))
+    return emitError() << "sums are f32 and have two axes, the second a number";
   return success();
 }
 

@@ -38,16 +38,21 @@ def Tile_ViewType : Tile_Type<"View", "view"> {
   let description = [{
     `!tile.view<bf16, ["Nq", "64"]>`: extents are known names (B, H, Hkv, Nq, Nk), free names bound at launch, or numbers.
     A kernel's view with a first extent Nq or Nk is the part that belongs to the program's batch and KV head; rows of Nq are packed,
-    (query head within the group) fastest.
+    (query head within the group) fastest. With the order "sums", `!tile.view<f32, ["Nq", "64"], "sums">`, elements lie in an order
+    of the target's own, in memory that kernels share to add up in.
   }];
-  let parameters = (ins "::mlir::Type":$elementType, "::mlir::ArrayAttr":$extents);
-  let assemblyFormat = "`<` $elementType `,` $extents `>`";
+  let parameters = (ins "::mlir::Type":$elementType, "::mlir::ArrayAttr":$extents, OptionalParameter<"::mlir::StringAttr">:$order);
+  let builders = [TypeBuilder<(ins "::mlir::Type":$elementType, "::mlir::ArrayAttr":$extents), [{
+    return $_get($_ctxt, elementType, extents, ::mlir::StringAttr());
+  }]>];
+  let assemblyFormat = "`<` $elementType `,` $extents (`,` $order^)? `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     int64_t getRank() const { return getExtents().size(); }
     llvm::StringRef getExtentName(int64_t axis) const;
     /// The extent where it is a number, -1 where it is a name.
     int64_t getStaticExtent(int64_t axis) const;
+    bool isOfSums() const { return static_cast<bool>(getOrder()); }
   }];
 }
 

@@ -148,7 +148,7 @@ void Checker::checkFunctionParameters(FunctionDecl &decl) {
     checkDerivative(decl);
   for (const Parameter &parameter : decl.parameters) {
     bool views = decl.kind != FunctionDecl::Kind::Function;
-    if (parameter.type.kind == Type::Kind::View && views) {
+    if (parameter.type.kind == Type::Kind::View && !parameter.type.sums && views) {
       if (parameter.type.shape.size() > 4)
         sink.report(parameter.typeLocation, Message::ViewRankInFunction);
       checkElement(parameter.type.element, parameter.typeLocation);

@@ -77,6 +77,8 @@ void Checker::checkParameter(const Parameter &parameter) {
     sink.report(parameter.typeLocation, Message::ViewRankInKernel);
   else
     checkExtents(parameter);
+  if (type.sums && !(type.shape.size() == 2 && isStatic(type.shape[1])))
+    sink.report(parameter.typeLocation, Message::SumsShape);
 }
 
 void Checker::checkExtents(const Parameter &parameter) {
@@ -120,16 +122,21 @@ void Checker::checkGrid(const KernelDecl &decl) {
   }
 }
 
-bool Checker::checkStep(const Extent &step, Location location) {
-  if (step.isNumber())
+/// A number, or a constant of the kernel.
+bool Checker::isStatic(const Extent &extent) const {
+  if (extent.isNumber())
     return true;
-  const Symbol *symbol = find(step.name);
-  if (!symbol && !isKnownExtent(step.name)) {
+  const Symbol *symbol = find(extent.name);
+  return symbol && symbol->constant && symbol->constant->kind == ConstantDecl::Kind::Integer;
+}
+
+bool Checker::checkStep(const Extent &step, Location location) {
+  if (isStatic(step))
+    return true;
+  if (!find(step.name) && !isKnownExtent(step.name)) {
     reportUnknownName(step.name, location);
     return false;
   }
-  if (symbol && symbol->constant && symbol->constant->kind == ConstantDecl::Kind::Integer)
-    return true;
   sink.report(location, Message::StepNotStatic, {step.name});
   return false;
 }

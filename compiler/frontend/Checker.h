@@ -47,6 +47,7 @@ private:
   void checkParameter(const Parameter &parameter);
   void checkExtents(const Parameter &parameter);
   void checkGrid(const KernelDecl &decl);
+  bool isStatic(const Extent &extent) const;
   bool checkStep(const Extent &step, Location location);
   void checkResumeAndFinish(const Block &body);
 

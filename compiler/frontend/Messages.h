@@ -30,7 +30,7 @@ namespace ringc::frontend {
   X(MissingReturn, "%0 '%1' does not return a value")                                              \
   X(MissingReturnType, "function '%0' needs a return type: -> f32, -> i32 or -> bool")             \
   X(UnknownType, "unknown type '%0'; a parameter is index, i32, f32, bool, view<...>[...], "       \
-                 "positions[...] or carry")                                                        \
+                 "sums[...], positions[...] or carry")                                             \
   X(TooManyGridAxes, "a kernel runs over one or two axes")                                         \
   X(ExtentNotPositive, "an extent is at least 1")                                                  \
   /* declarations */                                                                               \
@@ -48,6 +48,8 @@ namespace ringc::frontend {
                             "and this kernel's constants of kind type%1")                          \
   X(TypeDefault, "a constant of kind type is f32, f16 or bf16, not '%0'")                          \
   X(ViewRankInKernel, "a kernel's view has one or two axes; batch and heads are implicit")         \
+  X(SumsShape, "sums have two axes, and the length of the second is known when the kernel is "     \
+               "compiled")                                                                         \
   X(ViewRankInFunction, "a view has one to four axes")                                             \
   X(AxisOfHeads, "'%0' is implicit in a kernel; write the axes of one batch and head only")        \
   X(AxisOfPositions, "%0 can only be the first axis of a kernel's view")                           \

@@ -187,6 +187,8 @@ bool ParserState::parseParameterType(Type &type) {
     type = Type::scalar(boolElement);
   else if (token.text == "carry")
     type = {Type::Kind::Carry, {}, {}};
+  else if (token.text == "sums")
+    type = {Type::Kind::View, f32Element, {}, /*sums=*/true};
   else if (token.text == "view" || token.text == "positions")
     type.kind = token.text == "view" ? Type::Kind::View : Type::Kind::Positions;
   else {
@@ -195,7 +197,7 @@ bool ParserState::parseParameterType(Type &type) {
   }
   take();
   Location location;
-  if (type.kind == Type::Kind::View &&
+  if (type.kind == Type::Kind::View && !type.sums &&
       (!expect(TokenKind::Less) || !parseElement(type.element, location) ||
        !expect(TokenKind::Greater)))
     return false;

@@ -40,6 +40,8 @@ std::string print(const Type &type) {
   case Type::Kind::Tile:
     return "tile<" + print(type.element) + ">[" + print(type.shape) + "]";
   case Type::Kind::View:
+    if (type.sums)
+      return "sums[" + print(type.shape) + "]";
     return "view<" + print(type.element) + ">[" + print(type.shape) + "]";
   case Type::Kind::Positions:
     return "positions[" + print(type.shape) + "]";

@@ -48,6 +48,7 @@ struct Type {
   Kind kind = Kind::Invalid;
   Element element = {};
   std::vector<Extent> shape = {};
+  bool sums = false; ///< View of f32 whose order of elements is the target's
   bool operator==(const Type &) const = default;
 
   bool isInvalid() const { return kind == Kind::Invalid; }
@@ -66,7 +67,8 @@ std::string print(const Element &element);
 std::string print(const Extent &extent);
 /// "BQ, D"
 std::string print(const std::vector<Extent> &shape);
-/// As the language writes it: "f32", "tile<f32>[BQ, D]", "view<T>[Nq, D]", "positions[Nq]".
+/// As the language writes it: "f32", "tile<f32>[BQ, D]", "view<T>[Nq, D]", "sums[Nq, D]",
+/// "positions[Nq]".
 std::string print(const Type &type);
 
 } // namespace ringc::frontend

@@ -147,7 +147,8 @@ mlir::Type KernelEmitter::typeOf(const frontend::Type &type) {
       extents.push_back(
           builder.getStringAttr(known ? std::to_string(sizeOf(extent)) : extent.name));
     }
-    return tile::ViewType::get(context, elementOf(type.element), builder.getArrayAttr(extents));
+    return tile::ViewType::get(context, elementOf(type.element), builder.getArrayAttr(extents),
+                               type.sums ? builder.getStringAttr("sums") : StringAttr());
   }
   case frontend::Type::Kind::Positions:
     return tile::PositionsType::get(context, builder.getStringAttr(type.shape.front().name));

@@ -76,6 +76,7 @@ CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
       described.type = elementTypeOf(view.getElementType());
       described.axes = axesOf(view, isOfProgram(argument));
       described.written = isWritten(argument);
+      described.sums = view.isOfSums();
       for (int64_t axis = 0; axis < view.getRank(); ++axis)
         if (view.getStaticExtent(axis) < 0)
           extents.insert(view.getExtentName(axis));

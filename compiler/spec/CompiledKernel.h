@@ -39,6 +39,7 @@ struct KernelArgument {
   ElementType type = ElementType::F32;
   std::vector<ArgumentAxis> axes; ///< View only
   bool written = false;           ///< View only: the kernel stores to it
+  bool sums = false;              ///< View only: declared as sums (`SumsBlock`)
   int slot = 0;                   ///< index of the first slot
 
   bool operator==(const KernelArgument &) const = default;
@@ -56,6 +57,14 @@ struct KernelArgument {
     }
     return 0;
   }
+};
+
+/// On the host, sums are a view like any other. On a GPU those of a KV head are whole blocks of so
+/// many packed rows and columns, without gaps, in an order of the compiler's: of the strides only
+/// those of batch and head count, and what lies beyond rows and columns must be there and may be
+/// written.
+struct SumsBlock {
+  static constexpr int64_t rows = 8, columns = 16;
 };
 
 /// One axis of the grid: ceil(extent / step) programs. Where the extent is Nq it counts packed

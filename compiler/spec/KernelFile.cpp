@@ -29,12 +29,13 @@ template <FieldsOf<ArgumentAxis> Self, class Visit> void visitFields(Self &self,
   visit(Field{"name"}, name);
 }
 template <FieldsOf<KernelArgument> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
-  auto &[name, kind, type, axes, written, slot] = self;
+  auto &[name, kind, type, axes, written, sums, slot] = self;
   visit(Field{"name"}, name);
   visit(Field{"kind"}, kind);
   visit(Field{"type"}, type);
   visit(Field{"axes"}, axes);
   visit(Field{"written"}, written);
+  visit(Field{"sums"}, sums);
   visit(Field{"slot", "", 0}, slot);
 }
 template <FieldsOf<GridAxis> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
@@ -66,7 +67,7 @@ template <FieldsOf<CompiledKernel> Self, class Visit> void visitFields(Self &sel
 namespace {
 
 constexpr std::string_view magic = "RINGCKRN";
-constexpr uint64_t version = 2;
+constexpr uint64_t version = 3;
 constexpr size_t digestOffset = 32, headerOffset = 64;
 
 static_assert(std::endian::native == std::endian::little);

@@ -1,15 +1,28 @@
 #include "runtime/attention/DeviceFusedBackward.h"
 
+#include <array>
+
 namespace ringc {
+
+namespace {
+
+/// What a GPU's sums of dq take: [batch, KV heads, packed rows, columns] (SumsBlock).
+std::array<int64_t, 4> shapeOfSums(const Tensor &dq, const HeadsAndBatch &heads) {
+  auto rounded = [](int64_t length, int64_t of) { return (length + of - 1) / of * of; };
+  return {dq.dim(0), heads.kvHeads, rounded(dq.dim(1) * heads.groupSize, SumsBlock::rows),
+          rounded(dq.dim(3), SumsBlock::columns)};
+}
+
+} // namespace
 
 DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(
     const RingKernelSetup &shared, const CudaStream &order, const DeviceElementwise &between,
     const DeviceBackwardCode &code, DeviceRoom &room, const Tensor &q, const Tensor &dout,
     const ForwardResults &from, const Tensor &dq)
     : StreamKernels(shared, order, between), gradient(dq),
-      deltas(room.tensor(DType::F32, from.lse.shape())), sum(room.tensor(DType::F32, dq.shape())),
-      delta(code.delta, shared.heads), fused(code.keys, shared.heads),
-      round(code.queries, shared.heads) {
+      deltas(room.tensor(DType::F32, from.lse.shape())),
+      sum(room.tensor(DType::F32, shapeOfSums(dq, shared.heads))), delta(code.delta, shared.heads),
+      fused(code.keys, shared.heads), round(code.queries, shared.heads) {
   for (DeviceLaunch *launch : {&delta, &round})
     launch->setExtent("Nq", setup.problem.queryRows());
   delta.set("out", ProgramTensor::rows(from.out));
@@ -20,8 +33,8 @@ DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(
   fused.set("dout", ProgramTensor::rows(dout));
   fused.set("lse", ProgramTensor::numbers(from.lse));
   fused.set("delta", ProgramTensor::numbers(deltas));
-  fused.set("dq", ProgramTensor::rows(sum));
-  round.set("sum", ProgramTensor::rows(sum));
+  fused.set("dq", ProgramTensor::sums(sum));
+  round.set("sum", ProgramTensor::sums(sum));
   round.set("dq", ProgramTensor::rows(gradient));
   round.setScalar("scale", slotOf(setup.scale));
 }

@@ -114,7 +114,11 @@ void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
       step = tensor.dim(program.head) == heads.kvHeads || !blocked ? headStep
                                                                    : heads.groupSize * headStep;
     else if (axis.name == "G")
-      step = blocked ? headStep : heads.kvHeads * headStep;
+      step = program.packed ? tensor.stride(program.row)
+             : blocked      ? headStep
+                            : heads.kvHeads * headStep;
+    else if (axis.name == "Nq" && program.packed)
+      step = heads.groupSize * tensor.stride(program.row);
     else if (axis.name == "Nq" || axis.name == "Nk")
       step = tensor.stride(program.row);
     else

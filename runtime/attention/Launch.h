@@ -20,9 +20,12 @@ namespace ringc {
 struct ProgramTensor {
   Tensor tensor;
   int batch = 0, row = 1, head = 2, column = 3;
+  bool packed = false; ///< rows are those of all query heads of the KV head, packed
 
   /// [b, n, h, d]
   static ProgramTensor rows(const Tensor &tensor) { return {tensor}; }
+  /// [b, Hkv, packed n, d]
+  static ProgramTensor sums(const Tensor &tensor) { return {tensor, 0, 2, 1, 3, true}; }
   /// [b, h, n]
   static ProgramTensor numbers(const Tensor &tensor) { return {tensor, 0, 2, 1, -1}; }
 };

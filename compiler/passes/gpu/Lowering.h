@@ -150,16 +150,17 @@ private:
   void barrier();
   void waitFor(llvm::ArrayRef<Value> tiles);
 
-  // SharedSums.cpp: additions to what other programs add to
+  // Sums.cpp: what programs add up in memory that they share
   void addAtomically(Value value, Value pointer);
-  bool coversExactly(const FragmentLayout &layout) const;
-  Value holdsAllRows(const Window &window);
-  struct NeighbourRows {
-    Fragment tile;
-    Value row, column; ///< i32: the thread's first
-  };
-  NeighbourRows exchangeRows(const Fragment &tile);
-  void addWholeMatrix(const Window &window, const Fragment &tile);
+  bool addsFour() const { return target.sm >= 90; }
+  void addFour(llvm::ArrayRef<Value> values, Value pointer);
+  struct SumsPlaces;
+  Value sumsIndexOf(Value row, Value column, int64_t blocksOfRow);
+  mlir::FailureOr<SumsPlaces> sumsPlacesOf(mlir::Operation *op, tile::ViewType type, Value view,
+                                           mlir::ValueRange offsets, const FragmentLayout &layout,
+                                           mlir::RankedTensorType tile);
+  LogicalResult loadSums(tile::LoadOp load);
+  LogicalResult storeSums(tile::StoreOp store, const Fragment &tile);
 
   // Columns.cpp: columns that move with a loop, through shared memory
   bool isStreamedColumn(tile::LoadOp load) const;

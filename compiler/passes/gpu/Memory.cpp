@@ -148,6 +148,8 @@ LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
     readColumn(load, shared.lookup(load.getResult()));
     return success();
   }
+  if (load.getView().getType().isOfSums())
+    return loadSums(load);
   auto type = cast<RankedTensorType>(load.getResult().getType());
   Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
   Type inMemory = typeInMemory(window.view->element);
@@ -254,6 +256,8 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     return failure();
   FragmentLayout layout = layoutOf(store.getTile());
   Fragment tile = expanded(*given, layout);
+  if (store.getView().getType().isOfSums())
+    return storeSums(store, tile);
   auto equals = [&](Value a, int64_t b) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, i32(b));
   };
@@ -270,14 +274,6 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     own = llvm::any_of(product->getOperands(), [](Value factor) {
       return factor.getDefiningOp<tile::ProgramIdOp>() != nullptr;
     });
-  OpBuilder::InsertionGuard outside(builder);
-  if (store.getAdd() && !own && layout.kind == Kind::Matrix && coversExactly(layout) &&
-      !window.columnsInside) {
-    auto whole = scf::IfOp::create(builder, loc, holdsAllRows(window), /*withElseRegion=*/true);
-    builder.setInsertionPointToStart(whole.thenBlock());
-    addWholeMatrix(window, tile);
-    builder.setInsertionPointToStart(whole.elseBlock());
-  }
   auto write = [&](ArrayRef<Value> values, Value pointer) {
     Value value = values.front();
     if (element.isInteger(1))
