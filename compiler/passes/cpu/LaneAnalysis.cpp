@@ -69,8 +69,12 @@ void LaneAnalysis::markWindow(Value tile, ValueRange offsets) {
 }
 
 void LaneAnalysis::visit(Operation *op) {
-  if (auto load = dyn_cast<tile::LoadOp>(op))
-    return markWindow(load.getResult(), load.getOffsets());
+  if (auto load = dyn_cast<tile::LoadOp>(op)) {
+    markWindow(load.getResult(), load.getOffsets());
+    if (load.getWhere())
+      identify(load.getWhere(), 0, load.getResult(), 0);
+    return;
+  }
   if (auto store = dyn_cast<tile::StoreOp>(op))
     return markWindow(store.getTile(), store.getOffsets());
   if (auto dot = dyn_cast<tile::DotOp>(op)) {
