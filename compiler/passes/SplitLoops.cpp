@@ -14,7 +14,8 @@
 //     }
 //
 // With the option bodies=one the body stands once, for code that is large and where a branch costs
-// nothing: what is selected by the mask is selected in a branch of its own.
+// nothing: what is selected by the mask is selected in a branch of its own, or in one with others.
+// What such a selection alone is computed from is not selected before.
 //
 //     %y = scf.index_switch %class case 0 { scf.yield %x } default {
 //       %part = arith.cmpi eq, %class, %c1
@@ -61,6 +62,61 @@ bool isMask(func::FuncOp function) {
          llvm::all_of(function.getArgumentTypes().take_front(maskParametersBegin),
                       [](Type type) { return type.isInteger(32); });
 }
+
+/// What a body selects by one mask, and how few branches do.
+class Selections {
+public:
+  Selections(Block &body, Value seen) {
+    for (auto select : body.getOps<arith::SelectOp>())
+      if (select.getCondition() == seen)
+        selects.push_back(select);
+    for (arith::SelectOp select : selects)
+      skip(select);
+    llvm::erase_if(selects, [](arith::SelectOp select) {
+      bool unused = select.use_empty();
+      if (unused)
+        select.erase();
+      return unused;
+    });
+  }
+
+  /// Those that one branch may make, in order: nothing reads the first before the last is there.
+  SmallVector<SmallVector<arith::SelectOp>> inBranches() {
+    SmallVector<SmallVector<arith::SelectOp>> branches;
+    for (arith::SelectOp select : selects) {
+      bool joins = !branches.empty() && llvm::all_of(branches.back(), [&](arith::SelectOp other) {
+        return llvm::all_of(other->getUsers(), [&](Operation *user) {
+          Operation *inBlock = select->getBlock()->findAncestorOpInBlock(*user);
+          return inBlock && select->isBeforeInBlock(inBlock);
+        });
+      });
+      if (!joins)
+        branches.emplace_back();
+      branches.back().push_back(select);
+    }
+    return branches;
+  }
+
+private:
+  /// What another selection by the same mask is computed from need not be selected: where it would
+  /// make a difference the other is not taken.
+  void skip(arith::SelectOp select) {
+    select.getResult().replaceUsesWithIf(select.getTrueValue(),
+                                         [&](OpOperand &use) { return isSelectedAnyway(use); });
+  }
+
+  bool isSelectedAnyway(OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto select = dyn_cast<arith::SelectOp>(user);
+        select && llvm::is_contained(selects, select))
+      return use.getOperandNumber() == 1;
+    return user->hasTrait<OpTrait::Elementwise>() && isPure(user) &&
+           llvm::all_of(user->getResult(0).getUses(),
+                        [&](OpOperand &next) { return isSelectedAnyway(next); });
+  }
+
+  SmallVector<arith::SelectOp> selects;
+};
 
 /// One masked loop on its way to a scf.for.
 class Split {
@@ -144,43 +200,50 @@ private:
   void emitOnlyBody(Value row, Value shown, ValueRange state) {
     Value part =
         arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, shown, constantI32(1));
-    auto inPart = [&](Type type, function_ref<Value(Value seen)> then, Value otherwise) -> Value {
-      auto branch = scf::IfOp::create(builder, loc, TypeRange{type}, part, true);
+    auto inPart = [&](function_ref<SmallVector<Value>(Value seen)> then, ValueRange otherwise) {
+      auto branch = scf::IfOp::create(builder, loc, otherwise.getTypes(), part, true);
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(branch.thenBlock());
       Value seen = apply(mask, seenType, queryRow(row), keyRow(row));
       scf::YieldOp::create(builder, loc, then(seen));
       builder.setInsertionPointToStart(branch.elseBlock());
       scf::YieldOp::create(builder, loc, otherwise);
-      return branch.getResult(0);
+      return branch;
     };
     Value kept;
     if (leavesOutKeys() && keyMask.kind != KeyMask::Kind::None) {
       auto type = RankedTensorType::get({keys(), 1}, builder.getI1Type());
-      kept = inPart(type, [&](Value seen) { return keysKept(seen, row); }, everything(type));
+      auto keys = [&](Value seen) { return SmallVector<Value>{keysKept(seen, row)}; };
+      kept = inPart(keys, everything(type)).getResult(0);
     }
-    Value all = inPart(seenType, [](Value seen) { return seen; }, everything(seenType));
+    auto itself = [](Value seen) { return SmallVector<Value>{seen}; };
+    Value all = inPart(itself, everything(seenType)).getResult(0);
     Block *body = builder.getInsertionBlock();
     cloneBody(row, all, state);
     if (keyMask.kind != KeyMask::Kind::Window)
       reuseFixedKeys(body);
     if (kept)
       leaveOut(*body, row, kept);
-    for (Operation *user : llvm::make_early_inc_range(all.getUsers())) {
-      auto select = dyn_cast<arith::SelectOp>(user);
-      if (!select || select.getCondition() != all)
-        continue;
+    auto selections = Selections(*body, all).inBranches();
+    for (ArrayRef<arith::SelectOp> together : selections) {
       OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPoint(select);
-      Value chosen = inPart(
-          select.getType(),
-          [&](Value mine) -> Value {
-            return arith::SelectOp::create(builder, select.getLoc(), mine, select.getTrueValue(),
-                                           select.getFalseValue());
-          },
-          select.getTrueValue());
-      select.replaceAllUsesWith(chosen);
-      select.erase();
+      builder.setInsertionPoint(together.back());
+      SmallVector<Value> otherwise;
+      for (arith::SelectOp select : together)
+        otherwise.push_back(select.getTrueValue());
+      auto chosen = [&](Value mine) {
+        SmallVector<Value> values;
+        for (arith::SelectOp select : together)
+          values.push_back(arith::SelectOp::create(builder, select.getLoc(), mine,
+                                                   select.getTrueValue(), select.getFalseValue()));
+        return values;
+      };
+      scf::IfOp branch = inPart(chosen, otherwise);
+      for (auto [select, result] : llvm::zip(together, branch.getResults())) {
+        arith::SelectOp before = select;
+        before.replaceAllUsesWith(result);
+        before.erase();
+      }
     }
     if (all.use_empty())
       all.getDefiningOp()->erase();
