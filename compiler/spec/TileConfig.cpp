@@ -156,10 +156,13 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   // Of the forward's four warps a multiprocessor needs two blocks; where it has little shared
   // memory smaller tiles make room for them (as FA2 chooses for compute capability 8.6 and 8.9).
   bool hasLittle = target.sharedBytes < int64_t{128} * 1024;
-  if (spec.kernel == "attention_forward")
-    return choose(
-        {{128, 128}, {128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}},
-        &GpuModel::forward, hasLittle ? 2 : 1);
+  if (spec.kernel == "attention_forward") {
+    Candidates candidates{{128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
+    // A score works on all of a thread's numbers at once: beside 128 of them it spills.
+    if (spec.score.empty())
+      candidates.insert(candidates.begin(), {128, 128});
+    return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);
+  }
   if (spec.kernel == "attention_backward_dkdv")
     return choose(
         {{32, 128}, {64, 128, 8, 2}, {32, 64}, {32, 64, 8, 2}, {16, 64}, {16, 32}, {16, 16}},
