@@ -112,6 +112,7 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
         gpuTargetOf(request.target, request.config.warps, request.config.nWarps)));
     passes.addPass(mlir::createCSEPass());
     passes.addPass(createShortenLivesPass());
+    passes.addPass(createRecomputeBehindLoopsPass());
     break;
   case StageId::Llvm:
     passes.addPass(request.target.isGpu() ? createNvvmToLlvmPass() : createLowerToLlvm());

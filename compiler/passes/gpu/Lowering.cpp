@@ -327,6 +327,14 @@ Value Lowering::add(Value a, Value b) {
   return constant ? arith::AddIOp::create(builder, loc, varying, i32(constant)).getResult()
                   : varying;
 }
+Value Lowering::subtract(Value a, Value b) {
+  auto [varyingA, constantA] = throughConstant(a);
+  auto [varyingB, constantB] = throughConstant(b);
+  Value varying = varyingA ? varyingA : i32(0);
+  if (varyingB)
+    varying = arith::SubIOp::create(builder, loc, varying, varyingB);
+  return add(varying, i32(static_cast<int32_t>(constantA - constantB)));
+}
 Value Lowering::mul(Value a, int64_t b) {
   auto [varying, constant] = throughConstant(a);
   if (!varying)
@@ -354,4 +362,22 @@ void Lowering::store(Value value, Value pointer) {
 }
 Value Lowering::load(Type type, Value pointer) {
   return LLVM::LoadOp::create(builder, loc, type, pointer, bytesOf(type));
+}
+void Lowering::storeTogether(ArrayRef<Value> values, Value pointer) {
+  if (values.size() == 1)
+    return store(values.front(), pointer);
+  Type type = VectorType::get({static_cast<int64_t>(values.size())}, values.front().getType());
+  Value all = LLVM::UndefOp::create(builder, loc, type);
+  for (auto [i, each] : llvm::enumerate(values))
+    all = LLVM::InsertElementOp::create(builder, loc, all, each, i32(static_cast<int64_t>(i)));
+  store(all, pointer);
+}
+SmallVector<Value> Lowering::loadTogether(Type type, int64_t count, Value pointer) {
+  if (count == 1)
+    return {load(type, pointer)};
+  Value all = load(VectorType::get({count}, type), pointer);
+  SmallVector<Value> values;
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(LLVM::ExtractElementOp::create(builder, loc, all, i32(i)));
+  return values;
 }

@@ -51,7 +51,7 @@ private:
   LogicalResult lowerFor(mlir::scf::ForOp loop);
   LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp choice);
   LogicalResult lowerIf(mlir::scf::IfOp branch);
-  /// The layouts of tiles, and the types of their fragments' elements one after another.
+  /// The layouts of tiles, and the types of their fragments' elements, place by place.
   std::pair<llvm::SmallVector<FragmentLayout>, llvm::SmallVector<mlir::Type>>
   flattened(mlir::ValueRange tiles) const;
   LogicalResult lowerWays(mlir::Operation *from, mlir::Operation *made,
@@ -59,7 +59,8 @@ private:
   Value expected(Value condition);
   LogicalResult lowerResume(tile::ResumeOp op);
   LogicalResult lowerFinish(tile::FinishOp op);
-  Value carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element);
+  Value carryPointer(tile::CarryType, Value carry, int64_t offset, const FragmentLayout &layout,
+                     int64_t element);
 
   // Pipeline.cpp: windows of the next round of a loop copied during this one
   struct Pipeline {
@@ -80,18 +81,26 @@ private:
   LogicalResult copyRound(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round, Value seen,
                           Value stageOffset);
 
-  // Registers.cpp: elementwise, broadcasts, reductions, masks and scores
+  // Registers.cpp: elementwise, broadcasts, masks and scores
   LogicalResult lowerElementwise(mlir::Operation *op);
-  LogicalResult lowerReduce(tile::ReduceOp op);
   LogicalResult lowerApply(tile::ApplyOp op);
   Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
   /// A mask or score at rows of the window: query and key count from its start.
   Value applyAt(tile::ApplyOp op, Value query, Value key, Value operand);
   Value position(const cpu::KernelFrame::Positions &positions, Value row);
-  void acrossLanes(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values,
-                   llvm::ArrayRef<int> distances);
-  void acrossWarps(tile::ReduceKind kind, llvm::MutableArrayRef<Value> values, bool overM);
-  Value combine(tile::ReduceKind kind, Value a, Value b);
+  // Functions.cpp
+  Value reciprocal(Value x);
+  Value tanh(Value x);
+  bool roundsOperands() const;
+
+  // Reductions.cpp
+  using Combine = llvm::function_ref<Value(Value, Value)>;
+  LogicalResult lowerReduce(tile::ReduceOp op);
+  LogicalResult reduceConditions(tile::ReduceOp op, Value tile, const FragmentLayout &to,
+                                 bool overM);
+  Value counts(const FragmentLayout &from, int64_t m, int64_t n, bool overM);
+  void acrossLanes(Combine combine, llvm::MutableArrayRef<Value> values, bool overM);
+  void acrossWarps(Combine combine, llvm::MutableArrayRef<Value> values, bool overM);
 
   // Memory.cpp: windows of views
   struct Window {
@@ -206,11 +215,15 @@ private:
   void keepRolled(mlir::scf::ForOp loop);
   Value i32(int64_t value) { return frame.constant32(value); }
   Value add(Value a, Value b);
+  Value subtract(Value a, Value b);
   Value mul(Value a, int64_t b);
   Value zeroOf(mlir::Type type);
   Value global(Value pointer); ///< in the global address space
   void store(Value value, Value pointer);
   Value load(mlir::Type type, Value pointer);
+  /// Neighbours in memory by one instruction, for which the pointer is aligned.
+  void storeTogether(llvm::ArrayRef<Value> values, Value pointer);
+  llvm::SmallVector<Value> loadTogether(mlir::Type type, int64_t count, Value pointer);
 
   mlir::func::FuncOp kernel;
   GpuTarget target;
@@ -224,6 +237,7 @@ private:
   llvm::DenseMap<Value, Value> scalars;
   ScalarCode scalarCode;
   llvm::DenseMap<Value, Fragment> fragments;
+  llvm::DenseMap<Value, Value> reciprocals; ///< of what all elements at hand are divided by
   llvm::DenseMap<Value, SharedTile> shared;
   llvm::DenseSet<mlir::Operation *> provided; ///< what a loop has seen to already
   llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first

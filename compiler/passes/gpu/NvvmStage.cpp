@@ -93,6 +93,10 @@ void registerNvvmPasses() {
       "shorten-lives",
       "Computes numbers just before they are first read, and sums them as soon as they are there",
       [](OpPassManager &passes) { passes.addPass(createShortenLivesPass()); });
+  PassPipelineRegistration<>(
+      "recompute-behind-loops",
+      "Computes addresses behind a loop there, from the block's place in the grid",
+      [](OpPassManager &passes) { passes.addPass(createRecomputeBehindLoopsPass()); });
   PassPipelineRegistration<>("nvvm-to-llvm", "Turns what lower-to-nvvm makes into the LLVM dialect",
                              [](OpPassManager &passes) { passes.addPass(createNvvmToLlvmPass()); });
 }

@@ -21,12 +21,16 @@ std::unique_ptr<mlir::Pass> createNvvmStagePass(const GpuTarget &target);
 /// and summed as soon as they are there.
 std::unique_ptr<mlir::Pass> createShortenLivesPass();
 
+/// A pass over a module: what depends on the block's place in the grid, and is read behind a loop
+/// but not in it, is computed there. Erases what nobody reads.
+std::unique_ptr<mlir::Pass> createRecomputeBehindLoopsPass();
+
 /// A pass over a module: what lower-to-nvvm makes becomes the LLVM and NVVM dialects alone, in
 /// operations that have a translation to LLVM IR.
 std::unique_ptr<mlir::Pass> createNvvmToLlvmPass();
 
-/// `--max-before-scale`, `--lower-to-nvvm="sm=80 warps=4"`, `--shorten-lives` and `--nvvm-to-llvm`
-/// for ringc-opt.
+/// `--max-before-scale`, `--lower-to-nvvm="sm=80 warps=4"`, `--shorten-lives`,
+/// `--recompute-behind-loops` and `--nvvm-to-llvm` for ringc-opt.
 void registerNvvmPasses();
 
 } // namespace ringc

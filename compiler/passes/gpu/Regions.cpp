@@ -4,6 +4,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
@@ -20,6 +22,20 @@ static void unflatten(ValueRange flat, ArrayRef<FragmentLayout> layouts, ValueRa
       fragment.elements.push_back(flat[next++]);
     fragments[tile] = fragment;
   }
+}
+
+/// The elements that a branch yields, those of one place in all its tiles side by side: what
+/// computes them is shared, and each is computed when it is yielded (shorten-lives).
+static SmallVector<std::pair<size_t, int64_t>> placeByPlace(ArrayRef<FragmentLayout> layouts) {
+  SmallVector<std::pair<size_t, int64_t>> order;
+  int64_t most = 0;
+  for (const FragmentLayout &layout : layouts)
+    most = std::max(most, layout.count());
+  for (int64_t e = 0; e < most; ++e)
+    for (auto [tile, layout] : llvm::enumerate(layouts))
+      if (e < layout.count())
+        order.push_back({tile, e});
+  return order;
 }
 
 LogicalResult Lowering::lowerFor(scf::ForOp loop) {
@@ -40,13 +56,19 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
   std::optional<Pipeline> pipeline = pipelineOf(loop);
   if (pipeline && pipeline->visibility)
     std::tie(lower, upper) = visibleRounds(*pipeline, loop, lower, upper, step);
+  bool beginsEmpty = pipeline && pipeline->visibility;
   if (pipeline) {
     if (loopDepth > 0)
       barrier();
-    Value seen = visibleAt(*pipeline, loop, lower);
-    if (failed(copyRound(*pipeline, loop, lower, seen, i32(0))))
-      return failure();
-    inits.append({seen, i32(0)});
+    if (beginsEmpty) { // an empty round before the first copies the first: copies stand once
+      lower = arith::SubIOp::create(builder, loc, lower, step);
+      inits.append({i32(0), i32(0)});
+    } else {
+      Value seen = visibleAt(*pipeline, loop, lower);
+      if (failed(copyRound(*pipeline, loop, lower, seen, i32(0))))
+        return failure();
+      inits.append({seen, i32(0)});
+    }
   }
   auto made = scf::ForOp::create(builder, loc, lower, upper, step, inits);
   unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
@@ -60,15 +82,25 @@ LogicalResult Lowering::lowerFor(scf::ForOp loop) {
       builder.setInsertionPointToEnd(made.getBody());
     SmallVector<Value> ahead; // what the next round is told
     if (pipeline) {
-      // This round's copies have arrived, and everybody is done with the last one's.
-      call("llvm.nvvm.cp.async.wait.group", {i32(0)});
-      barrier();
-      underWay.clear();
       size_t last = made.getRegionIterArgs().size() - 1;
       Value seen = made.getRegionIterArgs()[last - 1], stage = made.getRegionIterArgs()[last];
+      Value other = arith::SubIOp::create(builder, loc, i32(pipeline->stageBytes), stage);
+      {
+        // This round's copies have arrived, and everybody is done with the last one's. Where
+        // nothing is seen nothing was copied, and the next round's take its place.
+        OpBuilder::InsertionGuard inRound(builder);
+        if (beginsEmpty) {
+          Value any = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, seen, i32(0));
+          other = arith::SelectOp::create(builder, loc, any, other, stage);
+          auto branch = scf::IfOp::create(builder, loc, any, /*withElseRegion=*/false);
+          builder.setInsertionPointToStart(branch.thenBlock());
+        }
+        call("llvm.nvvm.cp.async.wait.group", {i32(0)});
+        barrier();
+      }
+      underWay.clear();
       Value next = add(made.getInductionVar(), step);
       Value nextSeen = visibleAt(*pipeline, loop, next);
-      Value other = arith::SubIOp::create(builder, loc, i32(pipeline->stageBytes), stage);
       if (failed(copyRound(*pipeline, loop, next, nextSeen, other)))
         return failure();
       ahead = {nextSeen, other};
@@ -127,10 +159,10 @@ std::pair<SmallVector<FragmentLayout>, SmallVector<Type>>
 Lowering::flattened(ValueRange tiles) const {
   SmallVector<FragmentLayout> layouts;
   SmallVector<Type> types;
-  for (Value tile : tiles) {
+  for (Value tile : tiles)
     layouts.push_back(layoutOf(tile));
-    types.append(static_cast<size_t>(layouts.back().count()), typeOf(tile).getElementType());
-  }
+  for (auto [tile, e] : placeByPlace(layouts))
+    types.push_back(typeOf(tiles[tile]).getElementType());
   return {layouts, types};
 }
 
@@ -146,25 +178,37 @@ LogicalResult Lowering::lowerWays(Operation *from, Operation *made,
     settled = settledBefore;
     if (failed(lowerBlock(region.front())))
       return failure();
-    SmallVector<Value> yielded;
+    SmallVector<Fragment> yields;
     for (auto [value, layout] : llvm::zip(region.front().getTerminator()->getOperands(), layouts)) {
       FailureOr<Fragment> fragment = whole(value, from);
       if (failed(fragment))
         return failure();
-      yielded.append(expanded(*fragment, layout).elements);
+      yields.push_back(expanded(*fragment, layout));
     }
+    SmallVector<Value> yielded;
+    for (auto [tile, e] : placeByPlace(layouts))
+      yielded.push_back(yields[tile].elements[static_cast<size_t>(e)]);
     scf::YieldOp::create(builder, loc, yielded);
     settledAfter &= settled;
   }
   settled = settledAfter;
-  unflatten(made->getResults(), layouts, from->getResults(), fragments);
+  for (auto [tile, layout] : llvm::zip(from->getResults(), layouts))
+    fragments[tile] = {layout, {}};
+  for (auto [result, place] : llvm::zip(made->getResults(), placeByPlace(layouts)))
+    fragments[from->getResult(static_cast<unsigned>(place.first))].elements.push_back(result);
   return success();
 }
 
-/// The running state lies in the order of the registers: element e of all threads, then e + 1.
-Value Lowering::carryPointer(tile::CarryType, Value carry, int64_t offset, int64_t element) {
+/// The running state lies in the order of the registers: so many elements of each thread as one
+/// instruction moves, 16 bytes at most, then the next of all threads.
+static int64_t elementsTogether(const FragmentLayout &layout) {
+  return std::gcd<int64_t>(layout.count(), 4);
+}
+
+Value Lowering::carryPointer(tile::CarryType, Value carry, int64_t offset,
+                             const FragmentLayout &layout, int64_t element) {
   Value pointer = frame.carry(carry).pointer;
-  Value mine = frame.widen(mul(thread, 4));
+  Value mine = frame.widen(mul(thread, 4 * elementsTogether(layout)));
   return global(frame.pointerAt(frame.pointerAt(pointer, mine),
                                 frame.constant(offset + element * threads() * 4)));
 }
@@ -202,8 +246,9 @@ LogicalResult Lowering::lowerResume(tile::ResumeOp op) {
     values.clear();
     auto type = cast<tile::CarryType>(op.getCarry().getType());
     for (auto [layout, offset] : llvm::zip(layouts, offsets))
-      for (int64_t e = 0; e < layout.count(); ++e)
-        values.push_back(load(builder.getF32Type(), carryPointer(type, op.getCarry(), offset, e)));
+      for (int64_t e = 0; e < layout.count(); e += elementsTogether(layout))
+        values.append(loadTogether(builder.getF32Type(), elementsTogether(layout),
+                                   carryPointer(type, op.getCarry(), offset, layout, e)));
     scf::YieldOp::create(builder, loc, values);
   }
   unflatten(branch.getResults(), layouts, op.getResults(), fragments);
@@ -222,8 +267,11 @@ LogicalResult Lowering::lowerFinish(tile::FinishOp op) {
     if (failed(fragment))
       return failure();
     Fragment kept = expanded(*fragment, layoutOf(tile));
-    for (auto [e, value] : llvm::enumerate(kept.elements))
-      store(value, carryPointer(type, op.getCarry(), offset, static_cast<int64_t>(e)));
+    int64_t together = elementsTogether(kept.layout);
+    for (int64_t e = 0; e < kept.layout.count(); e += together)
+      storeTogether(
+          ArrayRef(kept.elements).slice(static_cast<size_t>(e), static_cast<size_t>(together)),
+          carryPointer(type, op.getCarry(), offset, kept.layout, e));
     offset += kept.layout.count() * threads() * 4;
   }
   builder.setInsertionPointToStart(branch.thenBlock());

@@ -28,8 +28,15 @@ Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
     return intrinsic(f32, "llvm.nvvm.ex2.approx.ftz.f", operands);
   if (isa<math::Log2Op>(op))
     return intrinsic(f32, "llvm.nvvm.lg2.approx.f", operands);
-  if (isa<arith::DivFOp>(op)) // within two units in the last place
-    return intrinsic(f32, "llvm.nvvm.div.full", operands);
+  if (isa<math::TanhOp>(op))
+    return tanh(operands[0]);
+  if (isa<arith::DivFOp>(op)) {
+    if (Value inverse = reciprocals.lookup(operands[1]))
+      return arith::MulFOp::create(builder, loc, operands[0], inverse);
+    return intrinsic(f32, "llvm.nvvm.div.full", operands); // within two units in the last place
+  }
+  if (isa<arith::SubIOp>(op) && operands[0].getType().isInteger(32))
+    return subtract(operands[0], operands[1]);
   OperationState state(loc, op->getName(), operands, {elementOf(op->getResult(0))}, op->getAttrs());
   Operation *made = builder.create(state);
   if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
@@ -81,6 +88,11 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
     fragments[result] = operands.front(); // expanded where a matrix of it is needed
     return success();
   }
+  // Many elements divided by one number are multiplied by its reciprocal.
+  reciprocals.clear();
+  if (isa<arith::DivFOp>(op) && operands[1].layout.count() < layout.count())
+    for (Value divisor : operands[1].elements)
+      reciprocals[divisor] = reciprocal(divisor);
   Fragment made{layout, {}};
   for (int64_t e = 0; e < layout.count(); ++e) {
     SmallVector<Value> values;
@@ -93,99 +105,20 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
   return success();
 }
 
-Value Lowering::combine(tile::ReduceKind kind, Value a, Value b) {
-  if (kind == tile::ReduceKind::Max)
-    return arith::MaxNumFOp::create(builder, loc, a, b);
-  return arith::AddFOp::create(builder, loc, a, b);
-}
-
-void Lowering::acrossLanes(tile::ReduceKind kind, MutableArrayRef<Value> values,
-                           ArrayRef<int> distances) {
-  for (int distance : distances)
-    for (Value &value : values) {
-      Value other = intrinsic(builder.getF32Type(), "llvm.nvvm.shfl.sync.bfly.f32",
-                              {i32(-1), value, i32(distance), i32(31)});
-      value = combine(kind, value, other);
-    }
-}
-
-/// Each warp's values, the same in all threads of one n (over m; of one m otherwise), become those
-/// of all warps of its column (row) of the grid.
-void Lowering::acrossWarps(tile::ReduceKind kind, MutableArrayRef<Value> values, bool overM) {
-  int64_t several = overM ? grid.m : grid.n, groups = overM ? 4 : 8;
-  if (several == 1)
-    return;
-  int64_t count = static_cast<int64_t>(values.size()), offset = 0;
-  allocateShared(grid.warps() * groups * count * 4, offset);
-  Value group = overM ? arith::AndIOp::create(builder, loc, lane, i32(3)).getResult()
-                      : arith::ShRUIOp::create(builder, loc, lane, i32(2)).getResult();
-  auto slot = [&](Value ofWarp, int64_t index) {
-    Value at = add(add(mul(ofWarp, groups * count), mul(group, count)), i32(index));
-    return sharedPointer(mul(at, 4), offset);
-  };
-  auto other = [&](int64_t w) {
-    if (!overM)
-      return add(mWarp, i32(w * grid.m));
-    return grid.n == 1 ? i32(w) : add(mul(nWarp, grid.m), i32(w));
-  };
-  barrier();
-  for (int64_t i = 0; i < count; ++i)
-    store(values[static_cast<size_t>(i)], slot(warp, i));
-  barrier();
-  for (int64_t i = 0; i < count; ++i)
-    for (int64_t w = 0; w < several; ++w) {
-      Value part = load(builder.getF32Type(), slot(other(w), i));
-      Value &sum = values[static_cast<size_t>(i)];
-      sum = w == 0 ? part : combine(kind, sum, part);
-    }
-}
-
-LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
-  FailureOr<Fragment> given = whole(op.getOperand(), op);
-  if (failed(given))
-    return failure();
-  Fragment operand = expanded(*given, layoutOf(op.getOperand()));
-  const FragmentLayout &from = operand.layout;
-  FragmentLayout to = layoutOf(op.getResult());
-  bool overM = from.kind == Kind::Matrix ? static_cast<int>(op.getAxis()) == from.mAxis
-                                         : from.kind == Kind::AlongM;
-  if (from.kind == Kind::Single || to.kind == from.kind) {
-    fragments[op.getResult()] = operand; // along an axis of one element
-    return success();
-  }
-  if (from.kind == Kind::Matrix && to.kind != (overM ? Kind::AlongN : Kind::AlongM))
-    return op.emitOpError("needs its result the other way round, for which there is no conversion "
-                          "between registers");
-  float identity =
-      op.getKind() == tile::ReduceKind::Max ? -std::numeric_limits<float>::infinity() : 0.0f;
-  Value neutral = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(identity));
-  SmallVector<Value> sums(static_cast<size_t>(to.count()));
-  for (int64_t e = 0; e < from.count(); ++e) {
-    Value value = operand.elements[static_cast<size_t>(e)];
-    int64_t m = from.mOf(e), n = from.nOf(e);
-    // What the fragments reach beyond the tile does not count.
-    bool along = overM ? grid.mMayExceed(m, from.mExtent) : grid.nMayExceed(n, from.nExtent);
-    if (along) {
-      Value in =
-          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, overM ? mAt(m) : nAt(n),
-                                i32(overM ? from.mExtent : from.nExtent));
-      value = arith::SelectOp::create(builder, loc, in, value, neutral);
-    }
-    Value &sum = sums[static_cast<size_t>(to.at(m, n))];
-    sum = sum ? combine(op.getKind(), sum, value) : value;
-  }
-  if (overM) {
-    acrossLanes(op.getKind(), sums, {4, 8, 16});
-  } else {
-    acrossLanes(op.getKind(), sums, {1, 2});
-  }
-  acrossWarps(op.getKind(), sums, overM);
-  fragments[op.getResult()] = {to, sums};
-  return success();
-}
-
+/// Constants last, where rows that differ by constants have positions that do.
 Value Lowering::position(const KernelFrame::Positions &positions, Value row) {
-  return frame.position(positions, row);
+  return positions.layout == "contiguous" ? add(positions.first, row)
+                                          : frame.position(positions, row);
+}
+
+/// Whether a mask or score reads memory at i, j, queryRow or keyRow, its arguments from `i` on.
+static bool readsAtRows(func::FuncOp function, unsigned i) {
+  return llvm::any_of(function.getOps<tile::ElementOp>(), [&](tile::ElementOp access) {
+    return llvm::any_of(access.getIndices(), [&](Value index) {
+      auto argument = dyn_cast<BlockArgument>(index);
+      return argument && argument.getArgNumber() >= i && argument.getArgNumber() < i + 4;
+    });
+  });
 }
 
 Value Lowering::applyAt(tile::ApplyOp op, Value query, Value key, Value operand) {
@@ -203,10 +136,14 @@ Value Lowering::applyAt(tile::ApplyOp op, Value query, Value key, Value operand)
   Value keyCount = frame.narrow(frame.extent(keys.extent));
   Value packed = add(scalars.lookup(op.getQueryRow()), query);
   Value keyRow = add(scalars.lookup(op.getKeyRow()), key);
-  Value in = arith::AndIOp::create(builder, loc, less(packed, packedCount), less(keyRow, keyCount));
-  // Outside nothing is read.
-  Value queryRow = held(packed, packedCount), member = i32(0);
-  keyRow = held(keyRow, keyCount);
+  Value in; // what lies outside has a score like any other, but is not seen
+  if (!operand)
+    in = arith::AndIOp::create(builder, loc, less(packed, packedCount), less(keyRow, keyCount));
+  Value queryRow = packed, member = i32(0);
+  if (readsAtRows(function, operand ? 3 : 2)) {
+    queryRow = held(packed, packedCount);
+    keyRow = held(keyRow, keyCount);
+  }
   if (int64_t group = frame.groupSize(); group != 1) {
     Value size = i32(group);
     member = arith::RemUIOp::create(builder, loc, queryRow, size);
@@ -215,8 +152,11 @@ Value Lowering::applyAt(tile::ApplyOp op, Value query, Value key, Value operand)
   SmallVector<Value> arguments;
   if (operand)
     arguments.push_back(operand);
-  arguments.append({frame.batch(), frame.head(member), position(queries, queryRow),
-                    position(keys, keyRow), queryRow, keyRow});
+  auto first = static_cast<unsigned>(arguments.size());
+  auto used = [&](unsigned i) { return !function.getArgument(first + i).use_empty(); };
+  arguments.append({used(0) ? frame.batch() : Value(), used(1) ? frame.head(member) : Value(),
+                    used(2) ? position(queries, queryRow) : Value(),
+                    used(3) ? position(keys, keyRow) : Value(), queryRow, keyRow});
   SmallVector<Value> values;
   llvm::DenseMap<Value, Value> terms;
   llvm::DenseMap<Value, const KernelFrame::View *> views;
@@ -271,6 +211,16 @@ LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
     if (failed(given))
       return failure();
     operand = *given;
+  }
+  reciprocals.clear();
+  auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
+  for (auto division : function.getOps<arith::DivFOp>()) {
+    auto divisor = dyn_cast<BlockArgument>(division.getRhs());
+    unsigned first = function.getNumArguments() - static_cast<unsigned>(op.getParameters().size());
+    if (!divisor || divisor.getArgNumber() < first)
+      continue;
+    Value parameter = scalars.lookup(op.getParameters()[divisor.getArgNumber() - first]);
+    reciprocals.try_emplace(parameter, reciprocal(parameter));
   }
   auto type = cast<RankedTensorType>(op.getResult().getType());
   Fragment made{layout, {}};

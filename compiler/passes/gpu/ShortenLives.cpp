@@ -37,8 +37,9 @@ namespace {
 /// lanes are among them: a block of the code is passed by all lanes or by none.
 bool isArithmetic(LLVM::CallIntrinsicOp call) {
   static const llvm::StringSet<> names = {
-      "llvm.nvvm.ex2.approx.ftz.f", "llvm.nvvm.lg2.approx.f", "llvm.nvvm.div.full",
-      "llvm.nvvm.ff2bf16x2.rn",     "llvm.nvvm.ff2f16x2.rn",  "llvm.nvvm.shfl.sync.bfly.f32"};
+      "llvm.nvvm.ex2.approx.ftz.f", "llvm.nvvm.lg2.approx.f",      "llvm.nvvm.div.full",
+      "llvm.nvvm.ff2bf16x2.rn",     "llvm.nvvm.ff2f16x2.rn",       "llvm.nvvm.shfl.sync.bfly.f32",
+      "llvm.nvvm.rcp.approx.ftz.f", "llvm.nvvm.shfl.sync.bfly.i32"};
   return names.contains(call.getIntrin());
 }
 
