@@ -31,8 +31,17 @@ SKIPPED = 77
 SHARED_KIB = {"sm_80": 163, "sm_86": 99, "sm_89": 99, "sm_90": 227, "sm_100": 227, "sm_120": 99}
 
 HEAD_DIMS = [64, 128]
-TYPES = ["bf16", "f32"]  # f16 differs from bf16 in the names of its instructions
-MASKS = [([], "contiguous"), (["causal"], "contiguous"), (["causal"], "zigzag")]
+TYPES = ["bf16", "f32"]
+# Type, mask, score, layout. f16 differs from bf16 in the names of its instructions: a sample.
+MASKS = [
+    *(
+        (dtype, mask, [], layout)
+        for dtype in TYPES
+        for mask, layout in [([], "contiguous"), (["causal"], "contiguous"), (["causal"], "zigzag")]
+    ),
+    ("f16", ["causal"], [], "contiguous"),
+    ("bf16", ["window"], ["softcap", "alibi"], "contiguous"),
+]
 MASKED = [
     "attention_forward",
     "attention_backward_dkdv",
@@ -46,12 +55,13 @@ OTHER = ["matmul", "row_softmax"]
 def specs():
     """Specialisations that differ in more than names, as specs' JSON."""
     for kernel in MASKED:
-        for d, dtype, (mask, layout) in itertools.product(HEAD_DIMS, TYPES, MASKS):
+        for d, (dtype, mask, score, layout) in itertools.product(HEAD_DIMS, MASKS):
             yield {
                 "kernel": kernel,
                 "head_dim": d,
                 "dtype": dtype,
                 "mask": mask,
+                "score": score,
                 "query_layout": layout,
                 "key_layout": layout,
             }
@@ -68,7 +78,7 @@ def title(spec):
     if "head_dim" in spec:
         parts.append(f"d {spec['head_dim']}")
     parts.append(spec["dtype"])
-    parts += spec.get("mask", [])
+    parts += spec.get("mask", []) + spec.get("score", [])
     if spec.get("query_layout", "contiguous") != "contiguous":
         parts.append(spec["query_layout"])
     return ", ".join(parts)
