@@ -101,7 +101,8 @@ private:
     for (size_t i = 0; i < given.size(); ++i, ++seen) {
       bool lent = block.step == 0 && given[i].data() == own[i].tensor.data();
       outside += !lent && !std::ranges::any_of(buffers, [&](const HopMemory::Buffer &buffer) {
-        return inside(given[i], buffer.views(own, block.rows)[i]);
+        return buffer.bytes() >= bytesPerKey(own) * block.rows &&
+               inside(given[i], buffer.views(own, block.rows)[i]);
       });
     }
   }
