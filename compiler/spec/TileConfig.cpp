@@ -156,10 +156,17 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   // Of the forward's four warps a multiprocessor needs two blocks; where it has little shared
   // memory smaller tiles make room for them (as FA2 chooses for compute capability 8.6 and 8.9).
   bool hasLittle = target.sharedBytes < int64_t{128} * 1024;
+  // A score, and a mask that needs more than the order of two positions, work on all of a thread's
+  // numbers at once: beside many of them they spill.
+  bool scores = !spec.score.empty();
+  bool masksToo = scores && std::ranges::any_of(spec.mask, [](const std::string &mask) {
+                    return mask != "causal";
+                  });
   if (spec.kernel == "attention_forward") {
-    Candidates candidates{{128, 64}, {128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
-    // A score works on all of a thread's numbers at once: beside 128 of them it spills.
-    if (spec.score.empty())
+    Candidates candidates{{128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
+    if (!masksToo)
+      candidates.insert(candidates.begin(), {128, 64});
+    if (!scores)
       candidates.insert(candidates.begin(), {128, 128});
     return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);
   }
@@ -167,8 +174,12 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
     return choose(
         {{32, 128}, {64, 128, 8, 2}, {32, 64}, {32, 64, 8, 2}, {16, 64}, {16, 32}, {16, 16}},
         &GpuModel::dkdv);
-  if (spec.kernel == "attention_backward_dq")
-    return choose({{128, 64}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}}, &GpuModel::dq);
+  if (spec.kernel == "attention_backward_dq") {
+    Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
+    if (!masksToo)
+      candidates.insert(candidates.begin(), {128, 64});
+    return choose(candidates, &GpuModel::dq);
+  }
   if (spec.kernel == "attention_backward")
     return choose({{32, 128},
                    {64, 128, 8, 2},

@@ -32,6 +32,13 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   Spec scored = {.dtype = ElementType::BF16, .score = {"softcap"}};
   scored.kernel = "attention_forward";
   CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 64}});
+  scored.mask = {"causal"};
+  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 64}});
+  // A mask of more than an order needs more still.
+  scored.mask = {"causal", "window"};
+  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 32}});
+  scored.kernel = "attention_backward_dq";
+  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
   // Two stages of keys and values beside the queries.
   for (const char *chip : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"})
     for (int64_t d = 8; d <= 256; d += 8) {
