@@ -119,13 +119,15 @@ void poison(int, const Exchange &exchange) {
     std::memset(part.bytes.data(), 0xff, part.bytes.size());
 }
 
-const RingCase odd{.world = 5,
-                   .ringSize = 5,
-                   .layout = SequenceLayout::zigzag(),
-                   .queries = 23,
-                   .keys = 23,
-                   .heads = 2,
-                   .mask = {true, -1, -1}};
+RingCase odd() {
+  return {.world = 5,
+          .ringSize = 5,
+          .layout = SequenceLayout::zigzag(),
+          .queries = 23,
+          .keys = 23,
+          .heads = 2,
+          .mask = {true, -1, -1}};
+}
 
 } // namespace
 
@@ -139,7 +141,7 @@ TEST_CASE("200 runs with random delays before sends, receives and kernels are bi
                                        {5, Schedule::Ring, true},
                                        {4, Schedule::AllGather, true},
                                        {5, Schedule::AllGather, false}}) {
-    RingCase ring = odd;
+    RingCase ring = odd();
     ring.world = ring.ringSize = size;
     ring.schedule = schedule;
     Outputs first = runRing(ring, randomInputs(ring, 2));
@@ -166,7 +168,7 @@ TEST_CASE("in a process two blocks of a ring are there at a time, all of an all-
   for (int size : {2, 3, 5, 8})
     for (SequenceLayout layout : {SequenceLayout::contiguous(), SequenceLayout::zigzag()})
       for (Schedule schedule : allSchedules) {
-        RingCase ring = odd;
+        RingCase ring = odd();
         ring.world = ring.ringSize = size;
         ring.layout = layout;
         ring.schedule = schedule;
@@ -203,7 +205,7 @@ TEST_CASE("an executor sees its own shard and its hop buffers") {
     for (SequenceLayout layout :
          {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
       for (Schedule schedule : allSchedules) {
-        RingCase ring = odd;
+        RingCase ring = odd();
         ring.layout = layout;
         ring.schedule = schedule;
         std::atomic<int> outside = 0, seen = 0;

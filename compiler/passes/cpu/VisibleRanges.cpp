@@ -51,7 +51,7 @@ std::optional<Lowering::VisibleRanges> Lowering::visibleRanges(tile::DotOp dot) 
     Value pointer = rangePointer(ranges, place);
     for (unsigned i : {0u, 1u})
       LLVM::StoreOp::create(builder, loc, found.getResult(i),
-                            frame.pointerAt(pointer, frame.constant(8 * i)));
+                            frame.pointerAt(pointer, frame.constant(int64_t{8} * i)));
     return SmallVector<Value>();
   });
   return ranges;
