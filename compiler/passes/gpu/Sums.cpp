@@ -100,8 +100,14 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
     if (!isMultiple(offset, of))
       return op->emitOpError("of sums begins on a GPU at a ")
              << name << " that is a multiple of " << of;
+  if (tile.getDimSize(0) % SumsBlock::rows ||
+      (tile.getDimSize(1) % SumsBlock::columns && tile.getDimSize(1) != type.getStaticExtent(1)))
+    return op->emitOpError("of sums has on a GPU a multiple of ")
+           << SumsBlock::rows << " rows and of " << SumsBlock::columns
+           << " columns, or all columns";
   Window window = windowOf(type, view, offsets, tile);
   int64_t columns = llvm::alignTo(type.getStaticExtent(1), SumsBlock::columns);
+  int64_t tileColumns = llvm::alignTo(tile.getDimSize(1), SumsBlock::columns);
   int64_t blocksOfRow = columns / SumsBlock::columns;
   bool rowsAreM = layout.mAxis == 0;
   Value row = rowsAreM ? mBase : nBase, column = rowsAreM ? nBase : mBase;
@@ -124,11 +130,14 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
     if (isNew) {
       Value first = arith::AndIOp::create(builder, loc, row, i32(-8));
       in->second = below(add(first, i32(blockRow)), rows);
-      if ((rowsAreM ? reachN(layout) : reachM(layout)) > columns) {
-        Value here = arith::AndIOp::create(builder, loc, column, i32(-16));
-        in->second = arith::AndIOp::create(builder, loc, in->second,
-                                           below(add(here, i32(blockColumn)), i32(columns)));
-      }
+      Value here = add(arith::AndIOp::create(builder, loc, column, i32(-16)), i32(blockColumn));
+      auto also = [&](Value condition) {
+        in->second = arith::AndIOp::create(builder, loc, in->second, condition);
+      };
+      if ((rowsAreM ? reachN(layout) : reachM(layout)) > tileColumns)
+        also(below(here, i32(tileColumns)));
+      if (window.columnsInside)
+        also(below(add(window.column, here), i32(columns)));
     }
     places.elements.push_back({static_cast<size_t>(e),
                                4 * sumsIndex(rowFurther, columnFurther, blocksOfRow, addsFour()),
