@@ -27,6 +27,8 @@ class Transport;
 struct Window {
   int64_t left = -1;
   int64_t right = -1;
+
+  bool operator==(const Window &) const = default;
 };
 
 /// A mask or score written in the tile language (kernels.tiles/LANGUAGE.md).

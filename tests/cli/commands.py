@@ -225,6 +225,15 @@ class Bench(RingcTest):
         done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --repeats 1")
         self.assertEqual(len(done.stdout.splitlines()), 5)
 
+    def test_a_window_and_scores(self):
+        done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --window 3,-1 --softcap 20 --alibi "
+                       "--repeats 1 --json")
+        forward = json.loads(done.stdout.splitlines()[0])
+        self.assertEqual(forward["mask"], "causal, window 3,-1")
+        operations = forward["tflops"] * forward["median_ms"] * 1e9
+        self.assertAlmostEqual(operations, 4 * 32 * 2 * (64 * 4 - 6), delta=operations * 1e-6)
+        self.refused("window left: got -2", "bench --shape 1,64,2,2,32 --window -2,0")
+
 
 if __name__ == "__main__":
     unittest.main()

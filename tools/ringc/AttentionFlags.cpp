@@ -79,11 +79,9 @@ void AttentionFlags::addTo(CLI::App &command) {
       ->type_name("LAYOUT");
   addScheduleTo(command);
   command.add_flag("--causal", causal, "A query sees no later key");
-  command.add_option("--window", window, "i - L <= j <= i + R; -1 is unbounded")->type_name("L,R");
+  addWindowAndScoresTo(command);
   command.add_option("--prefix", prefix, "With --causal: everybody sees the first N keys")
       ->type_name("N");
-  command.add_option("--softcap", softcap, "C * tanh(s / C)")->type_name("C");
-  command.add_flag("--alibi", alibi, "s minus 2^(-8 (h + 1) / heads) * |i - j|");
   command.add_option("--mask", masks, "A mask of your own")->type_name("FILE.tile:NAME");
   command.add_option("--score", scores, "A score of your own")->type_name("FILE.tile:NAME");
   command
@@ -113,6 +111,12 @@ void AttentionFlags::addTo(CLI::App &command) {
   command.add_option("--threads", threads, "Threads of all ranks together; 0: as OpenMP says")
       ->type_name("T");
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+}
+
+void AttentionFlags::addWindowAndScoresTo(CLI::App &command) {
+  command.add_option("--window", window, "i - L <= j <= i + R; -1 is unbounded")->type_name("L,R");
+  command.add_option("--softcap", softcap, "C * tanh(s / C)")->type_name("C");
+  command.add_flag("--alibi", alibi, "s minus 2^(-8 (h + 1) / heads) * |i - j|");
 }
 
 void AttentionFlags::addScheduleTo(CLI::App &command) {

@@ -33,6 +33,8 @@ struct AttentionFlags {
   std::string tile;
 
   void addTo(CLI::App &command);
+  /// Of these, --window, --softcap and --alibi alone.
+  void addWindowAndScoresTo(CLI::App &command);
   /// Of these, --schedule alone.
   void addScheduleTo(CLI::App &command);
 };

@@ -138,6 +138,34 @@ void measurePass(World &world, WorldRing &ring, Pass pass, int repeats, Measured
     line.launchUs = medianOf(launches);
 }
 
+/// "full", "causal", "window 4096,0", "causal, window 4096,-1"
+std::string maskName(const AttentionOptions &options) {
+  if (options.window == Window{})
+    return options.causal ? "causal" : "full";
+  return (options.causal ? "causal, window " : "window ") + std::to_string(options.window.left) +
+         "," + std::to_string(options.window.right);
+}
+
+/// Of one head, as others count them: half are visible under a causal mask. Those of a window are
+/// counted one by one.
+double visiblePairs(const AttentionOptions &options, const Shape &shape) {
+  if (options.window == Window{})
+    return double(shape.queries) * double(shape.keys) * (options.causal ? 0.5 : 1.0);
+  double pairs = 0;
+  auto [left, right] = options.window;
+  for (int64_t query = 0; query < shape.queries; ++query) {
+    int64_t at = query + shape.keys - shape.queries, first = 0, last = shape.keys - 1;
+    if (left >= 0)
+      first = std::max(first, at - left);
+    if (options.causal)
+      last = std::min(last, at);
+    if (right >= 0)
+      last = std::min(last, at + right);
+    pairs += double(std::max<int64_t>(0, last - first + 1));
+  }
+  return pairs;
+}
+
 /// Forward and backward of one shape.
 std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::string &text,
                               DType dtype, bool causal, const AttentionContext &context,
@@ -160,15 +188,13 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
       world.devices().empty() ? completed(options, context.pool->threads()) : completed(options);
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
 
-  // Half of the pairs are visible under a causal mask.
-  double pairs = double(shape.batch * shape.heads) * double(shape.queries) * double(shape.keys) *
-                 (causal ? 0.5 : 1.0);
+  double pairs = double(shape.batch * shape.heads) * visiblePairs(options, shape);
   double d = double(shape.headDim), dv = double(shape.valueHeadDim);
   auto line = [&](Pass pass, double flops) {
     Measured made{.pass = std::string(nameOf(pass)),
                   .shape = text,
                   .dtype = std::string(nameOf(dtype)),
-                  .mask = causal ? "causal" : "full",
+                  .mask = maskName(options),
                   .device = flags.attention.device,
                   .devices = int(world.devices().size()) * world.size() / int(world.ranks().size()),
                   .ranks = world.size(),
@@ -244,7 +270,7 @@ void addBench(CLI::App &app, Session &session) {
       ->type_name("f32|f16|bf16");
   command->add_flag("--causal", flags->attention.causal, "Causal alone");
   command->add_flag("--full", flags->fullOnly, "Full alone");
-  command->add_flag("--alibi", flags->attention.alibi, "With ALiBi");
+  flags->attention.addWindowAndScoresTo(*command);
   command->add_option("--ranks", flags->attention.ranks, "Logical ranks")->type_name("N");
   command->add_option("--layout", flags->attention.layout, "Of the sequence over the ranks")
       ->type_name("L");
