@@ -17,20 +17,27 @@ namespace ringc {
 namespace {
 
 struct Message {
-  enum class Kind { Send, Receive, Borrow };
+  enum class Kind { Send, Receive, BorrowToRead, Loan, BorrowToAdd };
   enum class State { Posted, Copying, Lent, Done };
 
   Kind kind;
   int hop;
   Channel channel;
   int peer;
-  const std::byte *source = nullptr; ///< of a borrow, once it is lent
-  std::byte *target = nullptr;
+  std::byte *memory = nullptr; ///< of a send only read; of a borrow, once it is lent, the lender's
   size_t bytes = 0;
   State state = State::Posted;
   Message *lender = nullptr; ///< of a borrow that is lent
 
-  bool sends() const { return kind == Kind::Send; }
+  bool borrows() const { return kind == Kind::BorrowToRead || kind == Kind::BorrowToAdd; }
+  bool adds() const { return kind == Kind::Loan || kind == Kind::BorrowToAdd; }
+  /// Whether the bytes go from this rank to the peer.
+  bool sends() const { return kind == Kind::Send || kind == Kind::BorrowToAdd; }
+  /// Whether `other`, at the other end of the lane, does with the bytes what this one expects.
+  bool fits(const Message &other) const {
+    return adds() == other.adds() && hop == other.hop && channel == other.channel &&
+           bytes == other.bytes;
+  }
 };
 
 /// Messages from one rank to another that wait for their other end; only one side can be non-empty.
@@ -89,26 +96,24 @@ public:
   InProcessTransfer(std::shared_ptr<Mailroom> mailroom, std::shared_ptr<Counters> counters,
                     int rank, const Exchange &exchange)
       : room(std::move(mailroom)), counts(std::move(counters)), self(rank) {
+    using Kind = Message::Kind;
+    auto add = [&](Kind kind, int peer, const std::byte *memory, size_t bytes) {
+      parts.push_back({.kind = kind,
+                       .hop = exchange.hop,
+                       .channel = exchange.channel,
+                       .peer = peer,
+                       .memory = const_cast<std::byte *>(memory),
+                       .bytes = bytes});
+    };
     for (const ReceivePart &part : exchange.receives)
-      parts.push_back({.kind = Message::Kind::Receive,
-                       .hop = exchange.hop,
-                       .channel = exchange.channel,
-                       .peer = part.peer,
-                       .target = part.bytes.data(),
-                       .bytes = part.bytes.size()});
+      add(Kind::Receive, part.peer, part.bytes.data(), part.bytes.size());
+    for (const LoanPart &part : exchange.loans)
+      add(Kind::Loan, part.peer, part.bytes.data(), part.bytes.size());
     for (const BorrowPart &part : exchange.borrows)
-      parts.push_back({.kind = Message::Kind::Borrow,
-                       .hop = exchange.hop,
-                       .channel = exchange.channel,
-                       .peer = part.peer,
-                       .bytes = part.bytes});
+      add(part.use == BorrowPart::Use::Read ? Kind::BorrowToRead : Kind::BorrowToAdd, part.peer,
+          nullptr, part.bytes);
     for (const SendPart &part : exchange.sends)
-      parts.push_back({.kind = Message::Kind::Send,
-                       .hop = exchange.hop,
-                       .channel = exchange.channel,
-                       .peer = part.peer,
-                       .source = part.bytes.data(),
-                       .bytes = part.bytes.size()});
+      add(Kind::Send, part.peer, part.bytes.data(), part.bytes.size());
   }
 
   /// Addresses of parts are shared from here on.
@@ -119,7 +124,7 @@ public:
 
   ~InProcessTransfer() override {
     std::unique_lock lock(room->mutex);
-    giveBack();
+    giveBack(lock);
     for (Message &part : parts) {
       if (part.state == Message::State::Posted) {
         std::erase(queueOf(part), &part);
@@ -129,21 +134,26 @@ public:
     room->arrived[self].wait(lock, [&] { return std::ranges::all_of(parts, isDone); });
   }
 
-  std::vector<std::span<const std::byte>> borrowed() override {
+  std::vector<std::span<std::byte>> borrowed() override {
     std::unique_lock lock(room->mutex);
     waitFor(lock, [](const Message &part) {
-      return isDone(part) || part.kind == Message::Kind::Send || part.state == Message::State::Lent;
+      return !part.borrows() || part.state != Message::State::Posted;
     });
-    std::vector<std::span<const std::byte>> lie;
+    std::vector<std::span<std::byte>> lie;
     for (const Message &part : parts)
-      if (part.kind == Message::Kind::Borrow)
-        lie.emplace_back(part.source, part.bytes);
+      if (part.borrows())
+        lie.emplace_back(part.memory, part.bytes);
     return lie;
+  }
+
+  void giveBack() override {
+    std::unique_lock lock(room->mutex);
+    giveBack(lock);
   }
 
   void wait() override {
     std::unique_lock lock(room->mutex);
-    giveBack();
+    giveBack(lock);
     waitFor(lock, isDone);
     for (const Message &part : parts)
       (part.sends() ? counts->sent : counts->received) += int64_t(part.bytes);
@@ -170,8 +180,7 @@ private:
     throw error;
   }
 
-  /// Under the room's mutex.
-  void giveBack() {
+  void giveBack(const std::unique_lock<std::mutex> &) {
     for (Message &part : parts)
       if (part.lender) {
         part.lender->state = part.state = Message::State::Done;
@@ -195,7 +204,7 @@ private:
       return;
     }
     Message &other = *others.front();
-    if (other.hop != mine.hop || other.channel != mine.channel || other.bytes != mine.bytes) {
+    if (!mine.fits(other)) {
       PeerError error(self, mine.peer, mine.hop, mine.channel,
                       "the plans differ: " + describe(mine) + " here, " + describe(other) +
                           " there");
@@ -206,16 +215,17 @@ private:
       throw error;
     }
     others.pop_front();
-    Message &from = sending ? mine : other, &to = sending ? other : mine;
-    if (to.kind == Message::Kind::Borrow) {
+    if (mine.borrows() || other.borrows()) {
+      auto [borrow, lender] = mine.borrows() ? std::pair(&mine, &other) : std::pair(&other, &mine);
       mine.state = other.state = Message::State::Lent;
-      to.source = from.source;
-      to.lender = &from;
+      borrow->memory = lender->memory;
+      borrow->lender = lender;
     } else {
+      auto [from, to] = sending ? std::pair(&mine, &other) : std::pair(&other, &mine);
       mine.state = other.state = Message::State::Copying;
       lock.unlock();
       if (mine.bytes)
-        std::memcpy(to.target, from.source, mine.bytes);
+        std::memcpy(to->memory, from->memory, mine.bytes);
       lock.lock();
       mine.state = other.state = Message::State::Done;
     }
@@ -223,8 +233,9 @@ private:
   }
 
   static std::string describe(const Message &message) {
-    return std::to_string(message.bytes) + " bytes of " + std::string(nameOf(message.channel)) +
-           " at hop " + std::to_string(message.hop);
+    return std::to_string(message.bytes) +
+           (message.adds() ? " bytes to add to, of " : " bytes of ") +
+           std::string(nameOf(message.channel)) + " at hop " + std::to_string(message.hop);
   }
 
   std::shared_ptr<Mailroom> room;

@@ -27,10 +27,22 @@ struct ReceivePart {
   std::span<std::byte> bytes;
 };
 
-/// What a peer sends, to be read where it lies there.
+/// Memory of this rank that a peer borrows to add to.
+struct LoanPart {
+  int peer;
+  std::span<std::byte> bytes;
+};
+
+/// Memory of a peer, used where it lies there.
 struct BorrowPart {
+  enum class Use : uint8_t {
+    Read, ///< what the peer sends
+    Add,  ///< what the peer lends to be added to
+  };
+
   int peer;
   size_t bytes;
+  Use use = Use::Read;
 };
 
 /// Sends and receives that are posted together, as NCCL's groups and MPI's Isend and Irecv are.
@@ -42,9 +54,12 @@ struct Exchange {
   Channel channel = Channel::Keys;
   std::vector<SendPart> sends;
   std::vector<ReceivePart> receives;
-  std::vector<BorrowPart> borrows = {}; ///< where `Transport::lends`
+  std::vector<LoanPart> loans = {};     ///< where `Transport::lends`
+  std::vector<BorrowPart> borrows = {}; ///< likewise
 
-  bool empty() const { return sends.empty() && receives.empty() && borrows.empty(); }
+  bool empty() const {
+    return sends.empty() && receives.empty() && loans.empty() && borrows.empty();
+  }
 };
 
 /// A peer is dead, late, or did not do what the plan says. Names the hop and the peer.
@@ -67,12 +82,15 @@ public:
   virtual ~Transfer() = default;
 
   /// Where the parts that it borrows lie, in their order: returns when all peers have posted them,
-  /// and throws as `wait` does. They stay until `wait` is called, or the transfer destroyed.
-  virtual std::vector<std::span<const std::byte>> borrowed() { return {}; }
+  /// and throws as `wait` does. They stay until they are given back, and are to be written only if
+  /// borrowed for it.
+  virtual std::vector<std::span<std::byte>> borrowed() { return {}; }
 
-  /// Returns when all parts are over: what was sent to a rank that borrows it, when that gives it
-  /// back, which this does too. Throws PeerError when a peer fails or the deadline passes;
-  /// then all ranks of the world fail.
+  /// Gives back what it borrows, as `wait` and the destructor do otherwise.
+  virtual void giveBack() {}
+
+  /// Returns when all parts are over: what another rank borrows, when that gives it back. Throws
+  /// PeerError when a peer fails or the deadline passes; then all ranks of the world fail.
   virtual void wait() = 0;
 };
 
@@ -89,7 +107,7 @@ public:
   /// before a kernel costs nothing.
   virtual bool movesBesideKernels() const { return true; }
 
-  /// Whether exchanges may borrow: ranks can read each other's memory.
+  /// Whether exchanges may lend and borrow: ranks can reach each other's memory.
   virtual bool lends() const { return false; }
 
   /// Does not block on peers. The memory must live until the transfer is waited for or destroyed.
@@ -98,7 +116,8 @@ public:
   /// Makes every rank's pending and later waits fail, naming this rank and the reason.
   virtual void abort(std::string_view reason) noexcept = 0;
 
-  /// Bytes of all exchanges posted and waited for, respectively.
+  /// Bytes of all exchanges that were waited for. What is lent to be added to counts as received,
+  /// and where it was added as sent.
   virtual int64_t sentBytes() const = 0;
   virtual int64_t receivedBytes() const = 0;
 };

@@ -27,11 +27,6 @@ std::vector<Tensor> tensorsOf(std::span<const KeyIndexed> indexed) {
   return tensors;
 }
 
-/// Another rank's memory: only read.
-Tensor lent(const KeyIndexed &model, std::span<const std::byte> bytes, int64_t rows) {
-  return model.like(const_cast<std::byte *>(bytes.data()), rows);
-}
-
 void checkRows(std::string_view argument, std::span<const KeyIndexed> tensors, int64_t rows,
                int64_t bytes) {
   int64_t sum = bytesPerKey(tensors);
@@ -94,13 +89,13 @@ void Execution::post(int number) {
 
 void Execution::compute(int number) {
   const Step &step = plan.steps[size_t(number)];
-  finishGradients(plan.gradientsUnderWay());
+  if (borrows())
+    lendGradients(step);
+  else
+    finishGradients(plan.gradientsUnderWay());
   std::vector<Tensor> gradients;
-  if (plan.pass == Pass::Backward && step.computes()) {
-    gradients = gradientsAt(step);
-    if (step.step > 0 && !gradientsCame)
-      zero(gradients);
-  }
+  if (plan.pass == Pass::Backward && step.computes())
+    gradients = gradientsToAddTo(step);
   HopBlock block{.step = step.step,
                  .owner = step.owner,
                  .rows = step.rows,
@@ -160,7 +155,7 @@ bool Execution::borrows() const {
 void Execution::borrow() {
   if (!keysMove.transfer)
     return;
-  std::vector<std::span<const std::byte>> parts;
+  std::vector<std::span<std::byte>> parts;
   exposed(keysMove, [&] { parts = keysMove.transfer->borrowed(); });
   trace.span(keysMove.hop, keysMove.kind, keysMove.posted);
   loan = std::move(keysMove.transfer);
@@ -169,7 +164,7 @@ void Execution::borrow() {
   for (const Step &step : plan.steps)
     if (step.keysFrom)
       for (const KeyIndexed &model : keyModels)
-        borrowed[size_t(step.step) + 1].push_back(lent(model, *part++, after(step).rows));
+        borrowed[size_t(step.step) + 1].push_back(model.like((part++)->data(), after(step).rows));
 }
 
 /// Own keys must last until the others have used them: a wait for kernels, not for a transfer.
@@ -198,6 +193,40 @@ std::vector<Tensor> Execution::keysAt(const Step &step) const {
 std::vector<Tensor> Execution::gradientsAt(const Step &step) const {
   return step.step == 0 ? ownGradients
                         : memory.gradients[step.step % 2].views(gradientModels, step.rows);
+}
+
+/// The same with what has been summed so far, or zeros.
+std::vector<Tensor> Execution::gradientsToAddTo(const Step &step) {
+  if (step.gradientsTo && borrows())
+    return ownersGradients;
+  std::vector<Tensor> gradients = gradientsAt(step);
+  if (step.step > 0 && !gradientsCame)
+    zero(gradients);
+  return gradients;
+}
+
+/// Where ranks lend, a rank adds its part where it belongs, in place of sending it there: after
+/// the owner's own, and in the order of the steps, as parts that were sent would be.
+void Execution::lendGradients(const Step &step) {
+  finishGradients(0); // who had them at the step before has added
+  Exchange exchange{.hop = step.step, .channel = Channel::Gradients};
+  if (step.homeFrom)
+    for (const Tensor &own : ownGradients)
+      exchange.loans.push_back({*step.homeFrom, bytesOf(own)});
+  if (step.gradientsTo)
+    for (const KeyIndexed &model : gradientModels)
+      exchange.borrows.push_back(
+          {*step.gradientsTo, size_t(model.bytesPerKey() * step.rows), BorrowPart::Use::Add});
+  if (exchange.empty())
+    return;
+  Move move = post(exchange);
+  std::vector<std::span<std::byte>> parts;
+  if (step.gradientsTo)
+    exposed(move, [&] { parts = move.transfer->borrowed(); });
+  ownersGradients.clear();
+  for (size_t i = 0; i < parts.size(); ++i)
+    ownersGradients.push_back(gradientModels[i].like(parts[i].data(), step.rows));
+  gradientsMoves.push_back({.move = std::move(move), .homecoming = {}});
 }
 
 /// Whether the kernels may take this block and the next one at once. Where a transfer hides behind
@@ -269,6 +298,11 @@ void Execution::postKeys(const Step &step) {
 }
 
 void Execution::postGradients(const Step &step) {
+  if (borrows()) {
+    if (step.gradientsTo)
+      gradientsMoves.back().move.transfer->giveBack();
+    return;
+  }
   Exchange exchange{.hop = step.step, .channel = Channel::Gradients, .sends = {}, .receives = {}};
   if (step.gradientsTo)
     for (const Tensor &from : gradientsAt(step))
@@ -277,17 +311,12 @@ void Execution::postGradients(const Step &step) {
     for (const Tensor &to : gradientsAt(after(step)))
       exchange.receives.push_back({*step.gradientsFrom, bytesOf(to)});
   GradientsMove made;
-  if (step.homeFrom && borrows()) {
-    for (const KeyIndexed &model : gradientModels)
-      exchange.borrows.push_back(
-          {*step.homeFrom, size_t(model.bytesPerKey() * plan.steps[0].rows)});
-  } else if (step.homeFrom) {
+  if (step.homeFrom) {
     made.homecoming =
         memory.home[size_t(plan.homeBuffer(step.step))].views(gradientModels, plan.steps[0].rows);
     for (const Tensor &to : made.homecoming)
       exchange.receives.push_back({*step.homeFrom, bytesOf(to)});
   }
-  made.borrows = !exchange.borrows.empty();
   made.move = post(exchange);
   gradientsMoves.push_back(std::move(made));
   gradientsCame = step.gradientsFrom.has_value();
@@ -297,17 +326,8 @@ void Execution::postGradients(const Step &step) {
 void Execution::finishGradients(int underWay) {
   for (; gradientsMoves.size() > size_t(underWay); gradientsMoves.pop_front()) {
     GradientsMove &oldest = gradientsMoves.front();
-    if (oldest.borrows) {
-      std::vector<std::span<const std::byte>> parts;
-      exposed(oldest.move, [&] { parts = oldest.move.transfer->borrowed(); });
-      for (size_t i = 0; i < parts.size(); ++i)
-        oldest.homecoming.push_back(lent(gradientModels[i], parts[i], plan.steps[0].rows));
-      addHome(oldest);
-      wait(oldest.move);
-    } else {
-      wait(oldest.move);
-      addHome(oldest);
-    }
+    wait(oldest.move);
+    addHome(oldest);
   }
 }
 

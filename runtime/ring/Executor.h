@@ -109,7 +109,6 @@ private:
   /// One of gradients, and what it brings home.
   struct GradientsMove {
     Move move;
-    bool borrows = false; ///< it comes home when it has come to be read
     std::vector<Tensor> homecoming;
   };
 
@@ -119,6 +118,8 @@ private:
   std::vector<Tensor> residentKeys(const Step &step) const;
   std::vector<Tensor> keysAt(const Step &step) const;
   std::vector<Tensor> gradientsAt(const Step &step) const;
+  std::vector<Tensor> gradientsToAddTo(const Step &step);
+  void lendGradients(const Step &step);
   bool sharesLaunch(const Step &step) const;
   bool stays(const Step &step) const;
   bool keysWait(const Step &step) const;
@@ -146,7 +147,8 @@ private:
   std::vector<std::vector<Tensor>> borrowed; ///< keys by step, while `loan` is not given back
   std::unique_ptr<Transfer> loan;
   std::deque<GradientsMove> gradientsMoves;
-  bool gradientsCame = false; ///< whether the step to come continues a sum
+  std::vector<Tensor> ownersGradients; ///< of the step under way, where ranks lend
+  bool gradientsCame = false;          ///< whether the step to come continues a sum
   int64_t sentBefore = 0, receivedBefore = 0;
   ExecutionReport report;
 };

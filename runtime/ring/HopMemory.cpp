@@ -93,8 +93,8 @@ int64_t HopMemory::roomFor(const Plan &plan, std::span<const KeyIndexed> keyTens
   int64_t bytes = 0;
   for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors), Plan::FromOthers::Received))
     bytes += ringc::roomFor(keyTensors, rows);
-  for (const auto &buffers :
-       {plan.gradientBufferRows(), plan.homeBufferRows(Plan::FromOthers::Received)})
+  for (const auto &buffers : {plan.gradientBufferRows(Plan::FromOthers::Received),
+                              plan.homeBufferRows(Plan::FromOthers::Received)})
     for (int64_t rows : buffers)
       bytes += ringc::roomFor(gradientTensors, rows);
   return bytes;
@@ -116,7 +116,7 @@ void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors
       buffer.cut(like, rows, room);
   };
   std::vector<int64_t> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors), fromOthers);
-  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(),
+  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(fromOthers),
                          homeRows = plan.homeBufferRows(fromOthers);
   keys.resize(std::max(keys.size(), keyRows.size()));
   for (size_t i = 0; i < keyRows.size(); ++i)

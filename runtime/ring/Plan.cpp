@@ -233,10 +233,10 @@ std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers)
   return rows;
 }
 
-std::array<int64_t, 2> Plan::gradientBufferRows() const {
+std::array<int64_t, 2> Plan::gradientBufferRows(FromOthers fromOthers) const {
   std::array<int64_t, 2> rows{};
   for (const Step &step : steps)
-    if (step.gradientsTo)
+    if (step.gradientsTo && fromOthers == FromOthers::Received)
       rows[step.step % 2] = std::max(rows[step.step % 2], step.rows);
   return rows;
 }
@@ -251,7 +251,8 @@ std::array<int64_t, 2> Plan::homeBufferRows(FromOthers fromOthers) const {
 
 int64_t Plan::hopBufferBytes(OwnKeys ownKeys, FromOthers fromOthers) const {
   std::vector<int64_t> keys = keyBufferRows(ownKeys, fromOthers);
-  std::array<int64_t, 2> gradients = gradientBufferRows(), home = homeBufferRows(fromOthers);
+  std::array<int64_t, 2> gradients = gradientBufferRows(fromOthers),
+                         home = homeBufferRows(fromOthers);
   return std::accumulate(keys.begin(), keys.end(), int64_t(0)) * problem.bytesPerKey +
          (gradients[0] + gradients[1] + home[0] + home[1]) * problem.gradientBytesPerKey;
 }

@@ -73,7 +73,8 @@ struct Step {
 /// dK and dV: an owner's own part never travels. In a ring the others' parts are summed along each
 /// run of consecutive ranks that compute on the block, one hop behind the keys, and the last of a
 /// run sends the sum home; in an all-gather each part goes home by itself, and they are added in
-/// the order of the steps. Either way every rank that computed on a foreign block sends once, which
+/// the order of the steps, or, where ranks reach each other's memory, computed there in that order.
+/// Either way every rank that computed on a foreign block sends once, which
 /// is the least there can be: with all visible, 4 (N - 1) messages of the size of K in all.
 ///
 /// All exchanges are posted whole, in the order of the steps, on every rank, and a send is always
@@ -98,8 +99,8 @@ struct Plan {
   /// Whether this rank's own keys can be sent from where they lie, or are gathered first.
   enum class OwnKeys : uint8_t { Contiguous, Strided };
 
-  /// Whether what comes from other ranks comes into hop buffers, or is read, in an all-gather of
-  /// the ranks of a process, where they keep it.
+  /// Whether what comes from other ranks and what is made for them lies in hop buffers, or, in an
+  /// all-gather of the ranks of a process, where they keep it.
   enum class FromOthers : uint8_t { Received, Borrowed };
 
   /// The step whose keys the exchange of `step` sends.
@@ -120,7 +121,7 @@ struct Plan {
   /// Key rows that hop buffers hold: those of keys, by `keyBuffer`; in the backward two that a
   /// step's gradients take turns in (step t's are in t % 2), and two likewise for what comes home.
   std::vector<int64_t> keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const;
-  std::array<int64_t, 2> gradientBufferRows() const;
+  std::array<int64_t, 2> gradientBufferRows(FromOthers fromOthers) const;
   std::array<int64_t, 2> homeBufferRows(FromOthers fromOthers) const;
   int homeBuffer(int step) const { return step % (1 + gradientsUnderWay()); }
 

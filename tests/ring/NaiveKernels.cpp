@@ -37,6 +37,12 @@ void forEachPair(const QueryShard &shard, const HopBlock &block, Visit &&visit) 
             visit(b, h, row, h / group, key);
 }
 
+/// A block's sum once, as compiled kernels do: the order of additions is that of the blocks.
+void addTo(const Tensor &sum, const std::vector<double> &part) {
+  for (size_t i = 0; i < part.size(); ++i)
+    sum.dataAs<float>()[i] += float(part[i]);
+}
+
 } // namespace
 
 void NaiveForward::run(const HopBlock &block) {
@@ -79,6 +85,7 @@ void NaiveBackward::run(const HopBlock &block) {
   int64_t rows = q.dim(1), heads = q.dim(2), d = q.dim(3);
   if (block.begins)
     dq.assign(size_t(q.elementCount()), 0);
+  std::vector<double> dkOfBlock(size_t(dk.elementCount())), dvOfBlock(size_t(dv.elementCount()));
   forEachPair(shard, block, [&](int64_t b, int64_t h, int64_t row, int64_t kv, int64_t key) {
     double s = shard.scale * dot(q, k, b, row, h, key, kv);
     double p = std::exp(s - at<float>(shard.lse, {b, h, row}));
@@ -86,11 +93,15 @@ void NaiveBackward::run(const HopBlock &block) {
     double ds = p * (dot(shard.dout, v, b, row, h, key, kv) - delta) * shard.scale;
     for (int64_t c = 0; c < d; ++c) {
       dq[size_t(((b * rows + row) * heads + h) * d + c)] += ds * at<float>(k, {b, key, kv, c});
-      at<float>(dk, {b, key, kv, c}) += float(ds * at<float>(q, {b, row, h, c}));
+      dkOfBlock[size_t(((b * block.rows + key) * k.dim(2) + kv) * d + c)] +=
+          ds * at<float>(q, {b, row, h, c});
     }
     for (int64_t c = 0; c < shard.dout.dim(3); ++c)
-      at<float>(dv, {b, key, kv, c}) += float(p * at<float>(shard.dout, {b, row, h, c}));
+      dvOfBlock[size_t(((b * block.rows + key) * k.dim(2) + kv) * shard.dout.dim(3) + c)] +=
+          p * at<float>(shard.dout, {b, row, h, c});
   });
+  addTo(dk, dkOfBlock);
+  addTo(dv, dvOfBlock);
   if (block.ends)
     std::ranges::transform(dq, shard.dq.dataAs<float>(), [](double x) { return float(x); });
 }

@@ -23,8 +23,8 @@ bool movesGradients(const Step &step) {
 }
 
 /// A span for what the plan has, none for what it has not. The keys of an all-gather move in one
-/// exchange; borrowed gradients are waited for twice, until they can be read and until all are
-/// back.
+/// exchange; gradients that are borrowed to be added to are waited for twice, until they are there
+/// and until those lent are back.
 void checkHops(const std::vector<Span> &spans, const Plan &plan) {
   bool gathers = plan.problem.schedule == Schedule::AllGather;
   for (const Step &step : plan.steps) {
@@ -37,7 +37,7 @@ void checkHops(const std::vector<Span> &spans, const Plan &plan) {
     CHECK(count(spans, plan.rank, step.step, SpanKind::Gradients) == int(movesGradients(step)));
     int exchanges = int(keys) + int(movesGradients(step));
     CHECK(count(spans, plan.rank, step.step, SpanKind::Exposed) ==
-          2 * exchanges + int(gathers && step.homeFrom)); // post, wait
+          2 * exchanges + int(gathers && step.gradientsTo)); // post, wait
   }
 }
 

@@ -214,7 +214,7 @@ TEST_CASE("what is borrowed lies where its owner has it, until it is given back"
         exchange.borrows.push_back({peer, mine.size() * sizeof(int)});
       }
     auto transfer = self.post(exchange);
-    std::vector<std::span<const std::byte>> parts = transfer->borrowed();
+    std::vector<std::span<std::byte>> parts = transfer->borrowed();
     REQUIRE(parts.size() == size - 1);
     std::this_thread::sleep_for(rank * 20ms); // the others must not write meanwhile
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -227,6 +227,60 @@ TEST_CASE("what is borrowed lies where its owner has it, until it is given back"
     CHECK(self.sentBytes() == int64_t(2 * 2 * sizeof(int)));
     CHECK(self.receivedBytes() == self.sentBytes());
   });
+}
+
+TEST_CASE("what is lent to be added to is changed where its owner has it, and back by the end of "
+          "the wait") {
+  constexpr int size = 3;
+  InProcessWorld world(size);
+  std::vector<std::vector<int>> own(size);
+  for (int rank = 0; rank < size; ++rank)
+    own[size_t(rank)] = {rank, 10 + rank};
+  runRanks(world, [&](int rank) {
+    Transport &self = world.at(rank);
+    std::vector<int> &mine = own[size_t(rank)];
+    std::span<std::byte> memory = writable(mine);
+    for (int hop = 1; hop < size; ++hop) {
+      int adder = (rank + hop) % size, owner = (rank + size - hop) % size;
+      auto transfer = self.post({.hop = hop,
+                                 .channel = Channel::Gradients,
+                                 .loans = {{adder, memory}},
+                                 .borrows = {{owner, memory.size(), BorrowPart::Use::Add}}});
+      std::vector<std::span<std::byte>> parts = transfer->borrowed();
+      REQUIRE(parts.size() == 1);
+      REQUIRE(static_cast<void *>(parts[0].data()) == own[size_t(owner)].data());
+      std::this_thread::sleep_for(rank * 10ms); // the owner waits for the slowest
+      reinterpret_cast<int *>(parts[0].data())[1] += 100;
+      transfer->giveBack();
+      transfer->wait();
+    }
+    CHECK(mine == std::vector<int>{rank, 210 + rank});
+    CHECK(self.sentBytes() == int64_t(2 * memory.size()));
+    CHECK(self.receivedBytes() == self.sentBytes());
+  });
+}
+
+TEST_CASE("who sends to a peer that lends, or adds to what a peer receives, is told so") {
+  for (bool lends : {false, true}) {
+    InProcessWorld world(2);
+    CHECK_THROWS_WITH_AS(runRanks(world,
+                                  [&](int rank) {
+                                    std::vector<int> own(1);
+                                    Exchange exchange;
+                                    if (rank == 0 && lends)
+                                      exchange.loans = {{1, writable(own)}};
+                                    else if (rank == 0)
+                                      exchange.receives = {{1, writable(own)}};
+                                    else if (lends)
+                                      exchange.sends = {{0, bytesOf(own)}};
+                                    else
+                                      exchange.borrows = {{0, sizeof(int), BorrowPart::Use::Add}};
+                                    auto transfer = world.at(rank).post(exchange);
+                                    (void)transfer->borrowed();
+                                    transfer->wait();
+                                  }),
+                         doctest::Contains("the plans differ"), PeerError);
+  }
 }
 
 TEST_CASE("a rank that fails gives back what it borrowed, and gets back what it lent") {
