@@ -35,6 +35,7 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
           tile::isTile(op.getResult(0).getType())))
       if (failed(lowerScalar(&op)))
         return failure();
+  prefetchSums(block);
 
   auto place = [&](Value tile, Format format, int phase) {
     const Buffer *destination = schedule.destinationOf(tile);

@@ -72,7 +72,8 @@ private:
   Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
                   mlir::RankedTensorType tile);
   Value rowPointer(const Window &window, Value row);
-  void prefetchNext(const Window &window, Value row);
+  void prefetchRow(const Window &window, Value row);
+  void prefetchSums(mlir::Block &block);
   /// The row of fill values that a load takes what is outside its view from; all are made at the
   /// start of the program.
   Value &fillRow(tile::LoadOp load);

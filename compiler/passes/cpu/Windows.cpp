@@ -125,16 +125,32 @@ static bool movesWithLoop(tile::LoadOp load) {
   return argument && isa<scf::ForOp>(argument.getOwner()->getParentOp());
 }
 
-/// Asks for the same row of the next round's window: rows lie too far apart for the processor to
-/// see what comes. Behind the view it asks in vain.
-void Lowering::prefetchNext(const Window &window, Value row) {
+/// Asks for a row of a window: rows lie too far apart for the processor to see what comes. Behind
+/// the view it asks in vain.
+void Lowering::prefetchRow(const Window &window, Value row) {
   constexpr int64_t lineBytes = 64;
   constexpr int read = 0, secondLevel = 2, data = 1;
-  Value next = rowPointer(window, frame.add(row, frame.constant(window.tileRows)));
+  Value pointer = rowPointer(window, row);
   for (int64_t at = 0; at < window.tileColumns * bytesInMemory(window.view->element);
        at += lineBytes)
-    LLVM::Prefetch::create(builder, loc, frame.pointerAt(next, frame.constant(at)), read,
+    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(at)), read,
                            secondLevel, data);
+}
+
+/// Asks at a block's start for the windows that it adds to at its end.
+void Lowering::prefetchSums(Block &block) {
+  for (auto store : block.getOps<tile::StoreOp>()) {
+    auto type = cast<RankedTensorType>(store.getTile().getType());
+    bool known = llvm::all_of(store.getOffsets(),
+                              [&](Value offset) { return scalars.lookup(offset) != nullptr; });
+    if (!store.getAdd() || !known || type.getDimSize(1) == 1)
+      continue;
+    Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+    loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value row, ValueRange) {
+      prefetchRow(window, frame.add(window.row, row));
+      return SmallVector<Value>();
+    });
+  }
 }
 
 void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
@@ -154,8 +170,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   // The row of the view, or the row of fill values where it is outside or left out.
   auto sourceRow = [&](Value r) -> Value {
     Value row = frame.add(window.row, r);
-    if (movesWithLoop(load))
-      prefetchNext(window, row);
+    if (movesWithLoop(load)) // the same row of the next round's window
+      prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
     // Unsigned: what lies before the view is far behind it.
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
     if (where) {
