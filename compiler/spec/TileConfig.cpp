@@ -157,17 +157,23 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   // memory smaller tiles make room for them (as FA2 chooses for compute capability 8.6 and 8.9).
   bool hasLittle = target.sharedBytes < int64_t{128} * 1024;
   // A score, and a mask that needs more than the order of two positions, work on all of a thread's
-  // numbers at once: beside many of them they spill.
+  // numbers at once: beside many of them they spill, and wait for each other.
   bool scores = !spec.score.empty();
   bool masksToo = scores && std::ranges::any_of(spec.mask, [](const std::string &mask) {
                     return mask != "causal";
                   });
   if (spec.kernel == "attention_forward") {
-    Candidates candidates{{128, 32}, {64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
-    if (!masksToo)
-      candidates.insert(candidates.begin(), {128, 64});
+    int64_t widest = std::max(spec.headDim, spec.valueDim());
+    Candidates candidates{{64, 32}, {64, 16}, {32, 16}, {16, 16}};
+    auto prefer = [&](const Candidates &better) {
+      candidates.insert(candidates.begin(), better.begin(), better.end());
+    };
+    if (!scores || widest <= 128)
+      prefer({{64, 64}});
+    if (!scores || (!masksToo && widest > 64))
+      prefer({{128, 64}, {128, 32}});
     if (!scores)
-      candidates.insert(candidates.begin(), {128, 128});
+      prefer({{128, 128}});
     return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);
   }
   if (spec.kernel == "attention_backward_dkdv")

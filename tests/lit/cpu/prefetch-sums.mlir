@@ -1,10 +1,10 @@
 // What a block adds to is asked for before the block's work, a row at a time; what it only stores to is not.
-// RUN: ringc-opt --lower-to-vector="vector-bytes=32" --cse %s | FileCheck %s --implicit-check-not="= tile."
+// RUN: ringc-opt --split-input-file --lower-to-vector="vector-bytes=32" --cse %s | FileCheck %s --implicit-check-not="= tile."
 
 // CHECK-LABEL: func.func @adds(
 // 16 rows of 32 f32: two lines of memory each.
 // CHECK:         scf.for
-// CHECK-COUNT-2:   llvm.intr.prefetch {{.*}}
+// CHECK-COUNT-2:   llvm.intr.prefetch
 // CHECK-NOT:       llvm.intr.prefetch
 // CHECK:         arith.addf
 func.func @adds(%x: !tile.view<f32, ["N", "32"]> {tile.name = "x"}, %sum: !tile.view<f32, ["N", "32"]> {tile.name = "sum"}) attributes {tile.grid = [["N", 16]], tile.kernel} {
@@ -16,6 +16,8 @@ func.func @adds(%x: !tile.view<f32, ["N", "32"]> {tile.name = "x"}, %sum: !tile.
   tile.store add %part, %sum[%i, %c0] : tensor<16x32xf32>, !tile.view<f32, ["N", "32"]>
   return
 }
+
+// -----
 
 // CHECK-LABEL: func.func @stores(
 // CHECK-NOT:     llvm.intr.prefetch

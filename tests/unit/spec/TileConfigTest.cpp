@@ -28,17 +28,23 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 64}, {"kv", 32}});
   CHECK(tiles(128, ElementType::F32, "sm_90") == Tiles{{"q", 64}, {"kv", 64}});
   CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 64}});
-  // A score needs registers of its own for each number at hand.
-  Spec scored = {.dtype = ElementType::BF16, .score = {"softcap"}};
-  scored.kernel = "attention_forward";
-  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 64}});
-  scored.mask = {"causal"};
-  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 64}});
-  // A mask of more than an order needs more still.
-  scored.mask = {"causal", "window"};
-  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 32}});
-  scored.kernel = "attention_backward_dq";
-  CHECK(chooseTileConfig(scored, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
+  // A score needs registers of its own for each number at hand, a mask of more than an order too.
+  auto scored = [](int64_t headDim, std::vector<std::string> mask) {
+    Spec spec = {.headDim = headDim,
+                 .dtype = ElementType::BF16,
+                 .mask = std::move(mask),
+                 .score = {"softcap"}};
+    spec.kernel = "attention_forward";
+    return chooseTileConfig(spec, gpuTarget("sm_90")).tile;
+  };
+  CHECK(scored(64, {}) == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(scored(64, {"causal", "window"}) == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(scored(128, {"causal"}) == Tiles{{"q", 128}, {"kv", 64}});
+  CHECK(scored(128, {"causal", "window"}) == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(scored(256, {"causal"}) == Tiles{{"q", 64}, {"kv", 32}});
+  Spec windowed = {.dtype = ElementType::BF16, .mask = {"window"}, .score = {"softcap"}};
+  windowed.kernel = "attention_backward_dq";
+  CHECK(chooseTileConfig(windowed, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
   // Two stages of keys and values beside the queries.
   for (const char *chip : {"sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"})
     for (int64_t d = 8; d <= 256; d += 8) {
