@@ -170,8 +170,12 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
     };
     if (!scores || widest <= 128)
       prefer({{64, 64}});
-    if (!scores || (!masksToo && widest > 64))
-      prefer({{128, 64}, {128, 32}});
+    if (!masksToo)
+      prefer({{128, 32}});
+    if (!masksToo && widest > 128)
+      prefer({{128, 64, 8}});
+    if (!masksToo)
+      prefer({{128, 64}});
     if (!scores)
       prefer({{128, 128}});
     return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);

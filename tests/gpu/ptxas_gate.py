@@ -42,6 +42,9 @@ MASKS = [
     ("f16", ["causal"], [], "contiguous"),
     ("bf16", ["window"], ["softcap", "alibi"], "contiguous"),
 ]
+# Beside them, of the forward alone.
+WIDE_DIMS = [192, 256]
+WIDE_LAYOUTS = ["contiguous", "zigzag"]
 MASKED = [
     "attention_forward",
     "attention_backward_dkdv",
@@ -65,6 +68,15 @@ def specs():
                 "query_layout": layout,
                 "key_layout": layout,
             }
+    for d, layout in itertools.product(WIDE_DIMS, WIDE_LAYOUTS):
+        yield {
+            "kernel": "attention_forward",
+            "head_dim": d,
+            "dtype": "bf16",
+            "mask": ["causal"],
+            "query_layout": layout,
+            "key_layout": layout,
+        }
     for kernel in PER_HEAD:
         for d, dtype in itertools.product(HEAD_DIMS, TYPES):
             yield {"kernel": kernel, "head_dim": d, "dtype": dtype}

@@ -37,11 +37,12 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
     spec.kernel = "attention_forward";
     return chooseTileConfig(spec, gpuTarget("sm_90")).tile;
   };
-  CHECK(scored(64, {}) == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(scored(64, {}) == Tiles{{"q", 128}, {"kv", 64}});
   CHECK(scored(64, {"causal", "window"}) == Tiles{{"q", 64}, {"kv", 64}});
   CHECK(scored(128, {"causal"}) == Tiles{{"q", 128}, {"kv", 64}});
   CHECK(scored(128, {"causal", "window"}) == Tiles{{"q", 64}, {"kv", 64}});
-  CHECK(scored(256, {"causal"}) == Tiles{{"q", 64}, {"kv", 32}});
+  CHECK(scored(256, {"causal"}) == Tiles{{"q", 128}, {"kv", 64}});
+  CHECK(scored(256, {"window"}) == Tiles{{"q", 64}, {"kv", 32}});
   Spec windowed = {.dtype = ElementType::BF16, .mask = {"window"}, .score = {"softcap"}};
   windowed.kernel = "attention_backward_dq";
   CHECK(chooseTileConfig(windowed, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
@@ -55,7 +56,8 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   // A value head dim of its own counts.
   Spec wide = {.headDim = 64, .valueHeadDim = 256, .dtype = ElementType::BF16};
   wide.kernel = "attention_forward";
-  CHECK(chooseTileConfig(wide, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(chooseTileConfig(wide, gpuTarget("sm_90")).tile == Tiles{{"q", 128}, {"kv", 64}});
+  CHECK(chooseTileConfig(wide, gpuTarget("sm_90")).warps == 8);
   CHECK(tiles(64, ElementType::BF16, "sm_80", "row_softmax") == Tiles{{"m", 64}, {"n", 64}});
 }
 
