@@ -54,22 +54,41 @@ static bool isSeenAlone(Value tile, tile::VisibilityOp visibility) {
   });
 }
 
+/// Whether the tile of floats is selected by `seen`, and a constant like this where hidden.
+static bool isSelected(Value tile, tile::VisibilityOp visibility,
+                       llvm::function_ref<bool(const APFloat &)> isExpected) {
+  auto select = tile.getDefiningOp<arith::SelectOp>();
+  DenseElementsAttr constant;
+  return select && isMaskOf(select.getCondition(), visibility) &&
+         matchPattern(select.getFalseValue(), m_Constant(&constant)) && constant.isSplat() &&
+         isExpected(constant.getSplatValue<APFloat>());
+}
+
+static bool isZero(const APFloat &value) { return value.isZero(); }
+static bool isLowest(const APFloat &value) { return value.isInfinity() && value.isNegative(); }
+
 /// In one of the two patterns of HiddenPart's comment.
 static bool isZeroWhereHidden(Value tile, tile::VisibilityOp visibility) {
-  auto hiddenIs = [&](Value value, auto &&expected) {
-    auto select = value.getDefiningOp<arith::SelectOp>();
-    DenseElementsAttr constant;
-    return select && isMaskOf(select.getCondition(), visibility) &&
-           matchPattern(select.getFalseValue(), m_Constant(&constant)) && constant.isSplat() &&
-           expected(constant.getSplatValue<APFloat>());
-  };
-  if (hiddenIs(tile, [](const APFloat &value) { return value.isZero(); }))
+  if (isSelected(tile, visibility, isZero))
     return true;
   auto power = tile.getDefiningOp<math::Exp2Op>();
   auto shifted = power ? power.getOperand().getDefiningOp<arith::SubFOp>() : nullptr;
-  return shifted && hiddenIs(shifted.getLhs(), [](const APFloat &value) {
-           return value.isInfinity() && value.isNegative();
-         });
+  return shifted && isSelected(shifted.getLhs(), visibility, isLowest);
+}
+
+static Value unconverted(Value tile) {
+  while (Operation *maker = tile.getDefiningOp()) {
+    if (!isa<arith::TruncFOp, arith::ExtFOp>(maker))
+      break;
+    tile = maker->getOperand(0);
+  }
+  return tile;
+}
+
+static bool isIdentityWhereHidden(tile::ReduceOp reduce, tile::VisibilityOp visibility) {
+  Value tile = unconverted(reduce.getOperand());
+  return reduce.getKind() == tile::ReduceKind::Max ? isSelected(tile, visibility, isLowest)
+                                                   : isZeroWhereHidden(tile, visibility);
 }
 
 std::optional<HiddenPart> ringc::cpu::hiddenPartOf(tile::DotOp dot) {
@@ -93,4 +112,78 @@ std::optional<HiddenPart> ringc::cpu::hiddenPartOf(tile::DotOp dot) {
       return HiddenPart{HiddenPart::Where::Contracted, visibility, resultAxis, crossed};
   }
   return std::nullopt;
+}
+
+/// Whether a factor is read by just those lanes and rows that a nest of the same lanes computes.
+static bool leavesOutTheSame(OpOperand &factor, int seenAxis, const LaneAnalysis &lanes) {
+  auto dot = cast<tile::DotOp>(factor.getOwner());
+  int lanesAxis = lanes.laneAxis(dot.getResult());
+  std::optional<HiddenPart> hidden = hiddenPartOf(dot);
+  return hidden && hidden->where == HiddenPart::Where::Contracted &&
+         hidden->operand == static_cast<int>(factor.getOperandNumber()) &&
+         hidden->changesAlong(lanesAxis) && hidden->seenAxis(lanesAxis) == seenAxis;
+}
+
+static bool isElementwise(Operation &op) {
+  return op.getNumResults() == 1 && tile::isTile(op.getResult(0).getType()) &&
+         (op.hasTrait<OpTrait::Elementwise>() || isa<tile::ApplyOp, tile::BroadcastOp>(op));
+}
+
+llvm::DenseMap<Operation *, HiddenPart> ringc::cpu::hiddenRowsOf(Block &block,
+                                                                 const LaneAnalysis &lanes) {
+  llvm::DenseMap<Operation *, HiddenPart> parts;
+  tile::VisibilityOp visibility = visibilityOf(&block);
+  if (!visibility)
+    return parts;
+  auto isOfMask = [&](Value tile) {
+    return cast<RankedTensorType>(tile.getType()).getShape() == ArrayRef(shapeOf(visibility));
+  };
+  for (Operation &op : block) {
+    auto reduce = dyn_cast<tile::ReduceOp>(op);
+    Value tile = reduce ? reduce.getOperand() : isElementwise(op) ? op.getResult(0) : Value();
+    if (tile && isOfMask(tile) &&
+        (!reduce || (static_cast<int>(reduce.getAxis()) != lanes.laneAxis(tile) &&
+                     isIdentityWhereHidden(reduce, visibility))))
+      parts.try_emplace(&op, HiddenPart{HiddenPart::Where::Result, visibility});
+  }
+
+  auto isUnknownTo = [&](OpOperand &use, int seenAxis, bool &readAsZero, auto &&self) -> bool {
+    Operation *user = use.getOwner();
+    if (auto transpose = dyn_cast<tile::TransposeOp>(user))
+      return llvm::all_of(transpose.getResult().getUses(), [&](OpOperand &next) {
+        return isa<tile::DotOp, tile::TransposeOp>(next.getOwner()) &&
+               self(next, seenAxis, readAsZero, self);
+      });
+    if (!isa<tile::DotOp>(user))
+      return parts.contains(user);
+    readAsZero |= !leavesOutTheSame(use, seenAxis, lanes);
+    return user->getBlock() == &block && use.getOperandNumber() < 2;
+  };
+  auto mayLeaveOut = [&](Operation &op, HiddenPart &part) {
+    // What is computed with all rows for others is not computed a second time with fewer.
+    if (llvm::any_of(op.getOperands(), [&](Value operand) {
+          Operation *maker = operand.getDefiningOp();
+          return maker && maker->getBlock() == &block && isElementwise(*maker) &&
+                 !isa<tile::BroadcastOp>(maker) && isOfMask(operand) && !parts.contains(maker);
+        }))
+      return false;
+    if (isa<tile::ReduceOp>(op))
+      return true;
+    Value tile = op.getResult(0);
+    return llvm::all_of(tile.getUses(),
+                        [&](OpOperand &use) {
+                          return isUnknownTo(use, lanes.laneAxis(tile), part.readAsZero,
+                                             isUnknownTo);
+                        }) &&
+           (!part.readAsZero || isSelected(unconverted(tile), visibility, isZero));
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (Operation &op : llvm::reverse(block))
+      if (auto part = parts.find(&op); part != parts.end() && !mayLeaveOut(op, part->second)) {
+        parts.erase(part);
+        changed = true;
+      }
+  }
+  return parts;
 }

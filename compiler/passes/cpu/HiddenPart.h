@@ -1,17 +1,22 @@
 #pragma once
 
 #include "compiler/dialect/Tile.h"
+#include "compiler/passes/cpu/LaneAnalysis.h"
 
 #include <optional>
 
 namespace ringc::cpu {
 
-/// A part of a product that the mask makes worthless in a partial tile: elements of the result that
-/// are selected away by `seen`, or terms of the sum that are 0 wherever `seen` is false.
+/// A part of a partial tile that the mask makes worthless. Of a product: elements of the result
+/// that are selected away by `seen`, or terms of the sum that are 0 wherever `seen` is false. Of
+/// what is computed element by element: what only such products, and reductions to which it is the
+/// identity, would read.
 ///
 ///     s = dot(q, k^T)       ... select(seen, ... s ..., -inf)        Result
+///     t = select(seen, s, -inf), max(t); p = exp2(t - base), sum(p)  Result
 ///     acc += dot(p, v)      p = exp2(select(seen, t, -inf) - base)   Contracted: p is 0 where
-///     hidden dv += dot(p^T, dout)  p = select(seen, exp2(t), 0)             Contracted
+///                                                                    hidden
+///     dv += dot(p^T, dout)  p = select(seen, exp2(t), 0)             Contracted
 ///
 /// On a causal diagonal that is nearly half of the tile. Where `base` is NaN so is the row of the
 /// result, whatever part of it is summed.
@@ -28,12 +33,20 @@ struct HiddenPart {
   /// The axis of `seen` (0 queries, 1 keys) that an axis of the result is.
   int seenAxis(int resultAxis) const { return crossed ? 1 - resultAxis : resultAxis; }
 
-  int operand = 0;      ///< Contracted: which one is 0 where hidden
-  bool crossed = false; ///< that one is `seen` transposed
+  int operand = 0;         ///< Contracted: which one is 0 where hidden
+  bool crossed = false;    ///< that one is `seen` transposed
+  bool readAsZero = false; ///< Result of an elementwise operation: a product sums other terms
 };
 
 /// Nothing outside the partial case of a loop that split-loops made, and nothing where somebody
 /// looks at what is hidden.
 std::optional<HiddenPart> hiddenPartOf(tile::DotOp dot);
+
+/// Of the elementwise operations and the reductions of a block those that may leave out the rows
+/// that are hidden from a range of lanes. Such a tile is unknown there: who reads it element by
+/// element leaves out the same, and so does a product whose ranges are of the same lanes; another
+/// product finds zeros, where that is what they are.
+llvm::DenseMap<mlir::Operation *, HiddenPart> hiddenRowsOf(mlir::Block &block,
+                                                           const LaneAnalysis &lanes);
 
 } // namespace ringc::cpu

@@ -36,6 +36,7 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
       if (failed(lowerScalar(&op)))
         return failure();
   prefetchSums(block);
+  auto hiddenRows = hiddenRowsOf(block, lanes);
 
   auto place = [&](Value tile, Format format, int phase) {
     const Buffer *destination = schedule.destinationOf(tile);
@@ -89,44 +90,50 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         buffers[transpose.getResult()].push_back(to);
       }
 
-    // One nest for each shape.
-    SmallVector<std::pair<ArrayRef<int64_t>, int>> shapes;
-    SmallVector<Value> representatives;
+    // One nest for each shape, and one for what leaves out hidden rows: first, as only the others
+    // make tiles in place of loop-carried ones, which it may read.
+    struct Nest {
+      Value tile;
+      std::optional<VisibleRanges> visible;
+      SmallVector<NestEmitter::Output> outputs;
+      SmallVector<NestEmitter::Reduction> reductions;
+    };
+    SmallVector<Nest, 2> nests;
     auto shapeOf = [](Value tile) { return cast<RankedTensorType>(tile.getType()).getShape(); };
-    SmallVector<SmallVector<NestEmitter::Output>> outputs;
-    SmallVector<SmallVector<NestEmitter::Reduction>> reductions;
-    auto nestOf = [&](Value tile) -> size_t {
-      std::pair<ArrayRef<int64_t>, int> key{shapeOf(tile), lanes.laneAxis(tile)};
-      auto it = llvm::find(shapes, key);
-      if (it != shapes.end())
-        return it - shapes.begin();
-      shapes.push_back(key);
-      representatives.push_back(tile);
-      outputs.emplace_back();
-      reductions.emplace_back();
-      return shapes.size() - 1;
+    auto nestOf = [&](Operation *op, Value tile) -> Nest & {
+      std::optional<VisibleRanges> visible;
+      if (auto hidden = hiddenRows.find(op); hidden != hiddenRows.end())
+        visible = visibleRanges(hidden->second, tile);
+      auto it = llvm::find_if(nests, [&](const Nest &nest) {
+        return shapeOf(nest.tile) == shapeOf(tile) &&
+               lanes.laneAxis(nest.tile) == lanes.laneAxis(tile) &&
+               nest.visible.has_value() == visible.has_value();
+      });
+      if (it != nests.end())
+        return *it;
+      return *nests.insert(visible ? nests.begin() : nests.end(), Nest{tile, visible, {}, {}});
     };
     for (Operation *op : now) {
       if (auto reduce = dyn_cast<tile::ReduceOp>(op)) {
         Buffer to = place(reduce.getResult(), plainFormat(reduce.getResult()), phase);
-        reductions[nestOf(reduce.getOperand())].push_back({reduce, to});
+        nestOf(op, reduce.getOperand()).reductions.push_back({reduce, to});
       } else if (schedule.isElementwise(op)) {
         Value tile = op->getResult(0);
-        NestEmitter::Output output{tile, {}};
+        NestEmitter::Output output{tile, {}, hiddenRows.lookup(op).readAsZero};
         for (Format format : schedule.formatsOf(tile))
           output.to.push_back(place(tile, format, phase));
         if (!output.to.empty())
-          outputs[nestOf(tile)].push_back(output);
+          nestOf(op, tile).outputs.push_back(output);
       }
     }
-    for (size_t nest = 0; nest < shapes.size(); ++nest) {
-      loc = representatives[nest].getLoc();
-      NestEmitter(*this, representatives[nest]).emit(outputs[nest], reductions[nest]);
+    for (const Nest &nest : nests) {
+      loc = nest.tile.getLoc();
+      NestEmitter(*this, nest.tile, nest.visible).emit(nest.outputs, nest.reductions);
     }
-    for (size_t nest = 0; nest < shapes.size(); ++nest) {
-      for (const NestEmitter::Output &output : outputs[nest])
+    for (const Nest &nest : nests) {
+      for (const NestEmitter::Output &output : nest.outputs)
         buffers[output.tile].append(output.to.begin(), output.to.end());
-      for (const NestEmitter::Reduction &reduction : reductions[nest])
+      for (const NestEmitter::Reduction &reduction : nest.reductions)
         buffers[tile::ReduceOp(reduction.op).getResult()].push_back(reduction.to);
     }
 

@@ -96,7 +96,7 @@ private:
   void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
                const Buffer &result);
 
-  // VisibleRanges.cpp: what of a product is worth computing, in a partial tile
+  // VisibleRanges.cpp: what of a product or a nest is worth computing, in a partial tile
   /// For each `granule` lanes, or rows, of a result the range of its other axis, or of the sum,
   /// outside which everything is hidden: two i64 in scratch, from the first to behind the last.
   struct VisibleRanges {
@@ -106,8 +106,8 @@ private:
     int64_t granule;
     int64_t offset; ///< of the first range, in scratch
   };
-  /// Nothing where all of the product counts, or too little does not.
-  std::optional<VisibleRanges> visibleRanges(tile::DotOp dot);
+  /// Nothing where all of `result` counts, or too little does not.
+  std::optional<VisibleRanges> visibleRanges(const std::optional<HiddenPart> &hidden, Value result);
   std::pair<Value, Value> rangeAt(const VisibleRanges &ranges, Value laneOrRow);
   Value rangePointer(const VisibleRanges &ranges, Value laneOrRow);
 

@@ -11,13 +11,15 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::cpu;
 
-NestEmitter::NestEmitter(Lowering &l, Value tile)
+NestEmitter::NestEmitter(Lowering &l, Value tile, std::optional<Lowering::VisibleRanges> ranges)
     : lowering(l), builder(l.builder), frame(l.frame), loc(l.loc),
       shape(cast<RankedTensorType>(tile.getType())), laneAxis(l.lanes.laneAxis(tile)),
       line(shape.getDimSize(1 - laneAxis) == 1), rows(shape.getDimSize(1 - laneAxis)),
-      laneCount(shape.getDimSize(laneAxis)), width(l.target.lanes()) {
+      laneCount(shape.getDimSize(laneAxis)), width(l.target.lanes()), visible(ranges) {
   stride = llvm::alignTo(laneCount, width);
   vectors = std::min<int64_t>(l.target.registers >= 32 ? 4 : 2, stride / width);
+  if (visible)
+    vectors = visible->granule / width;
   while (stride / width % vectors)
     --vectors;
 }
@@ -80,6 +82,19 @@ void NestEmitter::store(Value value, Value next, const Buffer &to, int vector) {
                                         next ? stored(next) : lowering.zero(bits.getType()));
   Value at = lowering.elementOffset(to, row, laneOffset(vector));
   lowering.storeVector(bits, lowering.bufferPointer(to, at), to.elementBytes());
+}
+
+void NestEmitter::storeZeros(Value firstRow, Value endRow, ArrayRef<Output> outputs) {
+  for (const Output &output : outputs)
+    for (const Buffer &to : output.to)
+      if (output.readAsZero)
+        lowering.loop(firstRow, endRow, to.format.paired ? 2 : 1, {}, [&](Value r, ValueRange) {
+          row = r;
+          Value none = lowering.zero(VectorType::get({width}, to.element));
+          for (int v = 0; v < vectors; ++v)
+            store(none, none, to, v);
+          return SmallVector<Value>();
+        });
 }
 
 void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Reduction> reductions) {
@@ -158,12 +173,17 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
     sums = emitRow(frame.constant(0), sums, false);
   } else {
     int64_t step = pairs ? 2 : 1, whole = rows / step * step;
+    Value first = frame.constant(0), end = frame.constant(whole);
+    if (visible) { // granules are whole pairs
+      std::tie(first, end) = lowering.rangeAt(*visible, laneStart);
+      storeZeros(frame.constant(0), first, outputs);
+      storeZeros(end, frame.constant(rows), outputs);
+    }
     if (whole) {
-      auto made = lowering.loop(frame.constant(0), frame.constant(whole), step, sums,
-                                [&](Value r, ValueRange carried) {
-                                  hoistBefore = builder.getInsertionBlock()->getParentOp();
-                                  return emitRow(r, carried, pairs);
-                                });
+      auto made = lowering.loop(first, end, step, sums, [&](Value r, ValueRange carried) {
+        hoistBefore = builder.getInsertionBlock()->getParentOp();
+        return emitRow(r, carried, pairs);
+      });
       hoistBefore = nullptr;
       sums.assign(made.result_begin(), made.result_end());
     }

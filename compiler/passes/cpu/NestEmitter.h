@@ -17,14 +17,17 @@ public:
   struct Output {
     mlir::Value tile;
     llvm::SmallVector<Buffer, 2> to;
+    bool readAsZero = false; ///< in the rows that are left out
   };
   struct Reduction {
     tile::ReduceOp op;
     Buffer to;
   };
 
-  /// `shape` is any tile of the nest's shape; a column or a row tile makes a nest of one row.
-  NestEmitter(Lowering &lowering, mlir::Value shape);
+  /// `shape` is any tile of the nest's shape; a column or a row tile makes a nest of one row. The
+  /// rows that are not `visible` to a granule of lanes are left out.
+  NestEmitter(Lowering &lowering, mlir::Value shape,
+              std::optional<Lowering::VisibleRanges> visible);
   void emit(llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions);
 
 private:
@@ -55,6 +58,7 @@ private:
   Term hoistable(bool perRow, llvm::function_ref<Value()> make);
   Value laneOffset(int vector);
   void store(Value vector, Value next, const Buffer &to, int vectorIndex);
+  void storeZeros(Value firstRow, Value endRow, llvm::ArrayRef<Output> outputs);
   /// i32 vector `first, first + 1, ...` of the lanes of `vector`.
   Value rowsOfLanes(Value first, int vector);
   Term position(const KernelFrame::Positions &positions, Term row);
@@ -70,8 +74,9 @@ private:
   int laneAxis;
   bool line; ///< one row
   int64_t rows, laneCount, stride, width, vectors;
-  Value laneStart, row;                   ///< i64
-  mlir::Operation *hoistBefore = nullptr; ///< the loop over rows
+  std::optional<Lowering::VisibleRanges> visible; ///< of lanes
+  Value laneStart, row;                           ///< i64
+  mlir::Operation *hoistBefore = nullptr;         ///< the loop over rows
   llvm::DenseMap<std::pair<Value, int>, Term> hoisted, perRow;
 };
 

@@ -68,7 +68,7 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   int64_t scalarBytes = 4; // an f32 or a pair of bf16
   int64_t rowStep = alongLanes ? scalarwise.stride * scalarwise.elementBytes() : scalarBytes;
   int64_t stepStep = alongLanes ? scalarBytes : scalarwise.stride * scalarBytes;
-  std::optional<VisibleRanges> visible = visibleRanges(dot);
+  std::optional<VisibleRanges> visible = visibleRanges(hiddenPartOf(dot), dot.getResult());
   RegisterBlock block = visible && visible->ofLanes
                             ? RegisterBlock::narrow(visible->granule / width, target)
                             : RegisterBlock(result.stride / width, target);

@@ -12,11 +12,11 @@ using namespace ringc::cpu;
 /// of 4.
 static constexpr int64_t granule = 16;
 
-std::optional<Lowering::VisibleRanges> Lowering::visibleRanges(tile::DotOp dot) {
-  std::optional<HiddenPart> hidden = hiddenPartOf(dot);
+std::optional<Lowering::VisibleRanges>
+Lowering::visibleRanges(const std::optional<HiddenPart> &hidden, Value result) {
   if (!hidden)
     return std::nullopt;
-  int lanesAxis = lanes.laneAxis(dot.getResult());
+  int lanesAxis = lanes.laneAxis(result);
   bool ofLanes = hidden->changesAlong(lanesAxis);
   int seenAxis = hidden->seenAxis(ofLanes ? lanesAxis : 1 - lanesAxis);
   tile::VisibilityOp visibility = hidden->visibility;

@@ -14,6 +14,16 @@ func.func private @causal(%b: i32, %h: i32, %i: i32, %j: i32, %qrow: i32, %krow:
 // CHECK:           %[[BYKEYS:.*]]:2 = scf.for {{.*}} -> (i64, i64)
 // CHECK:           llvm.store %[[BYKEYS]]#0
 // CHECK:           llvm.store %[[BYKEYS]]#1
+// The weights: what a key's queries leave out the sum over keys may read, and finds zeros.
+// CHECK:           llvm.intr.fma
+// CHECK:           %[[FIRSTROW:.*]] = llvm.load {{.*}} -> i64
+// CHECK:           %[[ENDROW:.*]] = llvm.load {{.*}} -> i64
+// CHECK:           scf.for %{{.*}} = %c0_{{.*}} to %[[FIRSTROW]] step
+// CHECK:             llvm.store
+// CHECK:           scf.for %{{.*}} = %[[ENDROW]] to %c32_{{.*}} step
+// CHECK:             llvm.store
+// CHECK:           scf.for %{{.*}} = %[[FIRSTROW]] to %[[ENDROW]] step
+// CHECK:             arith.select {{.*}} : vector<8xi1>, vector<8xf32>
 // For every 16 queries likewise: the rows of the sum over keys. Each block of rows asks, and lies in one range.
 // CHECK:           %[[BYQUERIES:.*]]:2 = scf.for {{.*}} -> (i64, i64)
 // CHECK:           llvm.store %[[BYQUERIES]]#0

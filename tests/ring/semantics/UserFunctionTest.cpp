@@ -207,6 +207,31 @@ score stepped(s: f32, b: index, h: index, i: index, j: index, size: i32, width: 
     }
 }
 
+TEST_CASE("a mask whose tiles differ in what 16 queries and what 16 keys see from first to last") {
+  // Of a tile of 64 x 64: queries 16 to 47 see keys on both sides of 16 to 31, keys that only
+  // queries 0 to 15 see.
+  constexpr const char *text = R"(
+mask hull(b: index, h: index, i: index, j: index) {
+  return (j <= i - 17 and j < 16) or (j >= i + 17 and j < 64) or j + 64 <= i
+}
+)";
+  for (int world : {1, 2})
+    for (BackwardForm form : {BackwardForm::Split, BackwardForm::Fused}) {
+      Case given{.options = {.heads = 2,
+                             .kvHeads = 2,
+                             .headDim = 16,
+                             .masks = {function("hull", text)},
+                             .backward = form,
+                             .tile = {{"q", 64}, {"kv", 64}}},
+                 .world = world,
+                 .shape = {1, 250, 250}};
+      given.predicate = [](int, int, int64_t i, int64_t j) {
+        return (j <= i - 17 && j < 16) || (j >= i + 17 && j < 64) || j + 64 <= i;
+      };
+      checkCase(given);
+    }
+}
+
 TEST_CASE("the least integers do not trap: -2^31 / -1 and % -1") {
   constexpr const char *text = R"(
 mask odd(b: index, h: index, i: index, j: index, least: i32, by: i32) {
