@@ -15,6 +15,16 @@ Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const CpuTar
     : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()), lanes(k),
       frame(builder, k, interface), scalarCode(builder, loc, frame, scalars) {}
 
+bool Lowering::sameNest(Value a, Value b) const {
+  return cast<RankedTensorType>(a.getType()).getShape() ==
+             cast<RankedTensorType>(b.getType()).getShape() &&
+         lanes.laneAxis(a) == lanes.laneAxis(b);
+}
+
+int64_t Lowering::rowsOf(Value tile) const {
+  return cast<RankedTensorType>(tile.getType()).getDimSize(1 - lanes.laneAxis(tile));
+}
+
 FailureOr<func::FuncOp> Lowering::run() {
   for (BlockArgument argument : kernel.getArguments())
     if (Value scalar = frame.scalar(argument))
@@ -24,6 +34,39 @@ FailureOr<func::FuncOp> Lowering::run() {
   func::ReturnOp::create(builder, loc);
   frame.finish();
   return frame.entry();
+}
+
+/// The phase and a tile of the nest of full rows with the most operations.
+std::optional<std::pair<int, Value>>
+Lowering::busiestNest(BlockSchedule &schedule,
+                      const DenseMap<Operation *, HiddenPart> &hiddenRows) {
+  struct Nest {
+    int phase;
+    Value tile;
+    int operations = 0;
+    bool isMade = false; ///< or all of it is computed where others need it
+  };
+  SmallVector<Nest> nests;
+  for (Operation *op : schedule.operations()) {
+    auto reduce = dyn_cast<tile::ReduceOp>(op);
+    if ((!reduce && !schedule.isElementwise(op)) || hiddenRows.contains(op))
+      continue;
+    Value tile = reduce ? Value(reduce.getOperand()) : op->getResult(0);
+    if (!NestEmitter::isOneLoop(*this, tile))
+      continue;
+    int phase = schedule.phaseOf(op);
+    auto nest = llvm::find_if(
+        nests, [&](const Nest &each) { return each.phase == phase && sameNest(each.tile, tile); });
+    if (nest == nests.end())
+      nest = nests.insert(nests.end(), Nest{phase, tile});
+    ++nest->operations;
+    nest->isMade |= reduce || !schedule.formatsOf(tile).empty();
+  }
+  const Nest *best = nullptr;
+  for (const Nest &nest : nests)
+    if (nest.isMade && (!best || nest.operations > best->operations))
+      best = &nest;
+  return best ? std::optional(std::pair(best->phase, best->tile)) : std::nullopt;
 }
 
 LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
@@ -37,6 +80,9 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         return failure();
   prefetchSums(block);
   auto hiddenRows = hiddenRowsOf(block, lanes);
+  auto asking = busiestNest(schedule, hiddenRows);
+  int64_t outerRows = std::exchange(rowsOfAskingNest, asking ? rowsOf(asking->second) : 0);
+  auto outerWindows = std::exchange(nextWindows, {});
 
   auto place = [&](Value tile, Format format, int phase) {
     const Buffer *destination = schedule.destinationOf(tile);
@@ -99,15 +145,12 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
       SmallVector<NestEmitter::Reduction> reductions;
     };
     SmallVector<Nest, 2> nests;
-    auto shapeOf = [](Value tile) { return cast<RankedTensorType>(tile.getType()).getShape(); };
     auto nestOf = [&](Operation *op, Value tile) -> Nest & {
       std::optional<VisibleRanges> visible;
       if (auto hidden = hiddenRows.find(op); hidden != hiddenRows.end())
         visible = visibleRanges(hidden->second, tile);
       auto it = llvm::find_if(nests, [&](const Nest &nest) {
-        return shapeOf(nest.tile) == shapeOf(tile) &&
-               lanes.laneAxis(nest.tile) == lanes.laneAxis(tile) &&
-               nest.visible.has_value() == visible.has_value();
+        return sameNest(nest.tile, tile) && nest.visible.has_value() == visible.has_value();
       });
       if (it != nests.end())
         return *it;
@@ -128,7 +171,13 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
     }
     for (const Nest &nest : nests) {
       loc = nest.tile.getLoc();
-      NestEmitter(*this, nest.tile, nest.visible).emit(nest.outputs, nest.reductions);
+      bool asks =
+          asking && phase == asking->first && !nest.visible && sameNest(nest.tile, asking->second);
+      NestEmitter(*this, nest.tile, nest.visible).emit(nest.outputs, nest.reductions, asks);
+      if (asks) {
+        nextWindows.clear();
+        rowsOfAskingNest = 0;
+      }
     }
     for (const Nest &nest : nests) {
       for (const NestEmitter::Output &output : nest.outputs)
@@ -153,6 +202,10 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
       }
     }
   }
+
+  assert(nextWindows.empty() && "loads after the nest that asks ask themselves");
+  nextWindows = std::move(outerWindows);
+  rowsOfAskingNest = outerRows;
 
   // What could not be made in its destination is moved there; through a copy where it lies in
   // another's destination.

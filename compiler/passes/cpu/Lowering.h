@@ -50,6 +50,11 @@ private:
   mlir::LogicalResult lowerFor(mlir::scf::ForOp loop, llvm::ArrayRef<Buffer> buffers);
   mlir::LogicalResult lowerSwitch(mlir::scf::IndexSwitchOp op, llvm::ArrayRef<Value> owners,
                                   llvm::ArrayRef<Buffer> buffers);
+  bool sameNest(Value a, Value b) const;
+  int64_t rowsOf(Value tile) const; ///< along the axis that is not the lanes'
+  std::optional<std::pair<int, Value>>
+  busiestNest(BlockSchedule &schedule,
+              const llvm::DenseMap<mlir::Operation *, HiddenPart> &hiddenRows);
   void lowerResume(tile::ResumeOp op, llvm::ArrayRef<Buffer> buffers);
   Buffer carriedBuffer(tile::ResumeOp resume, mlir::OpResult result);
   std::optional<Buffer> resumedFor(mlir::OpResult result) const;
@@ -73,6 +78,7 @@ private:
                   mlir::RankedTensorType tile);
   Value rowPointer(const Window &window, Value row);
   void prefetchRow(const Window &window, Value row);
+  void prefetchNext(Value row);
   void prefetchSums(mlir::Block &block);
   /// The row of fill values that a load takes what is outside its view from; all are made at the
   /// start of the program.
@@ -148,6 +154,11 @@ private:
   /// By the axis of the mask along the lanes: 1 + the offset of the ranges.
   llvm::DenseMap<std::pair<mlir::Operation *, int>, int64_t> rangesOf;
   std::map<std::tuple<const void *, const void *, int64_t>, Value> fillRows;
+
+  /// Of the block that is being emitted: rows of the nest to come that asks for what the next round
+  /// loads, a row at a time (0: there is none); and the windows to ask for, that many rows each.
+  int64_t rowsOfAskingNest = 0;
+  llvm::SmallVector<Window, 2> nextWindows;
 };
 
 /// The tile behind transposes, and whether there is an odd number of them.

@@ -35,7 +35,14 @@ static Value combine(tile::ReduceKind kind, Value value, Value sum, OpBuilder &b
   return greaterOf(b, loc, value, sum);
 }
 
-void NestEmitter::emit(ArrayRef<Output> outputs, ArrayRef<Reduction> reductions) {
+bool NestEmitter::isOneLoop(Lowering &lowering, Value tile) {
+  NestEmitter nest(lowering, tile, std::nullopt);
+  return !nest.line && nest.laneCount > 1 && nest.stride == nest.vectors * nest.width &&
+         nest.rows % 2 == 0;
+}
+
+void NestEmitter::emit(ArrayRef<Output> outputs, ArrayRef<Reduction> reductions, bool asks) {
+  asksAhead = asks;
   for (Reduction reduction : reductions)
     if (static_cast<int>(reduction.op.getAxis()) == laneAxis)
       lowering.fillBuffer(
@@ -182,6 +189,8 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
     if (whole) {
       auto made = lowering.loop(first, end, step, sums, [&](Value r, ValueRange carried) {
         hoistBefore = builder.getInsertionBlock()->getParentOp();
+        for (int64_t next = 0; asksAhead && next < step; ++next)
+          lowering.prefetchNext(frame.add(r, frame.constant(next)));
         return emitRow(r, carried, pairs);
       });
       hoistBefore = nullptr;

@@ -28,7 +28,12 @@ public:
   /// rows that are not `visible` to a granule of lanes are left out.
   NestEmitter(Lowering &lowering, mlir::Value shape,
               std::optional<Lowering::VisibleRanges> visible);
-  void emit(llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions);
+  /// `asks`: for Lowering::nextWindows, row by row; the nest must be one loop.
+  void emit(llvm::ArrayRef<Output> outputs, llvm::ArrayRef<Reduction> reductions,
+            bool asks = false);
+
+  /// Whether a nest of full rows of this tile runs once over them, all lanes of a row at a time.
+  static bool isOneLoop(Lowering &lowering, mlir::Value shape);
 
 private:
   using Value = mlir::Value;
@@ -75,8 +80,9 @@ private:
   bool line; ///< one row
   int64_t rows, laneCount, stride, width, vectors;
   std::optional<Lowering::VisibleRanges> visible; ///< of lanes
-  Value laneStart, row;                           ///< i64
-  mlir::Operation *hoistBefore = nullptr;         ///< the loop over rows
+  bool asksAhead = false;
+  Value laneStart, row;                   ///< i64
+  mlir::Operation *hoistBefore = nullptr; ///< the loop over rows
   llvm::DenseMap<std::pair<Value, int>, Term> hoisted, perRow;
 };
 

@@ -137,6 +137,12 @@ void Lowering::prefetchRow(const Window &window, Value row) {
                            secondLevel, data);
 }
 
+/// Asks for a row of each of the next round's windows.
+void Lowering::prefetchNext(Value row) {
+  for (const Window &window : nextWindows)
+    prefetchRow(window, frame.add(window.row, frame.add(row, frame.constant(window.tileRows))));
+}
+
 /// Asks at a block's start for the windows that it adds to at its end.
 void Lowering::prefetchSums(Block &block) {
   for (auto store : block.getOps<tile::StoreOp>()) {
@@ -167,10 +173,15 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
   if (to.format.paired && to.outer % 2)
     fillBuffer(to, zero(to.element));
 
+  // So many lines at once wait for each other: a nest with much to compute asks for them better.
+  bool asksWhileCopying = movesWithLoop(load) && window.tileRows != rowsOfAskingNest;
+  if (movesWithLoop(load) && !asksWhileCopying)
+    nextWindows.push_back(window);
+
   // The row of the view, or the row of fill values where it is outside or left out.
   auto sourceRow = [&](Value r) -> Value {
     Value row = frame.add(window.row, r);
-    if (movesWithLoop(load)) // the same row of the next round's window
+    if (asksWhileCopying)
       prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
     // Unsigned: what lies before the view is far behind it.
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
