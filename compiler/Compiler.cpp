@@ -173,7 +173,10 @@ private:
         return false;
       reached(StageId::Ir, [&] {
         std::string text = interfacePrefix + interface + "\n";
-        llvm::raw_string_ostream(text) << *code;
+        llvm::raw_string_ostream stream(text);
+        // The code generator looks at uses in their order: who goes on from here gets the same
+        // code.
+        code->print(stream, /*AAW=*/nullptr, /*ShouldPreserveUseListOrder=*/true);
         return text;
       });
       if (finished)

@@ -11,10 +11,6 @@
 // CHECK-COUNT-2:     llvm.intr.prefetch
 // CHECK:             llvm.intr.roundeven
 // CHECK-NOT:     llvm.intr.prefetch
-func.func @sums(
-// CHECK-NOT:     llvm.intr.prefetch
-// CHECK:         llvm.intr.exp2
-// CHECK-NOT:     llvm.intr.prefetch
 func.func @sums(%x: !tile.view<f32, ["N", "32"]> {tile.name = "x"}, %y: !tile.view<f32, ["16", "32"]> {tile.name = "y"}) attributes {tile.grid = [], tile.kernel} {
   %c0 = arith.constant 0 : i32
   %c16 = arith.constant 16 : i32

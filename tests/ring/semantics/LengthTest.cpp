@@ -35,7 +35,10 @@ TEST_CASE("tails in 16 bit, and head dims that no vector divides") {
   for (DType dtype : {DType::F16, DType::BF16})
     for (int64_t d : {1, 7, 40, 80, 192, 255})
       for (int64_t n : {1, 129})
-        checkCase({.options = {.headDim = d, .dtype = dtype, .causal = true},
+        checkCase({.options = {.heads = d < 16 ? 32 : 1, // errors of few numbers are chance
+                               .headDim = d,
+                               .dtype = dtype,
+                               .causal = true},
                    .world = 2,
                    .shape = {1, n, n}});
   for (int64_t d : {1, 2, 3, 33, 250, 256})
