@@ -19,6 +19,13 @@ namespace {
 std::span<const std::byte> bytesOf(const std::vector<int> &values) {
   return std::as_bytes(std::span(values));
 }
+/// Each rank's are {rank, 10 + rank}.
+std::vector<std::vector<int>> numbersOfRanks(int size) {
+  std::vector<std::vector<int>> numbers;
+  for (int rank = 0; rank < size; ++rank)
+    numbers.push_back({rank, 10 + rank});
+  return numbers;
+}
 std::span<std::byte> writable(std::vector<int> &values) {
   return std::as_writable_bytes(std::span(values));
 }
@@ -201,9 +208,7 @@ TEST_CASE("what is borrowed lies where its owner has it, until it is given back"
   constexpr int size = 3;
   InProcessWorld world(size);
   CHECK(world.at(0).lends());
-  std::vector<std::vector<int>> own(size);
-  for (int rank = 0; rank < size; ++rank)
-    own[size_t(rank)] = {rank, 10 + rank};
+  std::vector<std::vector<int>> own = numbersOfRanks(size);
   runRanks(world, [&](int rank) {
     Transport &self = world.at(rank);
     std::vector<int> &mine = own[size_t(rank)];
@@ -233,9 +238,7 @@ TEST_CASE("what is lent to be added to is changed where its owner has it, and ba
           "the wait") {
   constexpr int size = 3;
   InProcessWorld world(size);
-  std::vector<std::vector<int>> own(size);
-  for (int rank = 0; rank < size; ++rank)
-    own[size_t(rank)] = {rank, 10 + rank};
+  std::vector<std::vector<int>> own = numbersOfRanks(size);
   runRanks(world, [&](int rank) {
     Transport &self = world.at(rank);
     std::vector<int> &mine = own[size_t(rank)];
