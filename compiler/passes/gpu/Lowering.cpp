@@ -302,8 +302,7 @@ void Lowering::keepRolled(scf::ForOp loop) {
                 LLVM::LoopAnnotationAttr::get(context, {}, {}, {}, unroll, {}, {}, {}, {}, {}, {},
                                               {}, {}, {}, {}, {}));
 }
-/// `value` as the sum of what varies (null where nothing does) and a constant.
-static std::pair<Value, int64_t> throughConstant(Value value) {
+std::pair<Value, int64_t> ringc::gpu::throughConstant(Value value) {
   APInt constant;
   if (matchPattern(value, m_ConstantInt(&constant)))
     return {Value(), constant.getSExtValue()};

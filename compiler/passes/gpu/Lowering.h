@@ -81,12 +81,14 @@ private:
   LogicalResult copyRound(const Pipeline &pipeline, mlir::scf::ForOp loop, Value round, Value seen,
                           Value stageOffset);
 
-  // Registers.cpp: elementwise, broadcasts, masks and scores
+  // Registers.cpp: elementwise, broadcasts
   LogicalResult lowerElementwise(mlir::Operation *op);
-  LogicalResult lowerApply(tile::ApplyOp op);
   Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
-  /// A mask or score at rows of the window: query and key count from its start.
-  Value applyAt(tile::ApplyOp op, Value query, Value key, Value operand);
+  // Apply.cpp, VisibleRows.cpp: masks and scores
+  class Applied;
+  class VisibleRows;
+  LogicalResult lowerApply(tile::ApplyOp op);
+  void invertDivisors(Applied &applied);
   Value position(const cpu::KernelFrame::Positions &positions, Value row);
   // Functions.cpp
   Value reciprocal(Value x);
@@ -251,6 +253,8 @@ private:
 
 /// The tile behind transposes, and whether there is an odd number of them.
 std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
+/// `value` as the sum of what varies (null where nothing does) and a constant.
+std::pair<mlir::Value, int64_t> throughConstant(mlir::Value value);
 /// i1 lies in memory as a byte.
 mlir::Type typeInMemory(mlir::Type element);
 int64_t bytesInMemory(mlir::Type element);
