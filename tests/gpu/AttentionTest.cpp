@@ -6,6 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <string>
+#include <vector>
+
 using namespace ringc;
 using namespace ringc::test;
 
@@ -106,4 +110,52 @@ TEST_CASE("warps side by side: sums of rows go across them, computed tiles throu
       checkClose(options, 2, 1, 131, 131);
     }
   }
+}
+
+TEST_CASE("masks that bound positions, from either side, together, and beside others") {
+  const std::vector<std::string> conditions = {
+      "i - j <= 10 and j - i <= 5",
+      "i - j < 33 and i - j > -4",
+      "-9 <= i - j and 40 > i - j",
+      "j >= 3 and 90 > j",
+      "j - i == -20 or j < 2",
+      "j <= i or j < 20",
+      "j >= i or j > 60",
+      "b == 0 or j <= i",
+      "j <= i and (h != 1 or i - j < 17)",
+      "i >= 40 and j <= i",
+      "not (j > i)",
+      "j <= i and (i - j) % 3 != 1",
+      "j <= i - 2147483647 or j <= i",
+      "i - j <= 2147483647 and j - i <= -1",
+      "i - j >= -2147483647 - 1 and j < 2147483647",
+      "j + 1 <= i + 1 and i < 100 and j >= b",
+      "(j <= i and i - j <= 30) or j < 4",
+      "i - j < -2147483647",
+      "min(i, 50) >= j",
+  };
+  int number = 0;
+  for (const std::string &condition : conditions) {
+    CAPTURE(condition);
+    std::string source =
+        "mask seen(b: index, h: index, i: index, j: index) { return " + condition + " }";
+    const std::array layouts = {SequenceLayout::zigzag(), SequenceLayout::contiguous(),
+                                SequenceLayout::striped(), SequenceLayout::striped(5)};
+    checkClose({.heads = 4,
+                .kvHeads = 2,
+                .headDim = number % 3 == 2 ? 128 : 64,
+                .dtype = DType::BF16,
+                .masks = {{"user.tile", "seen", source}},
+                .layout = layouts[size_t(number % 4)],
+                .backward = number % 2 ? BackwardForm::Split : BackwardForm::Fused},
+               2, 2, 151, 151);
+    ++number;
+  }
+  for (Window window : {Window{2147483647, 0}, {0, 0}, {-1, 2147483647}, {31, -1}})
+    checkClose({.heads = 2,
+                .headDim = 64,
+                .dtype = DType::BF16,
+                .window = window,
+                .layout = SequenceLayout::zigzag()},
+               3, 1, 200, 200);
 }

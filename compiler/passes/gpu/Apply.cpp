@@ -25,6 +25,7 @@ Lowering::Applied::Applied(Lowering &owner, tile::ApplyOp applied)
     else
       terms[argument] = lowering.scalars.lookup(parameter);
   }
+  set(Batch, [&] { return lowering.frame.batch(); });
 }
 
 /// Whether the function reads memory at i, j, queryRow or keyRow.
@@ -60,7 +61,6 @@ void Lowering::Applied::placeQuery(Value query) {
     member = arith::RemUIOp::create(lowering.builder, lowering.loc, row, size);
     row = arith::DivUIOp::create(lowering.builder, lowering.loc, row, size);
   }
-  set(Batch, [&] { return lowering.frame.batch(); });
   set(Head, [&] { return lowering.frame.head(member); });
   set(QueryPosition, [&] { return lowering.position(positions, row); });
   set(QueryRow, [&] { return row; });

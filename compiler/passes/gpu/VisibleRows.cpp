@@ -78,7 +78,7 @@ std::optional<std::tuple<Lowering::VisibleRows::Distance, arith::CmpIPredicate, 
 Lowering::VisibleRows::boundOf(Value condition) {
   using enum arith::CmpIPredicate;
   auto comparison = condition.getDefiningOp<arith::CmpIOp>();
-  if (!comparison || !llvm::is_contained({slt, sle, sgt, sge, eq}, comparison.getPredicate()))
+  if (!comparison || !llvm::is_contained({slt, sle, sgt, sge}, comparison.getPredicate()))
     return std::nullopt;
   Value lhs = comparison.getLhs(), rhs = comparison.getRhs();
   if (std::optional<Distance> distance = distanceOf(lhs); distance && !varies(rhs))
@@ -97,8 +97,6 @@ std::optional<Lowering::VisibleRows::Sides> Lowering::VisibleRows::sidesOf(Value
       return Sides{false, true};
     if (auto bound = boundOf(condition)) {
       auto [distance, predicate, limit] = *bound;
-      if (predicate == Predicate::eq)
-        return Sides{true, true};
       bool below = predicate == Predicate::slt || predicate == Predicate::sle;
       return Sides{below == distance.reversed, below != distance.reversed};
     }
@@ -162,8 +160,6 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Distance d
     Value held = passes ? larger(given, less) : l.subtract(larger(given, low), one);
     return l.subtract(smaller(held, high), less);
   };
-  if (predicate == Predicate::eq)
-    return {before(false), before(true)};
   bool below = predicate == Predicate::slt || predicate == Predicate::sle;
   bool orEqual = predicate == Predicate::sle || predicate == Predicate::sge;
   return below != distance.reversed ? Run{{}, before(orEqual)} : Run{before(!orEqual), {}};
