@@ -41,6 +41,10 @@ MASKS = [
     ),
     ("f16", ["causal"], [], "contiguous"),
     ("bf16", ["window"], ["softcap", "alibi"], "contiguous"),
+    ("bf16", ["window"], ["softcap", "alibi"], "zigzag"),
+    ("bf16", ["causal", "window"], [], "contiguous"),
+    ("bf16", ["causal", "window"], [], "zigzag"),
+    ("bf16", ["causal", "window"], [], "striped"),
 ]
 # Beside them, of the forward alone.
 WIDE_DIMS = [192, 256]
