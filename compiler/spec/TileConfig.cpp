@@ -181,9 +181,17 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
     return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);
   }
   if (spec.kernel == "attention_backward_dkdv")
-    return choose(
-        {{32, 128}, {64, 128, 8, 2}, {32, 64}, {32, 64, 8, 2}, {16, 64}, {16, 32}, {16, 16}},
-        &GpuModel::dkdv);
+    return choose({{32, 128},
+                   {64, 128, 8, 2},
+                   {32, 64},
+                   {32, 64, 8, 2},
+                   {16, 64},
+                   {16, 32},
+                   {16, 16},
+                   {32, 32, 4, 2},
+                   {16, 32, 4, 2},
+                   {16, 16, 2, 2}},
+                  &GpuModel::dkdv);
   if (spec.kernel == "attention_backward_dq") {
     Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
     if (!masksToo)
@@ -199,7 +207,10 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
                    {32, 64, 8, 2},
                    {16, 64},
                    {16, 32, 2},
-                   {16, 16, 1}},
+                   {16, 16, 1},
+                   {32, 32, 4, 2},
+                   {16, 32, 4, 2},
+                   {16, 16, 2, 2}},
                   &GpuModel::fused);
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};
