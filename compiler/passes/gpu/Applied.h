@@ -17,12 +17,12 @@ public:
   void placeQuery(Value query);
   void placeKey(Value key);
   void placeOperand(Value operand) { terms[function.getArgument(0)] = operand; }
-  /// A value of the function, whose arguments it needs are known.
+  /// A value of the function; the arguments that it needs are known.
   Value valueOf(Value value);
   Value result() { return valueOf(returned()); }
 
   Value returned() { return function.front().getTerminator()->getOperand(0); }
-  /// The function's argument; `Position`s are global, rows local.
+  /// Arguments that every mask and score has: positions are global, rows local.
   enum Argument : unsigned { Batch, Head, QueryPosition, KeyPosition, QueryRow, KeyRow, Count };
   Value argument(Argument which) { return function.getArgument((op.getOperand() ? 1 : 0) + which); }
   mlir::ValueRange parameters() {

@@ -104,6 +104,7 @@ Value Lowering::Applied::element(tile::ElementOp access) {
 Value Lowering::Applied::valueOf(Value value) {
   if (Value known = terms.lookup(value))
     return known;
+  assert(value.getDefiningOp() && "an argument that has not been placed");
   // Operands first, by a list: expressions may be deep.
   SmallVector<Operation *> open{value.getDefiningOp()};
   while (!open.empty()) {
