@@ -3,11 +3,14 @@
 #include "runtime/Error.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -51,7 +54,7 @@ struct Lane {
 struct InProcessMailroom {
   InProcessMailroom(int ranks, InProcessOptions given)
       : world(ranks), options(std::move(given)), lanes(size_t(ranks) * ranks),
-        arrived(std::make_unique<std::condition_variable[]>(ranks)) {}
+        waiting(size_t(ranks)), arrived(std::make_unique<std::condition_variable[]>(ranks)) {}
 
   Lane &lane(int from, int to) { return lanes[size_t(from) * world + to]; }
 
@@ -74,11 +77,37 @@ struct InProcessMailroom {
            (failure.empty() ? "" : ": " + failure);
   }
 
+  /// Waits as a condition variable does. Returns whether `over` was so in time.
+  template <typename Over>
+  bool waitUntil(int rank, std::unique_lock<std::mutex> &lock,
+                 std::optional<std::chrono::milliseconds> deadline, const Over &over) {
+    if (over())
+      return true;
+    std::function<bool()> asked = std::cref(over);
+    std::vector<const std::function<bool()> *> &ofRank = waiting[size_t(rank)];
+    ofRank.push_back(&asked);
+    bool inTime = true;
+    if (deadline)
+      inTime = arrived[rank].wait_for(lock, *deadline, over);
+    else
+      arrived[rank].wait(lock, over);
+    std::erase(ofRank, &asked);
+    return inTime;
+  }
+
+  /// A rank is woken for what it waits for alone: each waking costs the kernels beside it a
+  /// processor. Under the mutex.
+  void wake(int rank) {
+    if (std::ranges::any_of(waiting[size_t(rank)], [](auto *over) { return (*over)(); }))
+      arrived[rank].notify_all();
+  }
+
   const int world;
   const InProcessOptions options;
   std::mutex mutex;
   std::vector<Lane> lanes;
-  std::unique_ptr<std::condition_variable[]> arrived; ///< one for each rank: less waking
+  std::vector<std::vector<const std::function<bool()> *>> waiting; ///< of each rank: what for
+  std::unique_ptr<std::condition_variable[]> arrived;              ///< one for each rank
   int failedRank = -1;
   std::string failure;
 };
@@ -131,7 +160,7 @@ public:
         part.state = Message::State::Done;
       }
     }
-    room->arrived[self].wait(lock, [&] { return std::ranges::all_of(parts, isDone); });
+    room->waitUntil(self, lock, {}, [&] { return std::ranges::all_of(parts, isDone); });
   }
 
   std::vector<std::span<std::byte>> borrowed() override {
@@ -164,7 +193,7 @@ private:
   static bool isDone(const Message &part) { return part.state == Message::State::Done; }
 
   template <typename Over> void waitFor(std::unique_lock<std::mutex> &lock, Over over) {
-    bool inTime = room->arrived[self].wait_for(lock, room->options.deadline, [&] {
+    bool inTime = room->waitUntil(self, lock, room->options.deadline, [&] {
       return std::ranges::all_of(parts, over) || room->failedRank >= 0;
     });
     auto late = std::ranges::find_if_not(parts, over);
@@ -185,7 +214,7 @@ private:
       if (part.lender) {
         part.lender->state = part.state = Message::State::Done;
         part.lender = nullptr;
-        room->arrived[part.peer].notify_all();
+        room->wake(part.peer);
       }
   }
 
@@ -229,7 +258,7 @@ private:
       lock.lock();
       mine.state = other.state = Message::State::Done;
     }
-    room->arrived[mine.peer].notify_all();
+    room->wake(mine.peer);
   }
 
   static std::string describe(const Message &message) {

@@ -134,7 +134,7 @@ struct HostPool::Queue {
         std::erase(jobs, &job);
         job.queued = false;
       }
-      if (--job.workers == 0)
+      if (--job.workers == 0 && !job.queued) // a job that gave way is not over
         job.over.notify_one();
     }
   }
