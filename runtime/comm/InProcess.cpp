@@ -54,7 +54,10 @@ struct Lane {
 struct InProcessMailroom {
   InProcessMailroom(int ranks, InProcessOptions given)
       : world(ranks), options(std::move(given)), lanes(size_t(ranks) * ranks),
-        waiting(size_t(ranks)), arrived(std::make_unique<std::condition_variable[]>(ranks)) {}
+        waiting(size_t(ranks)), arrived(std::make_unique<std::condition_variable[]>(ranks)) {
+    for (auto &ofRank : waiting)
+      ofRank.reserve(2); // a transfer's destructor waits, too, and must not ask for memory
+  }
 
   Lane &lane(int from, int to) { return lanes[size_t(from) * world + to]; }
 
