@@ -34,11 +34,11 @@ public:
   mlir::func::FuncOp function;
 
 private:
-  bool readsAtRows();
   void set(Argument which, llvm::function_ref<Value()> value);
   Value heldInside(Value row, Value count);
   Value element(tile::ElementOp access);
 
+  bool readsAtRows; ///< memory, at i, j or the rows
   llvm::DenseMap<Value, Value> terms;
   llvm::DenseMap<Value, const cpu::KernelFrame::View *> views;
 };
@@ -81,6 +81,7 @@ private:
   void addConjuncts(Value condition);
   Run runOf(Applied &ofM, Value condition, llvm::DenseMap<Value, Run> &known);
   Run runOf(Applied &ofM, Distance distance, Predicate predicate, Value limit);
+  Run joined(Run a, Run b, bool narrows) const;
   Value rowsBefore(Value position);
   const OfM &ofM(int64_t m, Value coordinate);
 

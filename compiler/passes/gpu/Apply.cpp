@@ -26,11 +26,7 @@ Lowering::Applied::Applied(Lowering &owner, tile::ApplyOp applied)
       terms[argument] = lowering.scalars.lookup(parameter);
   }
   set(Batch, [&] { return lowering.frame.batch(); });
-}
-
-/// Whether the function reads memory at i, j, queryRow or keyRow.
-bool Lowering::Applied::readsAtRows() {
-  return llvm::any_of(function.getOps<tile::ElementOp>(), [&](tile::ElementOp access) {
+  readsAtRows = llvm::any_of(function.getOps<tile::ElementOp>(), [&](tile::ElementOp access) {
     return llvm::any_of(access.getIndices(), [&](Value index) {
       return llvm::is_contained(
           {argument(QueryPosition), argument(KeyPosition), argument(QueryRow), argument(KeyRow)},
@@ -45,7 +41,7 @@ void Lowering::Applied::set(Argument which, llvm::function_ref<Value()> value) {
 }
 
 Value Lowering::Applied::heldInside(Value row, Value count) {
-  if (!readsAtRows())
+  if (!readsAtRows)
     return row;
   Value last = arith::SubIOp::create(lowering.builder, lowering.loc, count, lowering.i32(1));
   return arith::MinSIOp::create(lowering.builder, lowering.loc, row, last);

@@ -165,6 +165,16 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Distance d
   return below != distance.reversed ? Run{{}, before(orEqual)} : Run{before(!orEqual), {}};
 }
 
+/// What both hold, or, where that is one run, what either does.
+Lowering::VisibleRows::Run Lowering::VisibleRows::joined(Run a, Run b, bool narrows) const {
+  auto end = [&](Value x, Value y, bool takesLarger) -> Value {
+    if (!x || !y)
+      return x ? x : y;
+    return takesLarger ? larger(x, y) : smaller(x, y);
+  };
+  return {end(a.first, b.first, narrows), end(a.end, b.end, !narrows)};
+}
+
 Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Value condition,
                                                         llvm::DenseMap<Value, Run> &known) {
   if (auto found = known.find(condition); found != known.end())
@@ -187,14 +197,7 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Value cond
       return {run.first ? select(always, lowering.i32(0), run.first) : Value(),
               run.end ? select(always, span(), run.end) : Value()};
     }
-    Run a = runOf(ofM, left, known), b = runOf(ofM, right, known);
-    bool narrows = isa<arith::AndIOp>(maker);
-    auto joined = [&](Value x, Value y, bool takesLarger) -> Value {
-      if (!x || !y)
-        return x ? x : y;
-      return takesLarger ? larger(x, y) : smaller(x, y);
-    };
-    return {joined(a.first, b.first, narrows), joined(a.end, b.end, !narrows)};
+    return joined(runOf(ofM, left, known), runOf(ofM, right, known), isa<arith::AndIOp>(maker));
   };
   Run run = find();
   known[condition] = run;
@@ -234,12 +237,8 @@ const Lowering::VisibleRows::OfM &Lowering::VisibleRows::ofM(int64_t m, Value co
     made.mask.placeKey(coordinate);
   Run positionsSeen;
   llvm::DenseMap<Value, Run> known;
-  for (Value condition : bounding) {
-    Run run = runOf(made.mask, condition, known);
-    Value first = positionsSeen.first, end = positionsSeen.end;
-    positionsSeen.first = first && run.first ? larger(first, run.first) : first ? first : run.first;
-    positionsSeen.end = end && run.end ? smaller(end, run.end) : end ? end : run.end;
-  }
+  for (Value condition : bounding)
+    positionsSeen = joined(positionsSeen, runOf(made.mask, condition, known), /*narrows=*/true);
   // A query's row stands once for each head of its group.
   int64_t times = alongKeys ? 1 : l.frame.groupSize();
   if (positionsSeen.first)
