@@ -67,7 +67,9 @@ struct GpuNeeds {
 class GpuModel {
 public:
   explicit GpuModel(const Spec &spec)
-      : d(spec.headDim), dv(spec.valueDim()), bytes(spec.dtype == ElementType::F32 ? 4 : 2) {}
+      : d(spec.headDim), dv(spec.valueDim()), bytes(spec.dtype == ElementType::F32 ? 4 : 2),
+        beyondCausal(std::ranges::any_of(
+            spec.mask, [](const std::string &mask) { return mask != "causal"; })) {}
 
   GpuNeeds forward(GpuTiles tiles) const {
     return {.sums = sums(tiles, tiles.q, {dv, tiles.kv}),
@@ -75,34 +77,44 @@ public:
   }
   GpuNeeds dkdv(GpuTiles tiles) const {
     int64_t computed = tiles.nWarps > 1 ? 2 * tiles.kv * row(tiles.q) : 0;
-    int64_t streamed = 2 * turns(tiles.q, tiles.nWarps);
     return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
-            .shared = tiles.kv * (row(d) + row(dv)) + streamed * (lines(d) + lines(dv)) + computed};
+            .shared = tiles.kv * (row(d) + row(dv)) + 2 * streamed(tiles.q, tiles) + computed};
   }
   GpuNeeds dq(GpuTiles tiles) const {
     int64_t computed = tiles.nWarps > 1 ? tiles.q * row(tiles.kv) : 0;
     return {.sums = sums(tiles, tiles.q, {d, tiles.kv, tiles.kv}),
-            .shared =
-                tiles.q * (row(d) + row(dv)) + 2 * tiles.kv * (lines(d) + lines(dv)) + computed};
+            .shared = tiles.q * (row(d) + row(dv)) + 2 * streamed(tiles.kv, tiles) + computed};
   }
-  /// dk and dv stay in registers; k, v, a tile of q and dout, dS (and p, where warps share rows),
-  /// and k again in a partial tile in shared memory. The warps share the head dim of dq, a block
-  /// for each.
+  /// dk and dv stay in registers; k, v, a tile of q and dout, dS (and p, where warps share rows) in
+  /// shared memory, and k again, where a key may be seen by no query of a tile and yet by others.
+  /// The warps share the head dim of dq, a block for each.
   GpuNeeds fused(GpuTiles tiles) const {
     int64_t wide = turns(d, mWarps(tiles, tiles.kv));
     int64_t computed = tiles.kv * row(tiles.q) * (tiles.nWarps > 1 ? 2 : 1);
+    int64_t again = beyondCausal ? tiles.kv * whole(d) + 1024 : 0; // and which of them are seen
     return {.sums = sums(tiles, tiles.kv, {d, dv, tiles.q, tiles.q}),
-            .shared = tiles.kv * (row(wide) + lines(wide) + row(dv)) +
-                      turns(tiles.q, tiles.nWarps) * (lines(d) + lines(dv)) + computed};
+            .shared =
+                tiles.kv * (row(wide) + row(dv)) + again + streamed(tiles.q, tiles) + computed};
   }
   /// How many sums leave a thread enough of its 255 registers for operands and addresses: those of
   /// f32 are split in two.
-  int64_t mostSums() const { return bytes == 4 ? 144 : 192; }
+  int64_t mostSums() const { return isF32() ? 144 : 192; }
+  /// The same where dk and dv stay. More of f32 would be a little faster under a mask as well, and
+  /// keep ptxas busy for longer than half a second.
+  int64_t mostSumsOfKeys() const { return isF32() && !beyondCausal ? 160 : mostSums(); }
+  bool isF32() const { return bytes == 4; }
+  /// Whether masks need more than the order of two positions.
+  bool masksBeyondCausal() const { return beyondCausal; }
 
 private:
   /// Blocks of 16 that the warps take in turns, whole turns.
   static int64_t turns(int64_t extent, int64_t warps) {
     return (extent + 16 * warps - 1) / (16 * warps) * 16 * warps;
+  }
+  /// Rows of two matrices which products read along both axes.
+  int64_t streamed(int64_t rows, GpuTiles tiles) const {
+    return turns(rows, tiles.nWarps) *
+           (lines(turns(d, tiles.nWarps)) + lines(turns(dv, tiles.nWarps)));
   }
   static int64_t mWarps(GpuTiles tiles, int64_t rows) {
     return std::clamp<int64_t>((rows + 15) / 16, 1, tiles.warps / tiles.nWarps);
@@ -115,12 +127,13 @@ private:
   }
   /// Bytes of a row of a window that stays, and of one that streams.
   int64_t row(int64_t columns) const { return ((columns + 15) / 16 * bytes | 1) * 16; }
+  int64_t whole(int64_t columns) const { return (columns + 15) / 16 * 16 * bytes; }
   int64_t lines(int64_t columns) const {
-    int64_t whole = (columns + 15) / 16 * 16 * bytes;
-    return whole % 128 == 0 ? whole : row(columns);
+    return whole(columns) % 128 == 0 ? whole(columns) : row(columns);
   }
 
   int64_t d, dv, bytes;
+  bool beyondCausal;
 };
 
 /// The first that leaves registers and shared memory enough. Where none does, that with the fewest
@@ -144,8 +157,8 @@ GpuTiles firstThatFits(const Candidates &candidates, int64_t mostSums, const Tar
 TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   GpuModel model(spec);
   auto choose = [&](const Candidates &candidates, GpuNeeds (GpuModel::*needs)(GpuTiles) const,
-                    int64_t blocks = 1) {
-    GpuTiles tiles = firstThatFits(candidates, model.mostSums(), target, [&](GpuTiles each) {
+                    int64_t mostSums, int64_t blocks = 1) {
+    GpuTiles tiles = firstThatFits(candidates, mostSums, target, [&](GpuTiles each) {
       GpuNeeds needed = (model.*needs)(each);
       needed.shared *= blocks;
       return needed;
@@ -159,9 +172,7 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   // A score, and a mask that needs more than the order of two positions, work on all of a thread's
   // numbers at once: beside many of them they spill, and wait for each other.
   bool scores = !spec.score.empty();
-  bool masksToo = scores && std::ranges::any_of(spec.mask, [](const std::string &mask) {
-                    return mask != "causal";
-                  });
+  bool masksToo = scores && model.masksBeyondCausal();
   if (spec.kernel == "attention_forward") {
     int64_t widest = std::max(spec.headDim, spec.valueDim());
     Candidates candidates{{64, 32}, {64, 16}, {32, 16}, {16, 16}};
@@ -178,40 +189,48 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       prefer({{128, 64}});
     if (!scores)
       prefer({{128, 128}});
-    return choose(candidates, &GpuModel::forward, hasLittle ? 2 : 1);
+    return choose(candidates, &GpuModel::forward, model.mostSums(), hasLittle ? 2 : 1);
   }
+  // f32's are a tenth faster with half the keys where they leave a thread registers enough.
+  auto f32First = [&](GpuTiles tiles, Candidates candidates) {
+    if (model.isF32())
+      candidates.insert(candidates.begin(), tiles);
+    return candidates;
+  };
   if (spec.kernel == "attention_backward_dkdv")
-    return choose({{32, 128},
-                   {64, 128, 8, 2},
-                   {32, 64},
-                   {32, 64, 8, 2},
-                   {16, 64},
-                   {16, 32},
-                   {16, 16},
-                   {32, 32, 4, 2},
-                   {16, 32, 4, 2},
-                   {16, 16, 2, 2}},
-                  &GpuModel::dkdv);
+    return choose(f32First({32, 64}, {{32, 128},
+                                      {64, 128, 8, 2},
+                                      {32, 64},
+                                      {32, 64, 8, 2},
+                                      {16, 64},
+                                      {16, 32},
+                                      {16, 16},
+                                      {32, 32, 4, 2},
+                                      {16, 32, 4, 2},
+                                      {16, 16, 2, 2}}),
+                  &GpuModel::dkdv, model.mostSumsOfKeys());
   if (spec.kernel == "attention_backward_dq") {
     Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
     if (!masksToo)
       candidates.insert(candidates.begin(), {128, 64});
-    return choose(candidates, &GpuModel::dq);
+    else if (model.isF32() && spec.headDim > 96) // as fast, and compiles in half the time
+      candidates.insert(candidates.begin(), {64, 64, 8, 2});
+    return choose(candidates, &GpuModel::dq, model.mostSums());
   }
   if (spec.kernel == "attention_backward")
-    return choose({{32, 128},
-                   {64, 128, 8, 2},
-                   {32, 128, 8, 2},
-                   {64, 128, 8},
-                   {32, 64},
-                   {32, 64, 8, 2},
-                   {16, 64},
-                   {16, 32, 2},
-                   {16, 16, 1},
-                   {32, 32, 4, 2},
-                   {16, 32, 4, 2},
-                   {16, 16, 2, 2}},
-                  &GpuModel::fused);
+    return choose(f32First({32, 64}, {{32, 128},
+                                      {64, 128, 8, 2},
+                                      {32, 128, 8, 2},
+                                      {64, 128, 8},
+                                      {32, 64},
+                                      {32, 64, 8, 2},
+                                      {16, 64},
+                                      {16, 32, 2},
+                                      {16, 16, 1},
+                                      {32, 32, 4, 2},
+                                      {16, 32, 4, 2},
+                                      {16, 16, 2, 2}}),
+                  &GpuModel::fused, model.mostSumsOfKeys());
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};
   return {.tile = tilesOf(spec.kernel)};

@@ -42,6 +42,7 @@ MASKS = [
     ("f16", ["causal"], [], "contiguous"),
     ("bf16", ["window"], ["softcap", "alibi"], "contiguous"),
     ("bf16", ["window"], ["softcap", "alibi"], "zigzag"),
+    ("f32", ["window"], ["softcap", "alibi"], "zigzag"),
     ("bf16", ["causal", "window"], [], "contiguous"),
     ("bf16", ["causal", "window"], [], "zigzag"),
     ("bf16", ["causal", "window"], [], "striped"),

@@ -221,9 +221,13 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   std::optional<Fragment> computed;
   if (grid.n == 1 && failed(inRegisters(dot, left, computed)))
     return failure();
+  bool once = kernel->hasAttr(tile::TileDialect::tf32Attr);
   // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
-  // keep ptxas busy for a second. Four steps have some hundred instructions to hide latency behind.
-  int64_t together = computed ? steps : std::gcd(steps, int64_t{4});
+  // keep ptxas busy for a second. Some sixty at once hide the latency of a load.
+  int64_t together = computed ? steps : 1;
+  while (together < 4 && steps % (2 * together) == 0 &&
+         together * layout.mBlocks * layout.nBlocks * (once ? 1 : 3) < 64)
+    together *= 2;
   Value ownN = arith::ShRUIOp::create(builder, loc, lane, i32(2));
   if (grid.n > 1)
     ownN = add(mul(nWarp, 16), ownN);
@@ -243,7 +247,6 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   struct Split {
     Value big, small; ///< without `small` where one product is asked for
   };
-  bool once = kernel->hasAttr(tile::TileDialect::tf32Attr);
   auto split = [&](Value x) {
     if (once)
       return Split{intrinsic(word, "llvm.nvvm.f2tf32.rna", {x}), {}};

@@ -76,19 +76,45 @@ TEST_CASE("the fused backward keeps 128 keys where registers and shared memory h
     return chooseTileConfig(spec, gpuTarget(chip));
   };
   CHECK(chosen(64, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 128}}});
-  CHECK(chosen(128, "sm_80") ==
-        TileConfig{.tile = {{"q", 32}, {"kv", 128}}, .warps = 8, .nWarps = 2});
-  CHECK(chosen(128, "sm_90") ==
-        TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+  for (const char *chip : {"sm_80", "sm_90"})
+    CHECK(chosen(128, chip) ==
+          TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
   CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
   CHECK(chosen(256, "sm_90") ==
         TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
-  spec.dtype = ElementType::F32;
-  CHECK(chosen(64, "sm_90") ==
-        TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+  spec.mask = {"window"}; // keeps k twice
   CHECK(chosen(128, "sm_80") ==
-        TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
-  CHECK(chosen(256, "sm_86") == TileConfig{.tile = {{"q", 16}, {"kv", 16}}, .warps = 1});
+        TileConfig{.tile = {{"q", 32}, {"kv", 128}}, .warps = 8, .nWarps = 2});
+}
+
+TEST_CASE("a backward in f32 keeps 64 keys, and fewer sums under a mask") {
+  Spec spec;
+  auto chosen = [&](const char *kernel, int64_t headDim, const char *chip) {
+    spec.kernel = kernel;
+    spec.headDim = headDim;
+    return chooseTileConfig(spec, gpuTarget(chip));
+  };
+  TileConfig half = {.tile = {{"q", 32}, {"kv", 64}}}, halfOfTwo = half;
+  halfOfTwo.warps = 8;
+  halfOfTwo.nWarps = 2;
+  for (const char *kernel : {"attention_backward", "attention_backward_dkdv"}) {
+    spec.mask = {"causal"};
+    CHECK(chosen(kernel, 64, "sm_90") == half);
+    CHECK(chosen(kernel, 128, "sm_80") == half);
+    spec.mask = {"causal", "window"};
+    CHECK(chosen(kernel, 64, "sm_90") == half);
+    CHECK(chosen(kernel, 128, "sm_90") == halfOfTwo);
+  }
+  spec.mask = {"causal"};
+  CHECK(chosen("attention_backward", 256, "sm_90") == halfOfTwo);
+  CHECK(chosen("attention_backward", 256, "sm_86") ==
+        TileConfig{.tile = {{"q", 16}, {"kv", 16}}, .warps = 2, .nWarps = 2});
+  spec.mask = {"window"};
+  spec.score = {"softcap"};
+  CHECK(chosen("attention_backward_dq", 64, "sm_90") ==
+        TileConfig{.tile = {{"q", 64}, {"kv", 64}}});
+  CHECK(chosen("attention_backward_dq", 128, "sm_90") ==
+        TileConfig{.tile = {{"q", 64}, {"kv", 64}}, .warps = 8, .nWarps = 2});
 }
 
 TEST_CASE("sizes by hand: of every kernel, of one, and the warps that share them") {
