@@ -19,7 +19,7 @@ public:
 private:
   Tensor gradient; ///< dq
   HostTensor deltas;
-  Tensor sum; ///< f32, as dq
+  Tensor byHeads, sum; ///< f32; the latter as dq, in the memory of the former
   Launch delta, fused, round;
 };
 

@@ -30,6 +30,7 @@ struct BenchFlags {
   WorldFlags world;
   bool fullOnly = false;
   int repeats = 5;
+  bool besideOne = false;
   bool json = false;
   std::string trace;
 };
@@ -45,6 +46,7 @@ struct Measured {
   std::string pass, shape, dtype, mask, device;
   int devices = 0, ranks = 1, threads = 1; ///< devices of all processes, threads of this one
   double medianMs = 0, tflops = 0;
+  std::optional<double> oneRankMs, timesOneRank;
   CompileTimes compile;
   std::optional<double> launchUs; ///< on devices: for which the host is busy
   std::vector<double> exposedUs;  ///< of one more run: by hop, of the slowest rank
@@ -61,6 +63,10 @@ template <typename Value> void visitColumns(const Measured &line, Value &&value)
   value("threads", line.threads);
   value("median_ms", line.medianMs);
   value("tflops", line.tflops);
+  if (line.timesOneRank) {
+    value("one_rank_ms", line.oneRankMs);
+    value("times_one_rank", line.timesOneRank);
+  }
   value("launch_us", line.launchUs);
   value("cold_compile_ms", line.compile.coldMs);
   value("cold_load_ms", line.compile.loadMs);
@@ -124,24 +130,36 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
 
 /// After runs that are not counted: one, and on a host as many as take a third of a second, for the
 /// first ones of a process find memory that has no pages yet. Each as long as the slowest process
-/// took.
-void measurePass(World &world, WorldRing &ring, Pass pass, int repeats, Measured &line) {
+/// took. `one`, where there is one, takes turns with the ring, so that what slows the machine down
+/// for a while slows both.
+void measurePass(World &world, WorldRing &ring, WorldRing *one, Pass pass, int repeats,
+                 Measured &line) {
   constexpr double warmUpMs = 333;
   double warm = 0;
-  do
+  do {
+    if (one)
+      (void)one->timed(pass);
     warm += world.largest(ring.timed(pass).milliseconds);
-  while (world.devices().empty() && warm < warmUpMs);
-  std::vector<double> times, launches;
+  } while (world.devices().empty() && warm < warmUpMs);
+  std::vector<double> times, launches, ofOne, ratios;
   for (int repeat = 0; repeat < repeats; ++repeat) {
+    if (one)
+      ofOne.push_back(one->timed(pass).milliseconds);
     (void)world.largest(0); // all start together
     WorldRing::Took took = ring.timed(pass);
     times.push_back(world.largest(took.milliseconds));
     if (took.launchMicroseconds)
       launches.push_back(*took.launchMicroseconds);
+    if (one)
+      ratios.push_back(times.back() / ofOne.back());
   }
   line.medianMs = medianOf(times);
   if (!launches.empty())
     line.launchUs = medianOf(launches);
+  if (one) {
+    line.oneRankMs = medianOf(ofOne);
+    line.timesOneRank = medianOf(ratios);
+  }
 }
 
 /// "full", "causal", "window 4096,0", "causal, window 4096,-1"
@@ -192,7 +210,13 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   AttentionInputs inputs{.q = q, .k = k, .v = v};
   AttentionOptions complete =
       world.devices().empty() ? completed(options, context.pool->threads()) : completed(options);
-  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout);
+  std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout), one;
+  if (flags.besideOne) {
+    AttentionOptions alone = options;
+    alone.ringSize = 1;
+    alone.layout = {};
+    one = world.oneRank(alone, context, inputs, dout);
+  }
 
   double pairs = double(shape.batch * shape.heads) * visiblePairs(options, shape);
   double d = double(shape.headDim), dv = double(shape.valueHeadDim);
@@ -207,7 +231,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
                   .threads = context.pool->threads()};
     if (world.isFirst())
       made.compile = compileTimes(pass, complete, context, world.devices());
-    measurePass(world, *ring, pass, flags.repeats, made);
+    measurePass(world, *ring, one.get(), pass, flags.repeats, made);
     made.tflops = flops / made.medianMs * 1e-9;
     auto work = [&] { (void)ring->timed(pass); };
     for (std::chrono::nanoseconds exposed : exposedByHop(trace.record(work), pass))
@@ -224,6 +248,9 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
   BenchFlags flags = given;
   if (flags.repeats < 1 || flags.repeats > 10000)
     throw InputError("repeats", std::to_string(flags.repeats), "1 to 10000");
+  if (flags.besideOne && world.ranks().size() != size_t(world.size()))
+    throw InputError("beside-one", std::to_string(world.size()) + " ranks of several processes",
+                     "ranks of one process, as --ranks makes them");
   if (flags.shapes.empty())
     flags.shapes = {"1,4096,8,8,64", "1,4096,8,8,128"};
   if (!flags.attention.dtype.empty())
@@ -290,6 +317,9 @@ void addBench(CLI::App &app, Session &session) {
   command->add_option("--repeats", flags->repeats, "Runs of which the median is taken")
       ->type_name("R")
       ->capture_default_str();
+  command->add_flag("--beside-one", flags->besideOne,
+                    "In turns with one rank alone, on the same threads or the first device; "
+                    "times_one_rank is the median of the turns' ratios");
   command->add_option("--f32", flags->attention.f32, "With --device cuda: products of f32")
       ->type_name("3xtf32|tf32");
   command->add_option("--device", flags->attention.device, "cpu unless given")
