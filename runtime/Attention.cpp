@@ -46,23 +46,30 @@ Tensor dense(const Tensor &tensor, KeptMemory &memory, HostPool &pool) {
   return rows;
 }
 
-/// f32 and row-major, as the executor adds them up: the caller's own memory where it is.
+/// f32 without gaps, as the executor adds them up: the caller's own memory where it is that. Else
+/// by heads, since programs of one head add to it one after another, and its rows among those of
+/// other heads would share few sets of a cache.
 class GradientSum {
 public:
-  GradientSum(const Tensor &gradient, KeptMemory &memory)
-      : target(gradient), direct(target.dtype() == DType::F32 && target.isContiguous()),
-        sum(direct ? target : memory.tensor(DType::F32, target.shape())) {}
+  GradientSum(const Tensor &gradient, KeptMemory &memory) : target(gradient) {
+    if (target.dtype() != DType::F32) {
+      Tensor byHeads = target.permute({0, 2, 1, 3});
+      shard = {memory.tensor(DType::F32, byHeads.shape()), 2};
+    } else {
+      shard = {target.isContiguous() ? target : memory.tensor(DType::F32, target.shape()), 1};
+    }
+  }
 
-  const Tensor &tensor() const { return sum; }
+  /// All ranks of a ring have theirs in one order, which their type says.
+  const KeyIndexed &shared() const { return shard; }
   void finish(HostPool &pool) const {
-    if (!direct)
-      convert(pool, sum, target);
+    if (shard.tensor.data() != target.data())
+      convert(pool, rowsOfKeys(shard.tensor, shard.keyAxis), target);
   }
 
 private:
   Tensor target;
-  bool direct;
-  Tensor sum;
+  KeyIndexed shard;
 };
 
 } // namespace
@@ -95,17 +102,19 @@ public:
     checkGradients(options, Extents::ofRank(call.problem), dout, gradients);
     BackwardCode code = backwardCode(inputs);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
-    call.prepare(Pass::Backward, *code.keys.kernel, {{dk.tensor(), 1}, {dv.tensor(), 1}});
+    call.prepare(Pass::Backward, *code.keys.kernel, {dk.shared(), dv.shared()});
     Tensor q = dense(inputs.q, queryRows, *context.pool),
            rows = dense(dout, gradientRows, *context.pool);
     std::unique_ptr<HopKernels> kernels;
+    RingKernelSetup setup = call.setup();
+    setup.gradientKeyAxis = dk.shared().keyAxis;
     switch (*options.backward) {
     case BackwardForm::Split:
-      kernels = std::make_unique<BackwardKernels>(call.setup(), code, carry, q, rows, results,
-                                                  gradients.dq);
+      kernels =
+          std::make_unique<BackwardKernels>(setup, code, carry, q, rows, results, gradients.dq);
       break;
     case BackwardForm::Fused:
-      kernels = std::make_unique<FusedBackwardKernels>(call.setup(), code, carry, q, rows, results,
+      kernels = std::make_unique<FusedBackwardKernels>(setup, code, carry, q, rows, results,
                                                        gradients.dq);
       break;
     }

@@ -54,8 +54,7 @@ void FusedBackwardKernels::run(const HopBlock &block) {
     zero(byHeads);
   }
   setBlock(fused, setup, block);
-  fused.set("dk", ProgramTensor::rows(block.gradients[0]));
-  fused.set("dv", ProgramTensor::rows(block.gradients[1]));
+  setGradients(fused, block);
   fused.run(pool(), HostLaunch::Order::Rising);
   if (block.ends)
     round.run(pool(), HostLaunch::Order::Rising);

@@ -52,6 +52,16 @@ void fill(const Tensor &tensor, float value) {
       tensor);
 }
 
+Tensor rowsOfKeys(const Tensor &gradient, int keyAxis) {
+  return keyAxis == 1 ? gradient : gradient.permute({0, 2, 1, 3});
+}
+
+void PoolKernels::setGradients(Launch &launch, const HopBlock &block) const {
+  for (auto [i, name] : {std::pair(0, "dk"), std::pair(1, "dv")})
+    launch.set(name,
+               ProgramTensor::rows(rowsOfKeys(block.gradients[size_t(i)], setup.gradientKeyAxis)));
+}
+
 void PoolKernels::zero(const Tensor &tensor) { ringc::zero(pool(), tensor); }
 void PoolKernels::add(const Tensor &part, const Tensor &sum) { ringc::add(pool(), part, sum); }
 void PoolKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(pool(), from, to); }
@@ -110,8 +120,7 @@ void BackwardKernels::run(const HopBlock &block) {
   if (block.begins)
     delta.run(pool(), HostLaunch::Order::Rising);
   setBlock(keys, setup, block);
-  keys.set("dk", ProgramTensor::rows(block.gradients[0]));
-  keys.set("dv", ProgramTensor::rows(block.gradients[1]));
+  setGradients(keys, block);
   keys.run(pool(), HostLaunch::Order::Rising);
   setBlock(queries, setup, block);
   queries.setCarry(block.begins, block.ends);

@@ -18,8 +18,12 @@ struct RingKernelSetup {
   double scale;
   HostLaunch::Order rowOrder = HostLaunch::Order::Rising; ///< on the host: along query rows
   const Plan &plan;
+  int gradientKeyAxis = 1; ///< on the host: of the sums of dk and dv; 2 where they lie by heads
   AttentionContext context = {}; ///< on the host
 };
+
+/// Sums of dk or dv as [batch, keys, heads, head dim].
+Tensor rowsOfKeys(const Tensor &gradient, int keyAxis);
 
 /// The arguments that stay the same for all hops, of kernels on the host and on devices.
 void setCommon(LaunchSlots &launch, const RingKernelSetup &setup);
@@ -37,6 +41,8 @@ public:
 
 protected:
   HostPool &pool() const { return *setup.context.pool; }
+  /// "dk" and "dv": the sums of the block's owner.
+  void setGradients(Launch &launch, const HopBlock &block) const;
 
   RingKernelSetup setup;
 };
