@@ -36,12 +36,15 @@ private:
   HostTensor copied;
 };
 
-/// `tensor` without gaps: rows that lie far apart fall into few sets of a cache, which costs a
-/// kernel that reads them again and again more than a copy.
+/// Axes 1 and 2, rows and heads, exchanged.
+Tensor rowsAndHeads(const Tensor &tensor) { return tensor.permute({0, 2, 1, 3}); }
+
+/// `tensor`, or a copy by heads where its rows have gaps: rows that lie far apart fall into few
+/// sets of a cache, which costs a kernel that reads them again and again more than a copy.
 Tensor dense(const Tensor &tensor, KeptMemory &memory, HostPool &pool) {
-  if (tensor.isContiguous())
+  if (tensor.isContiguous() || rowsAndHeads(tensor).isContiguous())
     return tensor;
-  Tensor rows = memory.tensor(tensor.dtype(), tensor.shape());
+  Tensor rows = rowsAndHeads(memory.tensor(tensor.dtype(), rowsAndHeads(tensor).shape()));
   copy(pool, tensor, rows);
   return rows;
 }
@@ -53,8 +56,7 @@ class GradientSum {
 public:
   GradientSum(const Tensor &gradient, KeptMemory &memory) : target(gradient) {
     if (target.dtype() != DType::F32) {
-      Tensor byHeads = target.permute({0, 2, 1, 3});
-      shard = {memory.tensor(DType::F32, byHeads.shape()), 2};
+      shard = {memory.tensor(DType::F32, rowsAndHeads(target).shape()), 2};
     } else {
       shard = {target.isContiguous() ? target : memory.tensor(DType::F32, target.shape()), 1};
     }
