@@ -225,6 +225,16 @@ class Bench(RingcTest):
         done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --repeats 1")
         self.assertEqual(len(done.stdout.splitlines()), 5)
 
+    def test_in_turns_with_one_rank(self):
+        done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --ranks 2 --layout zigzag --beside-one "
+                       "--repeats 3 --json")
+        for line in map(json.loads, done.stdout.splitlines()):
+            self.assertEqual(line["ranks"], 2)
+            self.assertGreater(line["one_rank_ms"], 0)
+            self.assertGreater(line["times_one_rank"], 0)
+        alone = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --ranks 2 --repeats 1 --json")
+        self.assertNotIn("times_one_rank", alone.stdout)
+
     def test_a_window_and_scores(self):
         done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --window 3,-1 --softcap 20 --alibi "
                        "--repeats 1 --json")

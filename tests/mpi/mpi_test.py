@@ -191,6 +191,12 @@ class Commands(MpiTest):
         for line in lines:
             self.assertIn('"ranks":2', line)
 
+    def test_one_rank_has_no_turns_beside_processes(self):
+        done = self.mpirun(2, PROGRAM, "bench --shape 1,64,1,1,32 --dtype f32 --full --beside-one")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("beside-one: got 2 ranks of several processes, allowed: ranks of one process", done.stderr)
+        self.assertEqual(done.stdout, "")
+
 
 class WithoutMpi(RingcTest):
     def test_it_is_said(self):
