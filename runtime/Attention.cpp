@@ -49,20 +49,20 @@ Tensor dense(const Tensor &tensor, KeptMemory &memory, HostPool &pool) {
   return rows;
 }
 
-/// f32 without gaps, as the executor adds them up: the caller's own memory where it is that. Else
-/// by heads, since programs of one head add to it one after another, and its rows among those of
-/// other heads would share few sets of a cache.
+/// f32 without gaps, as the executor adds them up: of an f32 gradient the caller's own memory,
+/// where it is that. That of a 16-bit one, which is rounded at the end anyway, lies by heads, since
+/// programs of one head add to it one after another, and its rows among those of other heads would
+/// share few sets of a cache.
 class GradientSum {
 public:
   GradientSum(const Tensor &gradient, KeptMemory &memory) : target(gradient) {
-    if (target.dtype() != DType::F32) {
+    if (target.dtype() != DType::F32)
       shard = {memory.tensor(DType::F32, rowsAndHeads(target).shape()), 2};
-    } else {
+    else
       shard = {target.isContiguous() ? target : memory.tensor(DType::F32, target.shape()), 1};
-    }
   }
 
-  /// All ranks of a ring have theirs in one order, which their type says.
+  /// Which order it is in the type says, so that all ranks of a ring have one.
   const KeyIndexed &shared() const { return shard; }
   void finish(HostPool &pool) const {
     if (shard.tensor.data() != target.data())

@@ -4,7 +4,6 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 #include <array>
-#include <numeric>
 
 using namespace mlir;
 using namespace ringc;
