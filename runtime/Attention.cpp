@@ -36,28 +36,23 @@ private:
   HostTensor copied;
 };
 
-/// Axes 1 and 2, rows and heads, exchanged.
-Tensor rowsAndHeads(const Tensor &tensor) { return tensor.permute({0, 2, 1, 3}); }
-
-/// `tensor`, or a copy by heads where its rows have gaps: rows that lie far apart fall into few
-/// sets of a cache, which costs a kernel that reads them again and again more than a copy.
+/// `tensor`, or a copy by heads where its rows have gaps.
 Tensor dense(const Tensor &tensor, KeptMemory &memory, HostPool &pool) {
-  if (tensor.isContiguous() || rowsAndHeads(tensor).isContiguous())
+  if (tensor.isContiguous() || exchangeRowsAndHeads(tensor).isContiguous())
     return tensor;
-  Tensor rows = rowsAndHeads(memory.tensor(tensor.dtype(), rowsAndHeads(tensor).shape()));
+  Tensor rows =
+      exchangeRowsAndHeads(memory.tensor(tensor.dtype(), exchangeRowsAndHeads(tensor).shape()));
   copy(pool, tensor, rows);
   return rows;
 }
 
 /// f32 without gaps, as the executor adds them up: of an f32 gradient the caller's own memory,
-/// where it is that. That of a 16-bit one, which is rounded at the end anyway, lies by heads, since
-/// programs of one head add to it one after another, and its rows among those of other heads would
-/// share few sets of a cache.
+/// where it is that; of a 16-bit one, which is rounded at the end anyway, memory by heads.
 class GradientSum {
 public:
   GradientSum(const Tensor &gradient, KeptMemory &memory) : target(gradient) {
     if (target.dtype() != DType::F32)
-      shard = {memory.tensor(DType::F32, rowsAndHeads(target).shape()), 2};
+      shard = {memory.tensor(DType::F32, exchangeRowsAndHeads(target).shape()), 2};
     else
       shard = {target.isContiguous() ? target : memory.tensor(DType::F32, target.shape()), 1};
   }

@@ -1,25 +1,13 @@
 #include "runtime/attention/FusedBackward.h"
 
-#include <array>
-
 namespace ringc {
-
-namespace {
-
-/// Memory for the sum, by heads: what programs of a head add to, one after another, then fills a
-/// cache's sets evenly. Rows of all heads side by side lie so far apart that those of one head
-/// share an eighth of the sets.
-Tensor sumByHeads(KeptMemory &memory, const Tensor &dq) {
-  return memory.tensor(DType::F32, std::array{dq.dim(0), dq.dim(2), dq.dim(1), dq.dim(3)});
-}
-
-} // namespace
 
 FusedBackwardKernels::FusedBackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
                                            KeptMemory &memory, const Tensor &q, const Tensor &dout,
                                            const ForwardResults &from, const Tensor &dq)
     : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
-      byHeads(sumByHeads(memory, dq)), sum(byHeads.permute({0, 2, 1, 3})),
+      byHeads(memory.tensor(DType::F32, exchangeRowsAndHeads(dq).shape())),
+      sum(exchangeRowsAndHeads(byHeads)),
       delta(code.delta, shared.heads, shared.context.progress.get()),
       fused(code.keys, shared.heads, shared.context.progress.get()),
       round(code.queries, shared.heads, shared.context.progress.get()) {

@@ -52,8 +52,10 @@ void fill(const Tensor &tensor, float value) {
       tensor);
 }
 
+Tensor exchangeRowsAndHeads(const Tensor &tensor) { return tensor.permute({0, 2, 1, 3}); }
+
 Tensor rowsOfKeys(const Tensor &gradient, int keyAxis) {
-  return keyAxis == 1 ? gradient : gradient.permute({0, 2, 1, 3});
+  return keyAxis == 1 ? gradient : exchangeRowsAndHeads(gradient);
 }
 
 void PoolKernels::setGradients(Launch &launch, const HopBlock &block) const {

@@ -22,6 +22,12 @@ struct RingKernelSetup {
   AttentionContext context = {}; ///< on the host
 };
 
+/// [batch, rows, heads, head dim] as [batch, heads, rows, head dim], and the other way round;
+/// shares memory. What programs of one head read or add to one after another fills a cache's sets
+/// evenly where it lies by heads; rows of all heads side by side lie so far apart that those of one
+/// head share few sets.
+Tensor exchangeRowsAndHeads(const Tensor &tensor);
+
 /// Sums of dk or dv as [batch, keys, heads, head dim].
 Tensor rowsOfKeys(const Tensor &gradient, int keyAxis);
 
