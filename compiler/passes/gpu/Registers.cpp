@@ -9,7 +9,6 @@
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
-using cpu::KernelFrame;
 using Kind = FragmentLayout::Kind;
 
 static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
