@@ -52,6 +52,10 @@ public:
   /// Whether the query sees the key at the thread's m and n, whose coordinates (i32) count from the
   /// start of the tile.
   Value at(int64_t m, Value mCoordinate, Value nCoordinate);
+  /// Whether the runs are all there is to the mask.
+  bool areRuns() const { return others.empty(); }
+  /// Then, whether m's run has a row of the tile, which has so many.
+  Value meets(int64_t m, Value mCoordinate, int64_t extent);
 
 private:
   /// Rows along n; positions less the first row's, until they are turned into rows.

@@ -1,6 +1,6 @@
 // Windows of views on their way to shared memory, where products read them.
 
-#include "compiler/passes/gpu/Lowering.h"
+#include "compiler/passes/gpu/Applied.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -97,7 +97,7 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
       return failure();
     kept = *written;
   }
-  if (failed(copyIn(load, tile, kept)))
+  if (failed(copyIn(load, tile, kept ? &*kept : nullptr)))
     return failure();
   call("llvm.nvvm.cp.async.commit.group", {});
   shared[load.getResult()] = tile;
@@ -117,7 +117,7 @@ scf::IfOp Lowering::rowsKeptBranch(Value where) {
 /// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each,
 /// at `offset` of shared memory. Where `where` is a branch that otherwise keeps all, so is this.
 FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offset) {
-  RowsKept kept{offset, {}};
+  RowsKept kept{offset, {}, {}};
   scf::IfOp branch = rowsKeptBranch(where);
   if (!branch)
     return failed(writeRowsKept(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
@@ -127,12 +127,56 @@ FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offse
   builder.setInsertionPointToStart(made.thenBlock());
   bool settledBefore = settled; // a barrier in one way of a branch says nothing of the other
   SmallVector<Value> unseenBefore = unseen;
-  if (failed(lowerBlock(*branch.thenBlock())) ||
-      failed(writeRowsKept(branch.thenYield().getOperand(0), offset)))
+  Value inBranch = branch.thenYield().getOperand(0);
+  if (!writeRowsSeen(inBranch, offset) &&
+      (failed(lowerBlock(*branch.thenBlock())) || failed(writeRowsKept(inBranch, offset))))
     return failure();
   settled = settledBefore;
   unseen = unseenBefore;
   return kept;
+}
+
+/// The mask of a tile, where `rows` are those of its columns that any of its rows sees.
+static tile::ApplyOp maskBehind(Value rows) {
+  auto positive = throughTransposes(rows).first.getDefiningOp<arith::CmpFOp>();
+  auto most = positive ? positive.getLhs().getDefiningOp<tile::ReduceOp>() : tile::ReduceOp();
+  if (!most || most.getKind() != tile::ReduceKind::Max || most.getAxis() != 0 ||
+      positive.getPredicate() != arith::CmpFPredicate::OGT ||
+      !matchPattern(positive.getRhs(), m_AnyZeroFloat()))
+    return {};
+  auto ones = most.getOperand().getDefiningOp<arith::SelectOp>();
+  if (!ones || !matchPattern(ones.getTrueValue(), m_OneFloat()) ||
+      !matchPattern(ones.getFalseValue(), m_AnyZeroFloat()))
+    return {};
+  return ones.getCondition().getDefiningOp<tile::ApplyOp>();
+}
+
+/// Each thread one key: it is seen where the run of queries that see it meets the tile's. False,
+/// and nothing written, for masks that are not such a run.
+bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
+  tile::ApplyOp mask = maskBehind(rows);
+  if (!mask || mask.getOperand())
+    return false;
+  Applied applied(*this, mask);
+  VisibleRows queries(applied, /*alongKeys=*/false);
+  if (!queries.areRuns())
+    return false;
+  auto type = cast<RankedTensorType>(mask.getResult().getType());
+  int64_t keys = type.getDimSize(1);
+  for (int64_t first = 0; first < keys; first += threads()) {
+    Value key = first ? add(thread, i32(first)) : thread;
+    OpBuilder::InsertionGuard guard(builder);
+    if (first + threads() > keys) {
+      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, key, i32(keys));
+      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
+      builder.setInsertionPointToStart(branch.thenBlock());
+    }
+    Value seen = queries.meets(first, key, type.getDimSize(0));
+    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), seen);
+    store(flag, sharedPointer(mul(key, 4), offset));
+  }
+  barrier();
+  return true;
 }
 
 LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
@@ -164,8 +208,7 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
 /// Starts copying a window to shared memory, zeros (or `fill`) outside: 16 bytes at a time by
 /// cp.async where rows are whole chunks, windows start at one and the view is aligned for it,
 /// element by element where it is not.
-LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
-                               std::optional<RowsKept> kept) {
+LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile, RowsKept *kept) {
   loc = load.getLoc();
   TypedAttr fill;
   if (Value given = load.getFill()) {
@@ -179,109 +222,127 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
   auto number = dyn_cast_or_null<FloatAttr>(fill);
   bool zeros = !fill || (number && number.getValue().isPosZero());
   bool chunked = zeros && !window.columnsInside && tile.columns * tile.elementBytes % 16 == 0;
-  auto copy = [&](std::optional<int64_t> flags) {
-    if (!chunked)
-      return copyElements(window, tile, fill, flags);
-    auto branch = scf::IfOp::create(builder, loc, isAligned(*window.view), /*withElseRegion=*/true);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(branch.thenBlock());
-    copyChunks(window, tile, flags);
-    builder.setInsertionPointToStart(branch.elseBlock());
-    copyElements(window, tile, fill, flags);
-  };
-  if (!kept || !kept->condition) {
-    copy(kept ? std::optional(kept->offset) : std::nullopt);
+  if (!chunked) {
+    copyElements(window, tile, fill, kept);
     return success();
   }
-  auto branch = scf::IfOp::create(builder, loc, kept->condition, /*withElseRegion=*/true);
+  ArrayRef<Value> keptInTurns;
+  if (kept)
+    keptInTurns = areKeptInTurns(tile, *kept);
+  auto branch = scf::IfOp::create(builder, loc, isAligned(window, 16), /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
-  copy(kept->offset);
+  copyChunks(window, tile, keptInTurns);
   builder.setInsertionPointToStart(branch.elseBlock());
-  copy(std::nullopt);
+  copyElements(window, tile, fill, kept);
   return success();
 }
 
-/// Whether rows start at multiples of 16 bytes: the pointer and all strides are.
-Value Lowering::isAligned(const cpu::KernelFrame::View &view) {
-  auto either = [&](Value a, Value b) -> Value { return arith::OrIOp::create(builder, loc, a, b); };
-  int64_t bytes = bytesInMemory(view.element);
-  Value all = LLVM::PtrToIntOp::create(builder, loc, builder.getI64Type(), view.pointer);
-  all = either(all, frame.mul(view.strides[0], bytes));
-  if (view.groupStride)
-    all = either(all, frame.mul(view.groupStride, bytes));
-  Value odd = arith::AndIOp::create(builder, loc, all, frame.constant(15));
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, odd, frame.constant(0));
-}
-
-/// Whether `row` of the tile is one that the view has and that the flags keep.
-Value Lowering::isCopied(const Window &window, Value row, std::optional<int64_t> flags) {
-  Value in = rowInside(window, row);
-  if (!flags)
-    return in;
-  Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), *flags));
-  Value kept = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0));
-  return arith::AndIOp::create(builder, loc, in, kept);
-}
-
-/// Every thread takes each threads()-th chunk. Where a turn of all threads is a number of rows, a
-/// thread stays in its column, and its rows are one step after another.
-void Lowering::copyChunks(const Window &window, const SharedTile &tile,
-                          std::optional<int64_t> flags) {
+SmallVector<Lowering::Turn> Lowering::turnsOf(const SharedTile &tile) {
   int64_t chunks = tile.chunks(), total = tile.paddedRows * chunks;
   bool columnStays = threads() % chunks == 0;
-  int64_t rowsOfTurn = threads() / chunks;
   Value firstRow = arith::DivUIOp::create(builder, loc, thread, i32(chunks));
   Value firstChunk = arith::RemUIOp::create(builder, loc, thread, i32(chunks));
+  auto below = [&](Value index, int64_t extent) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index, i32(extent));
+  };
+  SmallVector<Turn> turns;
+  for (int64_t first = 0; first < total; first += threads()) {
+    Turn turn{firstRow, firstChunk, {}};
+    bool all = first + threads() <= total;
+    if (columnStays) {
+      turn.row = add(firstRow, i32(first / chunks));
+      if (!all)
+        turn.mine = below(turn.row, tile.paddedRows);
+    } else {
+      Value id = add(thread, i32(first));
+      turn.row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
+      turn.chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
+      if (!all)
+        turn.mine = below(id, total);
+    }
+    turns.push_back(turn);
+  }
+  return turns;
+}
+
+/// Whether rows are kept: all of them where that is not asked.
+SmallVector<Value> Lowering::areKept(const RowsKept &kept, ArrayRef<Value> rows) {
+  auto read = [&] {
+    SmallVector<Value> flags;
+    for (Value row : rows) {
+      Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), kept.offset));
+      flags.push_back(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0)));
+    }
+    return flags;
+  };
+  if (!kept.condition)
+    return read();
+  SmallVector<Type> types(rows.size(), builder.getI1Type());
+  auto branch = scf::IfOp::create(builder, loc, types, kept.condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(builder, loc, read());
+  builder.setInsertionPointToStart(branch.elseBlock());
+  Value always = arith::ConstantIntOp::create(builder, loc, 1, 1);
+  scf::YieldOp::create(builder, loc, SmallVector<Value>(rows.size(), always));
+  return branch.getResults();
+}
+
+/// The same of the rows that a thread copies chunks of, once for all windows of one shape.
+ArrayRef<Value> Lowering::areKeptInTurns(const SharedTile &tile, RowsKept &kept) {
+  auto [known, isNew] = kept.inTurns.try_emplace({tile.paddedRows, tile.chunks()});
+  if (!isNew)
+    return known->second;
+  SmallVector<Value> rows;
+  for (const Turn &turn : turnsOf(tile))
+    rows.push_back(
+        turn.mine ? arith::SelectOp::create(builder, loc, turn.mine, turn.row, i32(0)).getResult()
+                  : turn.row);
+  known->second = areKept(kept, rows);
+  return known->second;
+}
+
+void Lowering::copyChunks(const Window &window, const SharedTile &tile, ArrayRef<Value> kept) {
+  int64_t chunks = tile.chunks(), rowsOfTurn = threads() / chunks;
   auto columnOf = [&](Value chunk) { return frame.widen(mul(chunk, 16)); };
-  auto placeOf = [&](Value row, int64_t rowFurther, Value chunk) {
-    return placeIn(tile, {row, rowFurther}, {mul(chunk, 16 / tile.elementBytes), 0});
-  };
-  auto inColumns = [&](Value chunk, Value in) -> Value {
-    if (tile.columns == tile.paddedColumns)
-      return in;
-    Value column = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, chunk,
-                                         i32(tile.columns * tile.elementBytes / 16));
-    return arith::AndIOp::create(builder, loc, in, column);
-  };
   int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
-  bool inSteps = columnStays && rowsOfTurn % group == 0;
+  bool inSteps = threads() % chunks == 0 && rowsOfTurn % group == 0;
+  SmallVector<Turn> turns = turnsOf(tile);
   Value from, step;
   if (inSteps) {
-    from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
+    from = frame.pointerAt(rowPointer(window, turns[0].row), columnOf(turns[0].chunk));
     step = frame.mul(window.view->strides[0], tile.elementBytes * (rowsOfTurn / group));
   }
-  for (int64_t first = 0; first < total; first += threads()) {
-    Value row = firstRow, chunk = firstChunk, id = thread;
-    if (first && columnStays) {
-      row = add(firstRow, i32(first / chunks));
-    } else if (first) {
-      id = add(thread, i32(first));
-      row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
-      chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
-    }
-    if (first && inSteps)
+  for (auto [i, turn] : llvm::enumerate(turns)) {
+    if (i && inSteps)
       from = frame.pointerAt(from, step);
     OpBuilder::InsertionGuard guard(builder);
-    if (first + threads() > total) { // the last turn is not for all threads
-      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, i32(total));
-      if (!first || columnStays)
-        mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row,
-                                     i32(tile.paddedRows));
-      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
+    if (turn.mine) {
+      auto branch = scf::IfOp::create(builder, loc, turn.mine, /*withElseRegion=*/false);
       builder.setInsertionPointToStart(branch.thenBlock());
     }
-    Value in = inColumns(chunk, isCopied(window, row, flags));
+    Value in = rowInside(window, turn.row);
+    if (!kept.empty())
+      in = arith::AndIOp::create(builder, loc, in, kept[i]);
+    if (tile.columns != tile.paddedColumns) {
+      Value column = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, turn.chunk,
+                                           i32(tile.columns * tile.elementBytes / 16));
+      in = arith::AndIOp::create(builder, loc, in, column);
+    }
     // With a size of 0 zeros are written and nothing is read.
     Value size = arith::SelectOp::create(builder, loc, in, i32(16), i32(0));
-    Value to = columnStays ? placeOf(firstRow, first / chunks, firstChunk) : placeOf(row, 0, chunk);
-    Value source = inSteps ? from : frame.pointerAt(rowPointer(window, row), columnOf(chunk));
+    auto [row, further] = throughConstant(turn.row);
+    Value to =
+        placeIn(tile, {row ? row : i32(0), further}, {mul(turn.chunk, 16 / tile.elementBytes), 0});
+    Value source =
+        inSteps ? from : frame.pointerAt(rowPointer(window, turn.row), columnOf(turn.chunk));
     call("llvm.nvvm.cp.async.cg.shared.global.16.s", {to, global(source), size});
   }
 }
 
 void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedAttr fill,
-                            std::optional<int64_t> flags) {
+                            const RowsKept *kept) {
   Type element = typeInMemory(window.view->element);
   Value other = fill ? arith::ConstantOp::create(builder, loc, fill).getResult() : zeroOf(element);
   int64_t total = tile.paddedRows * tile.paddedColumns;
@@ -292,7 +353,9 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
   Value at = loop.getInductionVar(), columns = i32(tile.paddedColumns);
   Value row = arith::DivUIOp::create(builder, loc, at, columns);
   Value column = arith::RemUIOp::create(builder, loc, at, columns);
-  Value in = isCopied(window, row, flags);
+  Value in = rowInside(window, row);
+  if (kept)
+    in = arith::AndIOp::create(builder, loc, in, areKept(*kept, row)[0]);
   if (Value columnIn = columnInside(window, column))
     in = arith::AndIOp::create(builder, loc, in, columnIn);
   if (tile.columns != tile.paddedColumns && !window.columnsInside) {

@@ -24,10 +24,8 @@ bool Lowering::isReadFromShared(Value tile) const {
   return false;
 }
 
-/// Writes a tile from registers to shared memory, a row for each m. Elements of a thread that are
-/// neighbours along n go together; rows an odd number of chunks apart keep the eight of a warp in
-/// different banks. What the fragments reach beyond the tile is written as zero, which products may
-/// then sum over.
+/// Writes a computed tile to shared memory for products that read it, a row for each m. Rows are an
+/// odd number of chunks apart, so that the eight of a warp lie in different banks.
 LogicalResult Lowering::share(Value tile, Operation *maker) {
   FailureOr<Fragment> given = whole(tile, maker);
   if (failed(given))
@@ -35,17 +33,26 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
   FragmentLayout layout = layoutOf(tile);
   if (layout.kind != Kind::Matrix)
     return maker->emitOpError("of a single row or column is no operand of a product on a GPU");
-  Fragment fragment = expanded(*given, layout);
-  Type element = cast<RankedTensorType>(tile.getType()).getElementType();
   SharedTile place;
   place.rows = layout.mExtent;
   place.columns = layout.nExtent;
   std::array<int64_t, 2> read = extentsRead(tile);
   place.paddedRows = read[layout.mAxis == 0 ? 0 : 1];
   place.paddedColumns = std::max(read[layout.mAxis == 0 ? 1 : 0], reachN(layout));
-  place.elementBytes = element.getIntOrFloatBitWidth() / 8;
+  place.elementBytes = bytesInMemory(cast<RankedTensorType>(tile.getType()).getElementType());
   place.rowAxis = layout.mAxis;
   allocateShared(place.bytes(), place.offset);
+  writeShared(expanded(*given, layout), place);
+  shared[tile] = place;
+  unseen.push_back(tile);
+  return success();
+}
+
+/// From registers to shared memory. Elements of a thread that are neighbours along n go together.
+/// What the fragments reach beyond the tile is written as zero, which products may then sum over.
+void Lowering::writeShared(const Fragment &fragment, const SharedTile &place) {
+  const FragmentLayout &layout = fragment.layout;
+  Type element = fragment.elements.front().getType();
   if (!settled)
     barrier(); // what was here before has been read
   auto below = [&](Value index, int64_t extent) -> Value {
@@ -82,7 +89,4 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
         placeIn(place, {mBase, grid.mFurther(m)}, {nBase, grid.nFurther(n), bitsOf(6, grid.n)});
     LLVM::StoreOp::create(builder, loc, both, to, static_cast<unsigned>(2 * place.elementBytes));
   }
-  shared[tile] = place;
-  unseen.push_back(tile);
-  return success();
 }

@@ -99,7 +99,7 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
     int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
     int64_t blocksOfMost = registers / (kernel.threads * most);
-    return blocksOfMost > 1 && blocks <= blocksOfMost;
+    return blocks <= blocksOfMost;
   }
 
   GpuTarget target;

@@ -5,6 +5,8 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/IRMapping.h"
 
+#include <tuple>
+
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
@@ -122,17 +124,7 @@ FailureOr<func::FuncOp> Lowering::run() {
   thread = NVVM::ThreadIdXOp::create(
       builder, loc, i32Type,
       LLVM::ConstantRangeAttr::get(builder.getContext(), 32, 0, static_cast<int32_t>(threads())));
-  lane = arith::AndIOp::create(builder, loc, thread, i32(31));
-  warp = arith::ShRUIOp::create(builder, loc, thread, i32(5));
-  Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
-  mWarp = warp;
-  nBase = mul(arith::AndIOp::create(builder, loc, lane, i32(3)), 2);
-  if (grid.n > 1) {
-    mWarp = arith::RemUIOp::create(builder, loc, warp, i32(grid.m));
-    nWarp = arith::DivUIOp::create(builder, loc, warp, i32(grid.m));
-    nBase = add(mul(nWarp, 16), nBase);
-  }
-  mBase = add(mul(mWarp, 16), quad);
+  placeThread();
   for (BlockArgument argument : kernel.getArguments())
     if (Value scalar = frame.scalar(argument))
       scalars[argument] = scalar;
@@ -144,10 +136,26 @@ FailureOr<func::FuncOp> Lowering::run() {
   return entry;
 }
 
+/// Everything that follows from the thread's number.
+void Lowering::placeThread() {
+  lane = arith::AndIOp::create(builder, loc, thread, i32(31));
+  warp = arith::ShRUIOp::create(builder, loc, thread, i32(5));
+  Value quad = arith::ShRUIOp::create(builder, loc, lane, i32(2));
+  mWarp = warp;
+  nBase = mul(arith::AndIOp::create(builder, loc, lane, i32(3)), 2);
+  if (grid.n > 1) {
+    mWarp = arith::RemUIOp::create(builder, loc, warp, i32(grid.m));
+    nWarp = arith::DivUIOp::create(builder, loc, warp, i32(grid.m));
+    nBase = add(mul(nWarp, 16), nBase);
+  }
+  mBase = add(mul(mWarp, 16), quad);
+}
+
 /// Windows that products read are on their way before anything else of their block is computed.
 LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Value> before = underWay, unseenBefore = unseen;
   int64_t top = sharedTop;
+  std::tuple place(thread, lane, warp, mWarp, nWarp, mBase, nBase); // a store may read them anew
   for (Operation &op : block.without_terminator())
     if (!op.getNumRegions() && !isa<tile::TileDialect>(op.getDialect()) &&
         llvm::none_of(op.getResults(), [](Value v) { return tile::isTile(v.getType()); })) {
@@ -174,6 +182,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
   underWay = before;
   unseen = unseenBefore;
   sharedTop = top;
+  std::tie(thread, lane, warp, mWarp, nWarp, mBase, nBase) = place;
   return success();
 }
 

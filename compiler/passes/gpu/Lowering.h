@@ -10,6 +10,7 @@
 #include "llvm/ADT/DenseSet.h"
 
 #include <array>
+#include <map>
 
 namespace ringc::gpu {
 
@@ -37,6 +38,7 @@ private:
   using LogicalResult = mlir::LogicalResult;
 
   // Lowering.cpp: layouts, blocks, values
+  void placeThread();
   void chooseLayouts();
   void chooseTransposed(tile::DotOp dot);
   int mAxisOf(Value tile) const;
@@ -117,12 +119,23 @@ private:
                   mlir::RankedTensorType tile);
   bool rowsAreEquallySpaced(const Window &window) const;
   Value rowPointer(const Window &window, Value row);
+  Value rowInView(const Window &window, Value row);
   Value rowInside(const Window &window, Value row);
   Value columnInside(const Window &window, Value column);
   Places placesOf(const Window &window, const FragmentLayout &layout, mlir::RankedTensorType type);
-  Value pairsAreAligned(const Window &window);
+  Value isAligned(const Window &window, int64_t bytes);
   LogicalResult loadRegisters(tile::LoadOp load);
+
+  void storeRegisters(tile::StoreOp store, const Window &window, const Fragment &tile);
+
+  // Stores.cpp: tiles on their way to windows of views
   LogicalResult lowerStore(tile::StoreOp store);
+  SharedTile placeBehindLoops(tile::StoreOp store) const;
+  void placeThreadAnew();
+  void storeFromShared(tile::StoreOp store, const Window &window, const SharedTile &tile);
+  void storeChunks(tile::StoreOp store, const Window &window, const SharedTile &tile,
+                   int64_t bytes);
+  void storeElements(tile::StoreOp store, const Window &window, const SharedTile &tile);
 
   // Copies.cpp: windows on their way to shared memory
   /// Which rows of a window are read: an i32 each in shared memory, valid where `condition` holds;
@@ -130,22 +143,32 @@ private:
   struct RowsKept {
     int64_t offset;
     Value condition;
+    /// Of the rows that a thread copies chunks of, by rows of the tile and chunks of a row.
+    std::map<std::pair<int64_t, int64_t>, llvm::SmallVector<Value>> inTurns;
+  };
+  /// Which chunk of a tile a thread takes in a turn of all threads. Where a turn is a number of
+  /// rows, a thread stays in its column, and its rows are one step after another.
+  struct Turn {
+    Value row, chunk;
+    Value mine; ///< null: every thread has one
   };
   bool goesToShared(tile::LoadOp load) const;
   bool goesToRegisters(tile::LoadOp load) const;
   SharedTile sharedTileOf(tile::LoadOp load) const;
   std::array<int64_t, 2> extentsRead(Value tile) const;
   LogicalResult stage(tile::LoadOp load);
-  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, std::optional<RowsKept> kept);
-  Value isAligned(const cpu::KernelFrame::View &view);
-  Value isCopied(const Window &window, Value row, std::optional<int64_t> flags);
-  void copyChunks(const Window &window, const SharedTile &tile, std::optional<int64_t> flags);
+  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, RowsKept *kept);
+  llvm::SmallVector<Turn> turnsOf(const SharedTile &tile);
+  llvm::SmallVector<Value> areKept(const RowsKept &kept, llvm::ArrayRef<Value> rows);
+  llvm::ArrayRef<Value> areKeptInTurns(const SharedTile &tile, RowsKept &kept);
+  void copyChunks(const Window &window, const SharedTile &tile, llvm::ArrayRef<Value> kept);
   void copyElements(const Window &window, const SharedTile &tile, mlir::TypedAttr fill,
-                    std::optional<int64_t> flags);
+                    const RowsKept *kept);
   /// The branch that `where` comes from, if all rows are kept otherwise and nothing else needs it.
   mlir::scf::IfOp rowsKeptBranch(Value where);
   mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
   LogicalResult writeRowsKept(Value where, int64_t offset);
+  bool writeRowsSeen(Value rows, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
   // SharedPlaces.cpp
   /// A thread's own row or column, and how far behind it another lies.
@@ -182,6 +205,7 @@ private:
   // Exchange.cpp: computed tiles through shared memory
   bool isReadFromShared(Value tile) const;
   LogicalResult share(Value tile, mlir::Operation *maker);
+  void writeShared(const Fragment &fragment, const SharedTile &place);
 
   // Products.cpp
   LogicalResult lowerDot(tile::DotOp dot);
@@ -257,6 +281,8 @@ std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
 std::pair<mlir::Value, int64_t> throughConstant(mlir::Value value);
 /// i1 lies in memory as a byte.
 mlir::Type typeInMemory(mlir::Type element);
+/// Whether the window moves with the program, so that nobody else writes there.
+bool belongsToProgram(tile::StoreOp store);
 int64_t bytesInMemory(mlir::Type element);
 
 } // namespace ringc::gpu

@@ -61,14 +61,18 @@ Value Lowering::rowPointer(const Window &window, Value row) {
   return frame.pointerAt(view.pointer, frame.mul(offset, bytesInMemory(view.element)));
 }
 
-/// Whether a row lies inside the tile and its view. Unsigned: what lies before the view is far
+/// Whether a row of the tile lies inside the view. Unsigned: what lies before the view is far
 /// behind it, and views have fewer than 2^31 rows.
+Value Lowering::rowInView(const Window &window, Value row) {
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, add(window.row, row),
+                               window.rows);
+}
+
+/// Whether a row lies inside the tile and its view.
 Value Lowering::rowInside(const Window &window, Value row) {
-  auto below = [&](Value a, Value b) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, a, b);
-  };
-  return arith::AndIOp::create(builder, loc, below(add(window.row, row), window.rows),
-                               below(row, i32(window.tileRows)));
+  Value inTile =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, i32(window.tileRows));
+  return arith::AndIOp::create(builder, loc, rowInView(window, row), inTile);
 }
 
 /// The same of a column; null where all columns of the tile are columns of the view.
@@ -216,8 +220,8 @@ LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
     made.elements = readAll(1);
   } else {
     SmallVector<Type> types(static_cast<size_t>(layout.count()), type.getElementType());
-    auto branch =
-        scf::IfOp::create(builder, loc, types, pairsAreAligned(window), /*withElseRegion=*/true);
+    Value aligned = isAligned(window, 2 * bytesInMemory(window.view->element));
+    auto branch = scf::IfOp::create(builder, loc, types, aligned, /*withElseRegion=*/true);
     OpBuilder::InsertionGuard guard(builder);
     for (auto [block, together] : {std::pair(branch.thenBlock(), 2), {branch.elseBlock(), 1}}) {
       builder.setInsertionPointToStart(block);
@@ -229,13 +233,14 @@ LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
   return success();
 }
 
-/// Whether neighbours in memory of which the first has an even column may be written as one.
-Value Lowering::pairsAreAligned(const Window &window) {
+/// Whether so many bytes may be moved at once, from multiples of them on in each row: the pointer
+/// and all strides are multiples, and what lies outside begins at one.
+Value Lowering::isAligned(const Window &window, int64_t bytes) {
   const cpu::KernelFrame::View &view = *window.view;
-  int64_t bytes = bytesInMemory(view.element);
+  int64_t elementBytes = bytesInMemory(view.element);
   Value all = LLVM::PtrToIntOp::create(builder, loc, builder.getI64Type(), view.pointer);
   auto also = [&](Value elements) {
-    all = arith::OrIOp::create(builder, loc, all, frame.mul(elements, bytes));
+    all = arith::OrIOp::create(builder, loc, all, frame.mul(elements, elementBytes));
   };
   also(view.strides[0]);
   also(frame.widen(window.column));
@@ -243,21 +248,22 @@ Value Lowering::pairsAreAligned(const Window &window) {
     also(view.groupStride);
   if (window.columnsInside)
     also(frame.widen(window.columnsInside));
-  Value odd = arith::AndIOp::create(builder, loc, all, frame.constant(2 * bytes - 1));
+  Value odd = arith::AndIOp::create(builder, loc, all, frame.constant(bytes - 1));
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, odd, frame.constant(0));
 }
 
-LogicalResult Lowering::lowerStore(tile::StoreOp store) {
+bool ringc::gpu::belongsToProgram(tile::StoreOp store) {
+  auto product = store.getOffsets().front().getDefiningOp<arith::MulIOp>();
+  return product && llvm::any_of(product->getOperands(), [](Value factor) {
+           return factor.getDefiningOp<tile::ProgramIdOp>() != nullptr;
+         });
+}
+
+/// Each thread its own elements, neighbours in pairs where the view is aligned for it.
+void Lowering::storeRegisters(tile::StoreOp store, const Window &window, const Fragment &tile) {
   auto type = cast<RankedTensorType>(store.getTile().getType());
-  Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+  const FragmentLayout &layout = tile.layout;
   Type element = window.view->element, inMemory = typeInMemory(element);
-  FailureOr<Fragment> given = whole(store.getTile(), store);
-  if (failed(given))
-    return failure();
-  FragmentLayout layout = layoutOf(store.getTile());
-  Fragment tile = expanded(*given, layout);
-  if (store.getView().getType().isOfSums())
-    return storeSums(store, tile);
   auto equals = [&](Value a, int64_t b) -> Value {
     return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, i32(b));
   };
@@ -269,11 +275,7 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     writes = equals(mBase, 0);
   else if (layout.kind == Kind::Single)
     writes = equals(thread, 0);
-  bool own = false; // a window that moves with the program belongs to it alone
-  if (auto product = store.getOffsets().front().getDefiningOp<arith::MulIOp>())
-    own = llvm::any_of(product->getOperands(), [](Value factor) {
-      return factor.getDefiningOp<tile::ProgramIdOp>() != nullptr;
-    });
+  bool atomic = store.getAdd() && !belongsToProgram(store);
   auto write = [&](ArrayRef<Value> values, Value pointer) {
     Value value = values.front();
     if (element.isInteger(1))
@@ -284,7 +286,7 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
         value =
             LLVM::InsertElementOp::create(builder, loc, value, each, i32(static_cast<int64_t>(i)));
     }
-    if (store.getAdd() && !own) {
+    if (atomic) {
       addAtomically(value, pointer);
       return;
     }
@@ -314,16 +316,15 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     for (const Places::Row &row : places.rows)
       writeRow(row, together);
   };
-  bool atomic = store.getAdd() && !own;
   if (!places.pairs || element.isInteger(1) || atomic) {
     writeAll(1);
-    return success();
+    return;
   }
-  auto branch = scf::IfOp::create(builder, loc, pairsAreAligned(window), /*withElseRegion=*/true);
+  auto branch = scf::IfOp::create(builder, loc, isAligned(window, 2 * bytesInMemory(element)),
+                                  /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
   writeAll(2);
   builder.setInsertionPointToStart(branch.elseBlock());
   writeAll(1);
-  return success();
 }

@@ -146,7 +146,7 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
       tile::LoadOp each = load;
       if (isStreamedColumn(each))
         copyColumn(each, here);
-      else if (failed(copyIn(each, here, each.getWhere() ? kept : std::nullopt)))
+      else if (failed(copyIn(each, here, each.getWhere() ? &*kept : nullptr)))
         return failure();
     }
   }

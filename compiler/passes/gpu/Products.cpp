@@ -2,6 +2,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/Matchers.h"
 
 #include <array>
 
@@ -64,16 +65,28 @@ Value Lowering::pack(Value low, Value high) {
        highCast = high.getDefiningOp<arith::TruncFOp>();
   Type pair = VectorType::get({2}, low.getType());
   Value both;
+  Value zeroWhere; // both are zero there: chosen once for the two
   if (lowCast && highCast && lowCast.getIn().getType().isF32() &&
       highCast.getIn().getType().isF32()) {
     StringRef name = low.getType().isBF16() ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
-    both = intrinsic(pair, name, {highCast.getIn(), lowCast.getIn()});
+    low = lowCast.getIn(), high = highCast.getIn();
+    auto ofLow = low.getDefiningOp<arith::SelectOp>(),
+         ofHigh = high.getDefiningOp<arith::SelectOp>();
+    if (ofLow && ofHigh && ofLow.getCondition() == ofHigh.getCondition() &&
+        matchPattern(ofLow.getTrueValue(), m_PosZeroFloat()) &&
+        matchPattern(ofHigh.getTrueValue(), m_PosZeroFloat())) {
+      zeroWhere = ofLow.getCondition();
+      low = ofLow.getFalseValue(), high = ofHigh.getFalseValue();
+    }
+    both = intrinsic(pair, name, {high, low});
   } else {
     both = LLVM::UndefOp::create(builder, loc, pair);
     both = LLVM::InsertElementOp::create(builder, loc, both, low, i32(0));
     both = LLVM::InsertElementOp::create(builder, loc, both, high, i32(1));
   }
-  return LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), both);
+  Value word = LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), both);
+  return zeroWhere ? arith::SelectOp::create(builder, loc, zeroWhere, i32(0), word).getResult()
+                   : word;
 }
 
 /// ldmatrix of four 8x8 blocks, with this thread's address.

@@ -280,3 +280,11 @@ Value Lowering::VisibleRows::at(int64_t m, Value mCoordinate, Value nCoordinate)
     seen = arith::AndIOp::create(l.builder, l.loc, seen, here.valueOf(condition));
   return seen;
 }
+
+Value Lowering::VisibleRows::meets(int64_t m, Value mCoordinate, int64_t extent) {
+  Lowering &l = lowering;
+  const Run &run = ofM(m, mCoordinate).run;
+  Value first = run.first ? larger(run.first, firstRow) : firstRow;
+  Value end = smaller(run.end, l.add(firstRow, l.i32(extent)));
+  return arith::CmpIOp::create(l.builder, l.loc, Predicate::slt, first, end);
+}
