@@ -117,7 +117,7 @@ scf::IfOp Lowering::rowsKeptBranch(Value where) {
 /// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each,
 /// at `offset` of shared memory. Where `where` is a branch that otherwise keeps all, so is this.
 FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offset) {
-  RowsKept kept{offset, {}, {}};
+  RowsKept kept{offset, {}, false, {}};
   scf::IfOp branch = rowsKeptBranch(where);
   if (!branch)
     return failed(writeRowsKept(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
@@ -163,8 +163,9 @@ bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
     return false;
   auto type = cast<RankedTensorType>(mask.getResult().getType());
   int64_t keys = type.getDimSize(1);
+  Value own = threadAgain();
   for (int64_t first = 0; first < keys; first += threads()) {
-    Value key = first ? add(thread, i32(first)) : thread;
+    Value key = first ? add(own, i32(first)) : own;
     OpBuilder::InsertionGuard guard(builder);
     if (first + threads() > keys) {
       Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, key, i32(keys));
@@ -172,11 +173,15 @@ bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
       builder.setInsertionPointToStart(branch.thenBlock());
     }
     Value seen = queries.meets(first, key, type.getDimSize(0));
-    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), seen);
-    store(flag, sharedPointer(mul(key, 4), offset));
+    writeBytesKept(seen, key, offset);
   }
   barrier();
   return true;
+}
+
+void Lowering::writeBytesKept(Value isKept, Value row, int64_t offset) {
+  Value bytes = arith::SelectOp::create(builder, loc, isKept, i32(SharedTile::chunkBytes), i32(0));
+  store(bytes, sharedPointer(mul(row, 4), offset));
 }
 
 LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
@@ -197,9 +202,7 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
     auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
-                                        flags.elements[static_cast<size_t>(e)]);
-    store(flag, sharedPointer(mul(at, 4), offset));
+    writeBytesKept(flags.elements[static_cast<size_t>(e)], at, offset);
   }
   barrier();
   return success();
@@ -226,13 +229,12 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile, RowsKe
     copyElements(window, tile, fill, kept);
     return success();
   }
-  ArrayRef<Value> keptInTurns;
   if (kept)
-    keptInTurns = areKeptInTurns(tile, *kept);
+    readBytesKept(tile, *kept);
   auto branch = scf::IfOp::create(builder, loc, isAligned(window, 16), /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
-  copyChunks(window, tile, keptInTurns);
+  copyChunks(window, tile, kept);
   builder.setInsertionPointToStart(branch.elseBlock());
   copyElements(window, tile, fill, kept);
   return success();
@@ -266,44 +268,40 @@ SmallVector<Lowering::Turn> Lowering::turnsOf(const SharedTile &tile) {
   return turns;
 }
 
-/// Whether rows are kept: all of them where that is not asked.
-SmallVector<Value> Lowering::areKept(const RowsKept &kept, ArrayRef<Value> rows) {
+/// What is kept of rows, all where that is not asked: the bytes of a chunk, or 0.
+SmallVector<Value> Lowering::bytesKept(const RowsKept &kept, ArrayRef<Value> rows) {
   auto read = [&] {
-    SmallVector<Value> flags;
-    for (Value row : rows) {
-      Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), kept.offset));
-      flags.push_back(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0)));
-    }
-    return flags;
+    SmallVector<Value> bytes;
+    for (Value row : rows)
+      bytes.push_back(load(builder.getI32Type(), sharedPointer(mul(row, 4), kept.offset)));
+    return bytes;
   };
   if (!kept.condition)
     return read();
-  SmallVector<Type> types(rows.size(), builder.getI1Type());
+  SmallVector<Type> types(rows.size(), builder.getI32Type());
   auto branch = scf::IfOp::create(builder, loc, types, kept.condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
   scf::YieldOp::create(builder, loc, read());
   builder.setInsertionPointToStart(branch.elseBlock());
-  Value always = arith::ConstantIntOp::create(builder, loc, 1, 1);
-  scf::YieldOp::create(builder, loc, SmallVector<Value>(rows.size(), always));
+  scf::YieldOp::create(builder, loc, SmallVector<Value>(rows.size(), i32(SharedTile::chunkBytes)));
   return branch.getResults();
 }
 
 /// The same of the rows that a thread copies chunks of, once for all windows of one shape.
-ArrayRef<Value> Lowering::areKeptInTurns(const SharedTile &tile, RowsKept &kept) {
-  auto [known, isNew] = kept.inTurns.try_emplace({tile.paddedRows, tile.chunks()});
+void Lowering::readBytesKept(const SharedTile &tile, RowsKept &kept) {
+  auto [inTurns, isNew] = kept.inTurns.try_emplace({tile.paddedRows, tile.chunks()});
   if (!isNew)
-    return known->second;
+    return;
   SmallVector<Value> rows;
   for (const Turn &turn : turnsOf(tile))
     rows.push_back(
         turn.mine ? arith::SelectOp::create(builder, loc, turn.mine, turn.row, i32(0)).getResult()
                   : turn.row);
-  known->second = areKept(kept, rows);
-  return known->second;
+  inTurns->second = bytesKept(kept, rows);
 }
 
-void Lowering::copyChunks(const Window &window, const SharedTile &tile, ArrayRef<Value> kept) {
+void Lowering::copyChunks(const Window &window, const SharedTile &tile, const RowsKept *kept) {
   int64_t chunks = tile.chunks(), rowsOfTurn = threads() / chunks;
   auto columnOf = [&](Value chunk) { return frame.widen(mul(chunk, 16)); };
   int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
@@ -322,16 +320,17 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile, ArrayRef
       auto branch = scf::IfOp::create(builder, loc, turn.mine, /*withElseRegion=*/false);
       builder.setInsertionPointToStart(branch.thenBlock());
     }
-    Value in = rowInside(window, turn.row);
-    if (!kept.empty())
-      in = arith::AndIOp::create(builder, loc, in, kept[i]);
-    if (tile.columns != tile.paddedColumns) {
-      Value column = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, turn.chunk,
-                                           i32(tile.columns * tile.elementBytes / 16));
-      in = arith::AndIOp::create(builder, loc, in, column);
-    }
     // With a size of 0 zeros are written and nothing is read.
-    Value size = arith::SelectOp::create(builder, loc, in, i32(16), i32(0));
+    Value size =
+        kept ? kept->inTurns.at({tile.paddedRows, chunks})[i] : i32(SharedTile::chunkBytes);
+    auto onlyWhere = [&](Value in) {
+      size = arith::SelectOp::create(builder, loc, in, size, i32(0));
+    };
+    if (!kept || !kept->areInside || tile.paddedRows > window.tileRows)
+      onlyWhere(rowInside(window, turn.row));
+    if (tile.columns != tile.paddedColumns)
+      onlyWhere(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, turn.chunk,
+                                      i32(tile.columns * tile.elementBytes / 16)));
     auto [row, further] = throughConstant(turn.row);
     Value to =
         placeIn(tile, {row ? row : i32(0), further}, {mul(turn.chunk, 16 / tile.elementBytes), 0});
@@ -354,8 +353,11 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
   Value row = arith::DivUIOp::create(builder, loc, at, columns);
   Value column = arith::RemUIOp::create(builder, loc, at, columns);
   Value in = rowInside(window, row);
-  if (kept)
-    in = arith::AndIOp::create(builder, loc, in, areKept(*kept, row)[0]);
+  if (kept) {
+    Value isKept = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
+                                         bytesKept(*kept, row)[0], i32(0));
+    in = arith::AndIOp::create(builder, loc, in, isKept);
+  }
   if (Value columnIn = columnInside(window, column))
     in = arith::AndIOp::create(builder, loc, in, columnIn);
   if (tile.columns != tile.paddedColumns && !window.columnsInside) {

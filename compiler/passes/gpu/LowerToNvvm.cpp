@@ -66,6 +66,7 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     kernel.threads = lowering.threads();
     kernel.sharedBytes = lowering.sharedBytes();
     kernel.carryBytes = lowering.carryBytes();
+    sumsOfThread = lowering.sumsOfThread();
     return entry;
   }
 
@@ -91,17 +92,19 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
   }
 
   /// Whether ptxas, which does not know how much shared memory a block asks for, would save
-  /// registers, and spill, for blocks that a multiprocessor has no room for. It is given all of
-  /// them then, 253: with more or fewer ptxas spills single numbers of one kernel or another (the
-  /// gate of tests/gpu holds it to none).
+  /// registers, and spill, for blocks that a multiprocessor has no room for: by its shared memory,
+  /// or because their sums alone need more. It is given all of them then, 253: with more or fewer
+  /// ptxas spills single numbers of one kernel or another (the gate of tests/gpu holds it to none).
   bool savesInVain() const {
     constexpr int64_t registers = 65536, most = 256; // of a multiprocessor; of a thread, allocated
     constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
     int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
-    int64_t blocksOfMost = registers / (kernel.threads * most);
-    return blocks <= blocksOfMost;
+    if (sumsOfThread > 0)
+      blocks = std::min(blocks, registers / (kernel.threads * sumsOfThread));
+    return blocks <= registers / (kernel.threads * most);
   }
 
+  int64_t sumsOfThread = 0;
   GpuTarget target;
   CompiledKernel &kernel;
 };

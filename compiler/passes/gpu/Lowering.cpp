@@ -5,6 +5,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/IRMapping.h"
 
+#include <functional>
 #include <tuple>
 
 using namespace mlir;
@@ -136,6 +137,27 @@ FailureOr<func::FuncOp> Lowering::run() {
   return entry;
 }
 
+/// What a loop carries, and the two largest products of a round besides: as both are there before
+/// anything comes of them, s and dp of a backward, a thread has registers for no less.
+int64_t Lowering::sumsOfThread() const {
+  int64_t most = 0;
+  func::FuncOp(kernel).walk([&](scf::ForOp loop) {
+    int64_t carried = 0;
+    for (Value tile : loop.getResults())
+      carried += layoutOf(tile).count();
+    SmallVector<int64_t> products{0, 0};
+    loop.walk([&](tile::DotOp dot) {
+      bool isCarried =
+          llvm::all_of(dot->getUsers(), [](Operation *user) { return isa<arith::AddFOp>(user); });
+      if (!isCarried)
+        products.push_back(layoutOf(dot.getResult()).count());
+    });
+    llvm::sort(products, std::greater<>());
+    most = std::max(most, carried + products[0] + products[1]);
+  });
+  return most;
+}
+
 /// Everything that follows from the thread's number.
 void Lowering::placeThread() {
   lane = arith::AndIOp::create(builder, loc, thread, i32(31));
@@ -149,6 +171,20 @@ void Lowering::placeThread() {
     nBase = add(mul(nWarp, 16), nBase);
   }
   mBase = add(mul(mWarp, 16), quad);
+}
+
+/// The thread's number, read again: what follows from it keeps no register until then. LLVM would
+/// find that it is the same, were the reading not volatile (recompute-behind-loops).
+Value Lowering::threadAgain() {
+  Value again = LLVM::InlineAsmOp::create(
+                    builder, loc, builder.getI32Type(), ValueRange(), "mov.u32 $0, %tid.x;", "=r",
+                    /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
+                    LLVM::AsmDialectAttr(), ArrayAttr())
+                    .getResult(0);
+  // Which bits it may have.
+  bool allBits = !llvm::isPowerOf2_64(static_cast<uint64_t>(threads()));
+  return allBits ? again
+                 : arith::AndIOp::create(builder, loc, again, i32(threads() - 1)).getResult();
 }
 
 /// Windows that products read are on their way before anything else of their block is computed.

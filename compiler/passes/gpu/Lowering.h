@@ -32,6 +32,8 @@ public:
   int64_t threads() const { return grid.warps() * 32; }
   int64_t sharedBytes() const { return sharedHighWater; }
   int64_t carryBytes() const { return frame.carryBytesNeeded(); }
+  /// Numbers that a thread holds at least, in its largest loop.
+  int64_t sumsOfThread() const;
 
 private:
   using Value = mlir::Value;
@@ -39,6 +41,7 @@ private:
 
   // Lowering.cpp: layouts, blocks, values
   void placeThread();
+  Value threadAgain();
   void chooseLayouts();
   void chooseTransposed(tile::DotOp dot);
   int mAxisOf(Value tile) const;
@@ -131,18 +134,18 @@ private:
   // Stores.cpp: tiles on their way to windows of views
   LogicalResult lowerStore(tile::StoreOp store);
   SharedTile placeBehindLoops(tile::StoreOp store) const;
-  void placeThreadAnew();
   void storeFromShared(tile::StoreOp store, const Window &window, const SharedTile &tile);
   void storeChunks(tile::StoreOp store, const Window &window, const SharedTile &tile,
                    int64_t bytes);
   void storeElements(tile::StoreOp store, const Window &window, const SharedTile &tile);
 
   // Copies.cpp: windows on their way to shared memory
-  /// Which rows of a window are read: an i32 each in shared memory, valid where `condition` holds;
-  /// all of them otherwise. No condition: always valid.
+  /// Which rows of a window are read: an i32 each in shared memory, the bytes of a chunk or 0,
+  /// valid where `condition` holds; all of them otherwise. No condition: always valid.
   struct RowsKept {
     int64_t offset;
     Value condition;
+    bool areInside; ///< no row is kept that the view does not have
     /// Of the rows that a thread copies chunks of, by rows of the tile and chunks of a row.
     std::map<std::pair<int64_t, int64_t>, llvm::SmallVector<Value>> inTurns;
   };
@@ -159,9 +162,9 @@ private:
   LogicalResult stage(tile::LoadOp load);
   LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, RowsKept *kept);
   llvm::SmallVector<Turn> turnsOf(const SharedTile &tile);
-  llvm::SmallVector<Value> areKept(const RowsKept &kept, llvm::ArrayRef<Value> rows);
-  llvm::ArrayRef<Value> areKeptInTurns(const SharedTile &tile, RowsKept &kept);
-  void copyChunks(const Window &window, const SharedTile &tile, llvm::ArrayRef<Value> kept);
+  llvm::SmallVector<Value> bytesKept(const RowsKept &kept, llvm::ArrayRef<Value> rows);
+  void readBytesKept(const SharedTile &tile, RowsKept &kept);
+  void copyChunks(const Window &window, const SharedTile &tile, const RowsKept *kept);
   void copyElements(const Window &window, const SharedTile &tile, mlir::TypedAttr fill,
                     const RowsKept *kept);
   /// The branch that `where` comes from, if all rows are kept otherwise and nothing else needs it.
@@ -169,6 +172,7 @@ private:
   mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
   LogicalResult writeRowsKept(Value where, int64_t offset);
   bool writeRowsSeen(Value rows, int64_t offset);
+  void writeBytesKept(Value isKept, Value row, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
   // SharedPlaces.cpp
   /// A thread's own row or column, and how far behind it another lies.

@@ -139,6 +139,13 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
       if (failed(written))
         return failure();
       kept = *written;
+      // The mask sees no row outside, and a round in which a row of it lies outside asks the mask.
+      Value rows =
+          visibility.getLoopAxis() == 0 ? visibility.getQueryRow() : visibility.getKeyRow();
+      kept->areInside =
+          rows == loop.getInductionVar() && llvm::all_of(pipeline.loads, [&](tile::LoadOp each) {
+            return !each.getWhere() || each.getOffsets()[0] == rows;
+          });
     }
     for (auto [load, tile] : llvm::zip(pipeline.loads, pipeline.tiles)) {
       SharedTile here = tile;

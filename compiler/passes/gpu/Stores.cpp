@@ -29,7 +29,8 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     storeRegisters(store, window, tile);
     return success();
   }
-  placeThreadAnew();
+  thread = threadAgain();
+  placeThread();
   // As many columns at a time as there is room for.
   Value start = window.column;
   int64_t columns = place.columns;
@@ -47,20 +48,6 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
     settled = false;
   }
   return success();
-}
-
-/// The thread's number, read again: what follows from it has no register in the loop before, for
-/// LLVM would find that it is the same, were the reading not volatile (recompute-behind-loops).
-void Lowering::placeThreadAnew() {
-  Value again = LLVM::InlineAsmOp::create(
-                    builder, loc, builder.getI32Type(), ValueRange(), "mov.u32 $0, %tid.x;", "=r",
-                    /*has_side_effects=*/true, /*is_align_stack=*/false, LLVM::TailCallKind::None,
-                    LLVM::AsmDialectAttr(), ArrayAttr())
-                    .getResult(0);
-  if (llvm::isPowerOf2_64(static_cast<uint64_t>(threads()))) // which bits it may have
-    again = arith::AndIOp::create(builder, loc, again, i32(threads() - 1));
-  thread = again;
-  placeThread();
 }
 
 /// Where columns of a tile fit that this program alone writes, as rows: in shared memory that the
