@@ -189,6 +189,8 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       prefer({{128, 64}});
     if (!scores)
       prefer({{128, 128}});
+    if (model.isF32()) // three products for one: a thread's few rows, and keys for few of them
+      prefer({{64, widest <= 64 ? 64 : 32}});
     return choose(candidates, &GpuModel::forward, model.mostSums(), hasLittle ? 2 : 1);
   }
   // f32's are a tenth faster with half the keys where they leave a thread registers enough.
@@ -197,6 +199,7 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       candidates.insert(candidates.begin(), tiles);
     return candidates;
   };
+  bool isWide = std::max(spec.headDim, spec.valueDim()) > 96;
   if (spec.kernel == "attention_backward_dkdv")
     return choose(f32First({32, 64}, {{32, 128},
                                       {64, 128, 8, 2},
@@ -213,23 +216,24 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
     Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
     if (!masksToo)
       candidates.insert(candidates.begin(), {128, 64});
-    else if (model.isF32() && spec.headDim > 96) // as fast, and compiles in half the time
+    else if (model.isF32() && isWide) // as fast, and compiles in half the time
       candidates.insert(candidates.begin(), {64, 64, 8, 2});
     return choose(candidates, &GpuModel::dq, model.mostSums());
   }
-  if (spec.kernel == "attention_backward")
-    return choose(f32First({32, 64}, {{32, 128},
-                                      {64, 128, 8, 2},
-                                      {32, 128, 8, 2},
-                                      {64, 128, 8},
-                                      {32, 64},
-                                      {32, 64, 8, 2},
-                                      {16, 64},
-                                      {16, 32, 2},
-                                      {16, 16, 1},
-                                      {32, 32, 4, 2},
-                                      {16, 32, 4, 2},
-                                      {16, 16, 2, 2}}),
+  if (spec.kernel == "attention_backward") // wide, two warps for the same keys: as fast, and
+                                           // compiles in half the time
+    return choose(f32First(isWide ? GpuTiles{32, 64, 8, 2} : GpuTiles{32, 64}, {{32, 128},
+                                                                                {64, 128, 8, 2},
+                                                                                {32, 128, 8, 2},
+                                                                                {64, 128, 8},
+                                                                                {32, 64},
+                                                                                {32, 64, 8, 2},
+                                                                                {16, 64},
+                                                                                {16, 32, 2},
+                                                                                {16, 16, 1},
+                                                                                {32, 32, 4, 2},
+                                                                                {16, 32, 4, 2},
+                                                                                {16, 16, 2, 2}}),
                   &GpuModel::fused, model.mostSumsOfKeys());
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};

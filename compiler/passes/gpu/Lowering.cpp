@@ -137,23 +137,24 @@ FailureOr<func::FuncOp> Lowering::run() {
   return entry;
 }
 
-/// What a loop carries, and the two largest products of a round besides: as both are there before
-/// anything comes of them, s and dp of a backward, a thread has registers for no less.
+/// What a loop with products carries, and the two largest of a round that do not add to that: as
+/// both are there before anything comes of them, s and dp of a backward, a thread has registers for
+/// no less.
 int64_t Lowering::sumsOfThread() const {
   int64_t most = 0;
   func::FuncOp(kernel).walk([&](scf::ForOp loop) {
-    int64_t carried = 0;
-    for (Value tile : loop.getResults())
-      carried += layoutOf(tile).count();
-    SmallVector<int64_t> products{0, 0};
+    SmallVector<int64_t> products;
     loop.walk([&](tile::DotOp dot) {
-      bool isCarried =
-          llvm::all_of(dot->getUsers(), [](Operation *user) { return isa<arith::AddFOp>(user); });
-      if (!isCarried)
-        products.push_back(layoutOf(dot.getResult()).count());
+      products.push_back(dot.getAcc() ? 0 : layoutOf(dot.getResult()).count());
     });
+    if (products.empty())
+      return;
     llvm::sort(products, std::greater<>());
-    most = std::max(most, carried + products[0] + products[1]);
+    products.resize(2);
+    int64_t sums = products[0] + products[1];
+    for (Value carried : loop.getResults())
+      sums += layoutOf(carried).count();
+    most = std::max(most, sums);
   });
   return most;
 }
