@@ -189,7 +189,7 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       prefer({{128, 64}});
     if (!scores)
       prefer({{128, 128}});
-    if (model.isF32()) // three products for one: a thread's few rows, and keys for few of them
+    if (model.isF32() && !spec.mask.empty())
       prefer({{64, widest <= 64 ? 64 : 32}});
     return choose(candidates, &GpuModel::forward, model.mostSums(), hasLittle ? 2 : 1);
   }
@@ -199,7 +199,7 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       candidates.insert(candidates.begin(), tiles);
     return candidates;
   };
-  bool isWide = std::max(spec.headDim, spec.valueDim()) > 96;
+  bool isWide = std::max(spec.headDim, spec.valueDim()) > 96; // 8 warps compile in half the time
   if (spec.kernel == "attention_backward_dkdv")
     return choose(f32First({32, 64}, {{32, 128},
                                       {64, 128, 8, 2},
@@ -216,12 +216,11 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
     Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
     if (!masksToo)
       candidates.insert(candidates.begin(), {128, 64});
-    else if (model.isF32() && isWide) // as fast, and compiles in half the time
+    else if (model.isF32() && isWide)
       candidates.insert(candidates.begin(), {64, 64, 8, 2});
     return choose(candidates, &GpuModel::dq, model.mostSums());
   }
-  if (spec.kernel == "attention_backward") // wide, two warps for the same keys: as fast, and
-                                           // compiles in half the time
+  if (spec.kernel == "attention_backward")
     return choose(f32First(isWide ? GpuTiles{32, 64, 8, 2} : GpuTiles{32, 64}, {{32, 128},
                                                                                 {64, 128, 8, 2},
                                                                                 {32, 128, 8, 2},

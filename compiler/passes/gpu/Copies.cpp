@@ -97,7 +97,7 @@ LogicalResult Lowering::stage(tile::LoadOp load) {
       return failure();
     kept = *written;
   }
-  if (failed(copyIn(load, tile, kept ? &*kept : nullptr)))
+  if (failed(copyIn(load, tile, kept)))
     return failure();
   call("llvm.nvvm.cp.async.commit.group", {});
   shared[load.getResult()] = tile;
@@ -117,7 +117,7 @@ scf::IfOp Lowering::rowsKeptBranch(Value where) {
 /// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each,
 /// at `offset` of shared memory. Where `where` is a branch that otherwise keeps all, so is this.
 FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offset) {
-  RowsKept kept{offset, {}, false, {}};
+  RowsKept kept{offset, {}, false};
   scf::IfOp branch = rowsKeptBranch(where);
   if (!branch)
     return failed(writeRowsKept(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
@@ -173,15 +173,11 @@ bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
       builder.setInsertionPointToStart(branch.thenBlock());
     }
     Value seen = queries.meets(first, key, type.getDimSize(0));
-    writeBytesKept(seen, key, offset);
+    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), seen);
+    store(flag, sharedPointer(mul(key, 4), offset));
   }
   barrier();
   return true;
-}
-
-void Lowering::writeBytesKept(Value isKept, Value row, int64_t offset) {
-  Value bytes = arith::SelectOp::create(builder, loc, isKept, i32(SharedTile::chunkBytes), i32(0));
-  store(bytes, sharedPointer(mul(row, 4), offset));
 }
 
 LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
@@ -202,7 +198,9 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
     auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    writeBytesKept(flags.elements[static_cast<size_t>(e)], at, offset);
+    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
+                                        flags.elements[static_cast<size_t>(e)]);
+    store(flag, sharedPointer(mul(at, 4), offset));
   }
   barrier();
   return success();
@@ -211,7 +209,8 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
 /// Starts copying a window to shared memory, zeros (or `fill`) outside: 16 bytes at a time by
 /// cp.async where rows are whole chunks, windows start at one and the view is aligned for it,
 /// element by element where it is not.
-LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile, RowsKept *kept) {
+LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
+                               std::optional<RowsKept> kept) {
   loc = load.getLoc();
   TypedAttr fill;
   if (Value given = load.getFill()) {
@@ -225,123 +224,100 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile, RowsKe
   auto number = dyn_cast_or_null<FloatAttr>(fill);
   bool zeros = !fill || (number && number.getValue().isPosZero());
   bool chunked = zeros && !window.columnsInside && tile.columns * tile.elementBytes % 16 == 0;
-  if (!chunked) {
-    copyElements(window, tile, fill, kept);
+  bool areInside = kept && kept->areInside && tile.paddedRows <= window.tileRows;
+  auto copy = [&](std::optional<int64_t> flags) {
+    if (!chunked)
+      return copyElements(window, tile, fill, flags);
+    auto branch = scf::IfOp::create(builder, loc, isAligned(window, 16), /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    copyChunks(window, tile, flags, areInside);
+    builder.setInsertionPointToStart(branch.elseBlock());
+    copyElements(window, tile, fill, flags);
+  };
+  if (!kept || !kept->condition) {
+    copy(kept ? std::optional(kept->offset) : std::nullopt);
     return success();
   }
-  if (kept)
-    readBytesKept(tile, *kept);
-  auto branch = scf::IfOp::create(builder, loc, isAligned(window, 16), /*withElseRegion=*/true);
+  auto branch = scf::IfOp::create(builder, loc, kept->condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
-  copyChunks(window, tile, kept);
+  copy(kept->offset);
   builder.setInsertionPointToStart(branch.elseBlock());
-  copyElements(window, tile, fill, kept);
+  copy(std::nullopt);
   return success();
 }
 
-SmallVector<Lowering::Turn> Lowering::turnsOf(const SharedTile &tile) {
+/// Whether `row` of the tile is one that the flags keep, i1.
+Value Lowering::isKept(Value row, int64_t flags) {
+  Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), flags));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0));
+}
+
+/// Every thread takes each threads()-th chunk. Where a turn of all threads is a number of rows, a
+/// thread stays in its column, and its rows are one step after another.
+void Lowering::copyChunks(const Window &window, const SharedTile &tile,
+                          std::optional<int64_t> flags, bool areInside) {
   int64_t chunks = tile.chunks(), total = tile.paddedRows * chunks;
   bool columnStays = threads() % chunks == 0;
+  int64_t rowsOfTurn = threads() / chunks;
   Value firstRow = arith::DivUIOp::create(builder, loc, thread, i32(chunks));
   Value firstChunk = arith::RemUIOp::create(builder, loc, thread, i32(chunks));
-  auto below = [&](Value index, int64_t extent) -> Value {
-    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index, i32(extent));
-  };
-  SmallVector<Turn> turns;
-  for (int64_t first = 0; first < total; first += threads()) {
-    Turn turn{firstRow, firstChunk, {}};
-    bool all = first + threads() <= total;
-    if (columnStays) {
-      turn.row = add(firstRow, i32(first / chunks));
-      if (!all)
-        turn.mine = below(turn.row, tile.paddedRows);
-    } else {
-      Value id = add(thread, i32(first));
-      turn.row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
-      turn.chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
-      if (!all)
-        turn.mine = below(id, total);
-    }
-    turns.push_back(turn);
-  }
-  return turns;
-}
-
-/// What is kept of rows, all where that is not asked: the bytes of a chunk, or 0.
-SmallVector<Value> Lowering::bytesKept(const RowsKept &kept, ArrayRef<Value> rows) {
-  auto read = [&] {
-    SmallVector<Value> bytes;
-    for (Value row : rows)
-      bytes.push_back(load(builder.getI32Type(), sharedPointer(mul(row, 4), kept.offset)));
-    return bytes;
-  };
-  if (!kept.condition)
-    return read();
-  SmallVector<Type> types(rows.size(), builder.getI32Type());
-  auto branch = scf::IfOp::create(builder, loc, types, kept.condition, /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(branch.thenBlock());
-  scf::YieldOp::create(builder, loc, read());
-  builder.setInsertionPointToStart(branch.elseBlock());
-  scf::YieldOp::create(builder, loc, SmallVector<Value>(rows.size(), i32(SharedTile::chunkBytes)));
-  return branch.getResults();
-}
-
-/// The same of the rows that a thread copies chunks of, once for all windows of one shape.
-void Lowering::readBytesKept(const SharedTile &tile, RowsKept &kept) {
-  auto [inTurns, isNew] = kept.inTurns.try_emplace({tile.paddedRows, tile.chunks()});
-  if (!isNew)
-    return;
-  SmallVector<Value> rows;
-  for (const Turn &turn : turnsOf(tile))
-    rows.push_back(
-        turn.mine ? arith::SelectOp::create(builder, loc, turn.mine, turn.row, i32(0)).getResult()
-                  : turn.row);
-  inTurns->second = bytesKept(kept, rows);
-}
-
-void Lowering::copyChunks(const Window &window, const SharedTile &tile, const RowsKept *kept) {
-  int64_t chunks = tile.chunks(), rowsOfTurn = threads() / chunks;
   auto columnOf = [&](Value chunk) { return frame.widen(mul(chunk, 16)); };
-  int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
-  bool inSteps = threads() % chunks == 0 && rowsOfTurn % group == 0;
-  SmallVector<Turn> turns = turnsOf(tile);
-  Value from, step;
-  if (inSteps) {
-    from = frame.pointerAt(rowPointer(window, turns[0].row), columnOf(turns[0].chunk));
-    step = frame.mul(window.view->strides[0], tile.elementBytes * (rowsOfTurn / group));
-  }
-  for (auto [i, turn] : llvm::enumerate(turns)) {
-    if (i && inSteps)
-      from = frame.pointerAt(from, step);
-    OpBuilder::InsertionGuard guard(builder);
-    if (turn.mine) {
-      auto branch = scf::IfOp::create(builder, loc, turn.mine, /*withElseRegion=*/false);
-      builder.setInsertionPointToStart(branch.thenBlock());
-    }
-    // With a size of 0 zeros are written and nothing is read.
-    Value size =
-        kept ? kept->inTurns.at({tile.paddedRows, chunks})[i] : i32(SharedTile::chunkBytes);
+  auto placeOf = [&](Value row, int64_t rowFurther, Value chunk) {
+    return placeIn(tile, {row, rowFurther}, {mul(chunk, 16 / tile.elementBytes), 0});
+  };
+  // With a size of 0 zeros are written and nothing is read.
+  auto sizeOf = [&](Value row, Value chunk) {
+    Value size = i32(16);
     auto onlyWhere = [&](Value in) {
       size = arith::SelectOp::create(builder, loc, in, size, i32(0));
     };
-    if (!kept || !kept->areInside || tile.paddedRows > window.tileRows)
-      onlyWhere(rowInside(window, turn.row));
+    if (!areInside)
+      onlyWhere(rowInside(window, row));
+    if (flags)
+      onlyWhere(isKept(row, *flags));
     if (tile.columns != tile.paddedColumns)
-      onlyWhere(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, turn.chunk,
+      onlyWhere(arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, chunk,
                                       i32(tile.columns * tile.elementBytes / 16)));
-    auto [row, further] = throughConstant(turn.row);
-    Value to =
-        placeIn(tile, {row ? row : i32(0), further}, {mul(turn.chunk, 16 / tile.elementBytes), 0});
-    Value source =
-        inSteps ? from : frame.pointerAt(rowPointer(window, turn.row), columnOf(turn.chunk));
+    return size;
+  };
+  int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
+  bool inSteps = columnStays && rowsOfTurn % group == 0;
+  Value from, step;
+  if (inSteps) {
+    from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
+    step = frame.mul(window.view->strides[0], tile.elementBytes * (rowsOfTurn / group));
+  }
+  for (int64_t first = 0; first < total; first += threads()) {
+    Value row = firstRow, chunk = firstChunk, id = thread;
+    if (first && columnStays) {
+      row = add(firstRow, i32(first / chunks));
+    } else if (first) {
+      id = add(thread, i32(first));
+      row = arith::DivUIOp::create(builder, loc, id, i32(chunks));
+      chunk = arith::RemUIOp::create(builder, loc, id, i32(chunks));
+    }
+    if (first && inSteps)
+      from = frame.pointerAt(from, step);
+    OpBuilder::InsertionGuard guard(builder);
+    if (first + threads() > total) { // the last turn is not for all threads
+      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, id, i32(total));
+      if (!first || columnStays)
+        mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row,
+                                     i32(tile.paddedRows));
+      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
+      builder.setInsertionPointToStart(branch.thenBlock());
+    }
+    Value size = sizeOf(row, chunk);
+    Value to = columnStays ? placeOf(firstRow, first / chunks, firstChunk) : placeOf(row, 0, chunk);
+    Value source = inSteps ? from : frame.pointerAt(rowPointer(window, row), columnOf(chunk));
     call("llvm.nvvm.cp.async.cg.shared.global.16.s", {to, global(source), size});
   }
 }
 
 void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedAttr fill,
-                            const RowsKept *kept) {
+                            std::optional<int64_t> flags) {
   Type element = typeInMemory(window.view->element);
   Value other = fill ? arith::ConstantOp::create(builder, loc, fill).getResult() : zeroOf(element);
   int64_t total = tile.paddedRows * tile.paddedColumns;
@@ -353,11 +329,8 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
   Value row = arith::DivUIOp::create(builder, loc, at, columns);
   Value column = arith::RemUIOp::create(builder, loc, at, columns);
   Value in = rowInside(window, row);
-  if (kept) {
-    Value isKept = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
-                                         bytesKept(*kept, row)[0], i32(0));
-    in = arith::AndIOp::create(builder, loc, in, isKept);
-  }
+  if (flags)
+    in = arith::AndIOp::create(builder, loc, in, isKept(row, *flags));
   if (Value columnIn = columnInside(window, column))
     in = arith::AndIOp::create(builder, loc, in, columnIn);
   if (tile.columns != tile.paddedColumns && !window.columnsInside) {

@@ -106,7 +106,7 @@ struct Fragment {
 /// % 8 of its line. (cp.async writes lines: rows that begin anywhere in one take it two and a half
 /// times as long.)
 struct SharedTile {
-  static constexpr int64_t lineBytes = 128, chunkBytes = 16;
+  static constexpr int64_t lineBytes = 128;
 
   int64_t offset = 0;            ///< bytes from the start of the block's dynamic shared memory
   int64_t rows = 0, columns = 0; ///< as the tile has them

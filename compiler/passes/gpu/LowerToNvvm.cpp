@@ -86,30 +86,22 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
     made->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), builder.getUnitAttr());
     made->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   builder.getDenseI32ArrayAttr({static_cast<int32_t>(kernel.threads), 1, 1}));
-    if (int64_t most = registersOfThread())
-      made->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(),
-                    builder.getI32IntegerAttr(static_cast<int32_t>(most)));
+    if (savesInVain())
+      made->setAttr(NVVM::NVVMDialect::getMaxnregAttrName(), builder.getI32IntegerAttr(253));
     return made;
   }
 
-  /// How many registers a thread may have, for ptxas does not know how much shared memory a block
-  /// asks for: it saves registers, and spills, for blocks that a multiprocessor has no room for, or
-  /// saves where that makes room for none. As many blocks as shared memory has room for, and fewer
-  /// until a thread has registers for its sums and for what it computes beside them. All of them
-  /// are 253: with more or fewer ptxas spills single numbers of one kernel or another (the gate of
-  /// tests/gpu holds it to none). 0: ptxas decides, for what sums up nothing.
-  int64_t registersOfThread() const {
-    constexpr int64_t registers = 65536;       // of a multiprocessor
-    constexpr int64_t all = 253, besides = 40; // of a thread
-    constexpr int64_t reserved = 1024;         // bytes that each block has besides its own
-    if (!sumsOfThread)
-      return 0;
-    int64_t needed = std::min(all, sumsOfThread + besides);
-    for (int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
-         blocks > 0; --blocks)
-      if (int64_t most = registers / (kernel.threads * blocks) / 8 * 8; most >= needed)
-        return std::min(all, most);
-    return 0;
+  /// Whether ptxas, which does not know how much shared memory a block asks for, would save
+  /// registers, and spill, for blocks that a multiprocessor has no room for: by its shared memory,
+  /// or because their sums alone need more. It is given all of them then, 253: with more or fewer
+  /// ptxas spills single numbers of one kernel or another (the gate of tests/gpu holds it to none).
+  bool savesInVain() const {
+    constexpr int64_t registers = 65536, most = 256; // of a multiprocessor; of a thread, allocated
+    constexpr int64_t reserved = 1024;               // bytes that each block has besides its own
+    int64_t blocks = (target.sharedBytes + reserved) / (kernel.sharedBytes + reserved);
+    if (sumsOfThread > 0)
+      blocks = std::min(blocks, registers / (kernel.threads * sumsOfThread));
+    return blocks <= registers / (kernel.threads * most);
   }
 
   int64_t sumsOfThread = 0;

@@ -10,7 +10,6 @@
 #include "llvm/ADT/DenseSet.h"
 
 #include <array>
-#include <map>
 
 namespace ringc::gpu {
 
@@ -145,34 +144,24 @@ private:
   struct RowsKept {
     int64_t offset;
     Value condition;
-    bool areInside; ///< no row is kept that the view does not have
-    /// Of the rows that a thread copies chunks of, by rows of the tile and chunks of a row.
-    std::map<std::pair<int64_t, int64_t>, llvm::SmallVector<Value>> inTurns;
-  };
-  /// Which chunk of a tile a thread takes in a turn of all threads. Where a turn is a number of
-  /// rows, a thread stays in its column, and its rows are one step after another.
-  struct Turn {
-    Value row, chunk;
-    Value mine; ///< null: every thread has one
+    bool areInside; ///< all that are read are rows of the view
   };
   bool goesToShared(tile::LoadOp load) const;
   bool goesToRegisters(tile::LoadOp load) const;
   SharedTile sharedTileOf(tile::LoadOp load) const;
   std::array<int64_t, 2> extentsRead(Value tile) const;
   LogicalResult stage(tile::LoadOp load);
-  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, RowsKept *kept);
-  llvm::SmallVector<Turn> turnsOf(const SharedTile &tile);
-  llvm::SmallVector<Value> bytesKept(const RowsKept &kept, llvm::ArrayRef<Value> rows);
-  void readBytesKept(const SharedTile &tile, RowsKept &kept);
-  void copyChunks(const Window &window, const SharedTile &tile, const RowsKept *kept);
+  LogicalResult copyIn(tile::LoadOp load, const SharedTile &tile, std::optional<RowsKept> kept);
+  Value isKept(Value row, int64_t flags);
+  void copyChunks(const Window &window, const SharedTile &tile, std::optional<int64_t> flags,
+                  bool areInside);
   void copyElements(const Window &window, const SharedTile &tile, mlir::TypedAttr fill,
-                    const RowsKept *kept);
+                    std::optional<int64_t> flags);
   /// The branch that `where` comes from, if all rows are kept otherwise and nothing else needs it.
   mlir::scf::IfOp rowsKeptBranch(Value where);
   mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
   LogicalResult writeRowsKept(Value where, int64_t offset);
   bool writeRowsSeen(Value rows, int64_t offset);
-  void writeBytesKept(Value isKept, Value row, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
   // SharedPlaces.cpp
   /// A thread's own row or column, and how far behind it another lies.

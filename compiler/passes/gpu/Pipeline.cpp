@@ -153,7 +153,7 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
       tile::LoadOp each = load;
       if (isStreamedColumn(each))
         copyColumn(each, here);
-      else if (failed(copyIn(each, here, each.getWhere() ? &*kept : nullptr)))
+      else if (failed(copyIn(each, here, each.getWhere() ? kept : std::nullopt)))
         return failure();
     }
   }

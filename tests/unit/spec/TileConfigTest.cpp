@@ -28,6 +28,12 @@ TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory
   CHECK(tiles(128, ElementType::BF16, "sm_86") == Tiles{{"q", 64}, {"kv", 32}});
   CHECK(tiles(128, ElementType::F32, "sm_90") == Tiles{{"q", 64}, {"kv", 64}});
   CHECK(tiles(128, ElementType::F32, "sm_80") == Tiles{{"q", 64}, {"kv", 64}});
+  CHECK(tiles(64, ElementType::F32, "sm_90") == Tiles{{"q", 128}, {"kv", 64}});
+  // Under a mask f32 has fewer products in a round.
+  Spec masked = {.headDim = 64, .mask = {"causal"}};
+  CHECK(chooseTileConfig(masked, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 64}});
+  masked.headDim = 128;
+  CHECK(chooseTileConfig(masked, gpuTarget("sm_90")).tile == Tiles{{"q", 64}, {"kv", 32}});
   // A score needs registers of its own for each number at hand, a mask of more than an order too.
   auto scored = [](int64_t headDim, std::vector<std::string> mask) {
     Spec spec = {.headDim = headDim,
@@ -100,12 +106,13 @@ TEST_CASE("a backward in f32 keeps 64 keys, and fewer sums under a mask") {
   for (const char *kernel : {"attention_backward", "attention_backward_dkdv"}) {
     spec.mask = {"causal"};
     CHECK(chosen(kernel, 64, "sm_90") == half);
-    CHECK(chosen(kernel, 128, "sm_80") == half);
     spec.mask = {"causal", "window"};
     CHECK(chosen(kernel, 64, "sm_90") == half);
     CHECK(chosen(kernel, 128, "sm_90") == halfOfTwo);
   }
   spec.mask = {"causal"};
+  CHECK(chosen("attention_backward_dkdv", 128, "sm_80") == half);
+  CHECK(chosen("attention_backward", 128, "sm_80") == halfOfTwo);
   CHECK(chosen("attention_backward", 256, "sm_90") == halfOfTwo);
   CHECK(chosen("attention_backward", 256, "sm_86") ==
         TileConfig{.tile = {{"q", 16}, {"kv", 16}}, .warps = 2, .nWarps = 2});
