@@ -255,7 +255,8 @@ Value Lowering::isKept(Value row, int64_t flags) {
 }
 
 /// Every thread takes each threads()-th chunk. Where a turn of all threads is a number of rows, a
-/// thread stays in its column, and its rows are one step after another.
+/// thread stays in its column, and its rows are one step after another. `areInside`: the view has
+/// all rows that the flags keep, or, without flags, all rows of the tile.
 void Lowering::copyChunks(const Window &window, const SharedTile &tile,
                           std::optional<int64_t> flags, bool areInside) {
   int64_t chunks = tile.chunks(), total = tile.paddedRows * chunks;

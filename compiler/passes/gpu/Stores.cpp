@@ -144,6 +144,7 @@ void Lowering::storeChunks(tile::StoreOp store, const Window &window, const Shar
   }
 }
 
+/// The same element by element, in rows that are not aligned for more.
 void Lowering::storeElements(tile::StoreOp store, const Window &window, const SharedTile &tile) {
   Type element = window.view->element;
   auto loop =
