@@ -65,11 +65,12 @@ struct AttentionOptions {
   /// Of f32 on a GPU: within 2e-5 of double precision, or faster and within 2e-3.
   F32Products f32Products = F32Products::Tf32x3;
 
-  std::optional<double> scale = {}; ///< any finite number; absent: headDim^-1/2
+  std::optional<double> scale = {}; ///< below 2^126 in magnitude; absent: headDim^-1/2
   bool causal = false;              ///< j <= i
   int64_t prefix = 0;               ///< keys below it are exempt from causal
   Window window = {};
-  std::optional<double> softcap = {};    ///< c > 0: c * tanh(s / c)
+  /// c * tanh(s / c), 1e-30 <= c <= 1e30; scale / c is below 2^126
+  std::optional<double> softcap = {};
   bool alibi = false;                    ///< s minus 2^(-8 (h + 1) / heads) * |i - j|
   std::vector<UserFunction> masks = {};  ///< all must hold, besides the above
   std::vector<UserFunction> scores = {}; ///< between softcap and ALiBi, in this order
@@ -116,6 +117,11 @@ struct AttentionInputs {
 struct ForwardResults {
   Tensor out; ///< [b, n_q, h, d_v]
   Tensor lse; ///< f32 [b, h, n_q], natural logarithm; -inf where a row sees no key
+
+  /// The largest logit of each row, and the sum of exp(s - it) as the forward has it: both or none,
+  /// f32 [b, h, n_q]. A backward that is given them makes the forward's own probabilities of them;
+  /// from lse alone they have a relative error of 2^-24 |lse|, of its rounding.
+  std::optional<Tensor> rowMax = {}, rowSum = {};
 };
 
 struct GradientResults {
@@ -129,7 +135,15 @@ struct GradientResults {
 ///
 /// Sums are f32. Against double precision f32 results are within 2e-5 (relative Frobenius norm) as
 /// long as logits stay below about 100; beyond it the error is that of a logit in f32, 2^-24 times
-/// its size, which exp amplifies.
+/// its size, which exp amplifies. Logits of any finite size are right: each is rounded to f32 as
+/// scale, scores and bias make it, and their differences are exact. So an additive mask does what
+/// it does in plain f32: a row of -1e9, or of the lowest f32, is the mean of its values, and only
+/// the masks and -inf leave a row empty.
+///
+/// A row's sum of p * v is made before it is divided by the sum of p: it overflows, and `out` is
+/// infinite or NaN, where the largest |v| times the keys that a row sees, times 1.5, leaves f32's
+/// range. The same holds of the sums of the gradients over queries or keys, of dot products, and of
+/// scale times one.
 ///
 /// Throws InputError for options and inputs that cannot be, with .tile diagnostics in its message,
 /// and PeerError when a rank fails; then the other ranks of the world fail too.

@@ -129,6 +129,14 @@ LogicalResult DotOp::verify() {
   return success();
 }
 
+LogicalResult ShortcutOp::verify() {
+  auto rows = tileType(getRows()), result = tileType(getResult());
+  if (!rows.getElementType().isInteger(1) || rows.getDimSize(1) != 1 ||
+      rows.getDimSize(0) != result.getDimSize(0))
+    return emitOpError("needs a column of i1 with the rows of ") << result << ", got " << rows;
+  return success();
+}
+
 LogicalResult ReduceOp::verify() {
   auto from = tileType(getOperand()), to = tileType(getResult());
   if (to.getDimSize(getAxis()) != 1 ||

@@ -177,6 +177,32 @@ def Tile_ReduceOp : Tile_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_ShortcutOp : Tile_Op<"shortcut", [Pure, AllTypesMatch<["quick", "always", "result"]>]> {
+  let summary = "quick in the rows of a column of conditions, always in the others, or always in all rows";
+  let description = [{
+    Where its condition holds the `quick` of all shortcuts by it are as good as the `always` of all of them; they are there because a target
+    may have them for less. take-shortcuts removes them.
+
+        %e = tile.shortcut %near, %quick, %always : tensor<64x1xi1>, tensor<64x128xf32>
+  }];
+  let arguments = (ins Tile_Tile:$rows, Tile_Tile:$quick, Tile_Tile:$always);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$rows `,` $quick `,` $always attr-dict `:` type($rows) `,` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_AllOp : Tile_Op<"all", [Pure]> {
+  let summary = "whether a condition holds in all rows that share a branch";
+  let description = [{
+    On a GPU those of a warp: the answer may differ from warp to warp, and what depends on it needs no other warp.
+
+        %near = tile.all %each : tensor<64x1xi1>
+  }];
+  let arguments = (ins Tile_Tile:$rows);
+  let results = (outs I1:$result);
+  let assemblyFormat = "$rows attr-dict `:` type($rows)";
+}
+
 def Tile_ApplyOp : Tile_Op<"apply", [Pure, AttrSizedOperandSegments, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a mask or a score, element by element, at positions";
   let description = [{
@@ -199,7 +225,7 @@ def Tile_VisibilityOp : Tile_Op<"visibility", [Pure, DeclareOpInterfaceMethods<S
   let summary = "what a mask shows of a window: 0 nothing, 1 a part, 2 everything";
   let description = [{
     Calls function(b, firstHead, lastHead, firstI, lastI, firstJ, lastJ, firstQueryRow, lastQueryRow, firstKeyRow, lastKeyRow, parameters...) -> i32
-    with the inclusive ranges of the window clipped to the views. A window that reaches outside along `loopAxis` is never 2.
+    with the inclusive ranges of the window clipped to the views. A window that reaches outside is never 2.
   }];
   let arguments = (ins FlatSymbolRefAttr:$function, Tile_PositionsType:$queryPositions, I32:$queryRow, I64Attr:$queries,
                        Tile_PositionsType:$keyPositions, I32:$keyRow, I64Attr:$keys,

@@ -46,6 +46,8 @@ enum class Builtin {
   Log2,
   Sqrt,
   Where,
+  Fma,
+  Shortcut,
   ToF32,
   ToI32,
   RowMax,

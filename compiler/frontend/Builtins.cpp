@@ -17,6 +17,8 @@ constexpr std::array table = {
     BuiltinInfo{"log2", Builtin::Log2, 1, false, false, false},
     BuiltinInfo{"sqrt", Builtin::Sqrt, 1, false, false, false},
     BuiltinInfo{"where", Builtin::Where, 3, false, false, false},
+    BuiltinInfo{"fma", Builtin::Fma, 3, false, false, false},
+    BuiltinInfo{"shortcut", Builtin::Shortcut, 3, true, false, false},
     BuiltinInfo{"f32", Builtin::ToF32, 1, false, false, false},
     BuiltinInfo{"i32", Builtin::ToI32, 1, false, false, false},
     BuiltinInfo{"rowmax", Builtin::RowMax, 1, true, false, false},

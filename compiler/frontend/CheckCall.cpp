@@ -106,9 +106,12 @@ Type Checker::builtinCall(Expr &expr, CallExpr &call, const BuiltinInfo &builtin
   case Builtin::Exp2:
   case Builtin::Log2:
   case Builtin::Sqrt:
+  case Builtin::Fma:
     return elementwise(expr, call, types);
   case Builtin::Where:
     return choice(expr, call, types);
+  case Builtin::Shortcut:
+    return shortcut(expr, call, types);
   case Builtin::ToF32:
     return conversion(call, types[0], i32Element, f32Element);
   case Builtin::ToI32:
@@ -199,6 +202,16 @@ Type Checker::choice(Expr &expr, CallExpr &call, const std::vector<Type> &operan
   if (types[1] != types[2])
     return argumentError(call, 2, print(types[1]) + " like the other");
   return types[1];
+}
+
+/// shortcut(c, a, b): a condition for each row.
+Type Checker::shortcut(Expr &expr, CallExpr &call, const std::vector<Type> &operands) {
+  if (!operands[0].isTile(Element::Kind::Bool) || !operands[0].shape[1].isOne())
+    return argumentError(call, 0, "a column of bool");
+  Type chosen = choice(expr, call, operands);
+  if (!chosen.isInvalid() && chosen.shape[0] != operands[0].shape[0])
+    return argumentError(call, 0, "a column of the rows of the others");
+  return chosen;
 }
 
 Type Checker::conversion(CallExpr &call, const Type &operand, const Element &from,

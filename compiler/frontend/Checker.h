@@ -101,6 +101,7 @@ private:
   Type reduction(const CallExpr &call, const Type &operand, int axis);
   Type elementwise(Expr &expr, const CallExpr &call, const std::vector<Type> &types);
   Type choice(Expr &expr, CallExpr &call, const std::vector<Type> &types);
+  Type shortcut(Expr &expr, CallExpr &call, const std::vector<Type> &types);
   Type conversion(CallExpr &call, const Type &operand, const Element &from, const Element &to);
   Type product(const CallExpr &call, const std::vector<Type> &types);
   Type constructed(CallExpr &call, const std::vector<Type> &types);

@@ -104,9 +104,12 @@ Value KernelEmitter::emitBuiltin(mlir::Location place, const Expr &expr, const C
   case Builtin::Exp2:
   case Builtin::Log2:
   case Builtin::Sqrt:
+  case Builtin::Fma:
     return values.elementwise(place, call.builtin, arguments);
   case Builtin::Where:
     return values.select(place, arguments[0], arguments[1], arguments[2]);
+  case Builtin::Shortcut:
+    return values.shortcut(place, arguments[0], arguments[1], arguments[2]);
   case Builtin::ToF32:
     return values.toFloat(place, arguments[0]);
   case Builtin::ToI32:

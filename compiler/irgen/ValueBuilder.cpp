@@ -206,14 +206,29 @@ Value ValueBuilder::logicalNot(Location loc, Value a) {
 }
 
 Value ValueBuilder::select(Location loc, Value condition, Value a, Value b) {
-  SmallVector<Value> operands = {a, b};
-  // A scalar condition chooses between whole tiles.
-  bool tiles = isa<RankedTensorType>(condition.getType());
-  if (tiles)
-    operands.push_back(condition);
+  SmallVector<Value> operands = {a, b, condition};
   unify(loc, operands);
-  return arith::SelectOp::create(builder, loc, tiles ? operands[2] : condition, operands[0],
-                                 operands[1]);
+  return arith::SelectOp::create(builder, loc, operands[2], operands[0], operands[1]);
+}
+
+Value ValueBuilder::shortcut(Location loc, Value rows, Value quick, Value always) {
+  SmallVector<Value> operands = {quick, always};
+  // A column even where both are scalars: rows without columns would be none.
+  auto shapeOf = [](Value value) {
+    return mlir::cast<RankedTensorType>(value.getType()).getShape();
+  };
+  for (Value &operand : operands)
+    if (!isa<RankedTensorType>(operand.getType()))
+      operand = splat(loc, operand, shapeOf(rows));
+  unify(loc, operands);
+  for (Value &operand : operands)
+    if (shapeOf(operand)[0] != shapeOf(rows)[0])
+      operand = tile::BroadcastOp::create(
+          builder, loc,
+          RankedTensorType::get({shapeOf(rows)[0], shapeOf(operand)[1]}, builder.getF32Type()),
+          operand);
+  return tile::ShortcutOp::create(builder, loc, operands[0].getType(), rows, operands[0],
+                                  operands[1]);
 }
 
 Value ValueBuilder::elementwise(Location loc, Builtin builtin, ValueRange values) {
@@ -241,7 +256,10 @@ Value ValueBuilder::elementwise(Location loc, Builtin builtin, ValueRange values
     return math::Log2Op::create(builder, loc, operands[0]);
   case Builtin::Sqrt:
     return math::SqrtOp::create(builder, loc, operands[0]);
+  case Builtin::Fma:
+    return math::FmaOp::create(builder, loc, operands[0], operands[1], operands[2]);
   case Builtin::Where:
+  case Builtin::Shortcut:
   case Builtin::ToF32:
   case Builtin::ToI32:
   case Builtin::RowMax:

@@ -24,6 +24,7 @@ public:
   mlir::Value negate(mlir::Location loc, mlir::Value a);
   mlir::Value logicalNot(mlir::Location loc, mlir::Value a);
   mlir::Value select(mlir::Location loc, mlir::Value condition, mlir::Value a, mlir::Value b);
+  mlir::Value shortcut(mlir::Location loc, mlir::Value rows, mlir::Value quick, mlir::Value always);
   mlir::Value elementwise(mlir::Location loc, frontend::Builtin builtin, mlir::ValueRange operands);
   /// i32 to f32.
   mlir::Value toFloat(mlir::Location loc, mlir::Value a);

@@ -66,6 +66,9 @@ FailureOr<Value> ForwardMode::slopeOf(Operation *copy, ArrayRef<Value> slopes) {
       .Case<arith::NegFOp>([&](auto) { return s.negate(slopes[0]); })
       .Case<arith::MulFOp>(
           [&](auto) { return s.add(s.mul(slopes[0], in(1)), s.mul(in(0), slopes[1])); })
+      .Case<math::FmaOp>([&](auto) {
+        return s.add(s.add(s.mul(slopes[0], in(1)), s.mul(in(0), slopes[1])), slopes[2]);
+      })
       // (a / b)' = (a' - (a / b) * b') / b
       .Case<arith::DivFOp>(
           [&](auto) { return s.div(s.sub(slopes[0], s.mul(result, slopes[1])), in(1)); })

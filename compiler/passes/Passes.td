@@ -24,6 +24,14 @@ def SplitLoops : Pass<"split-loops", "::mlir::ModuleOp"> {
   ];
 }
 
+def TakeShortcuts : Pass<"take-shortcuts", "::mlir::ModuleOp"> {
+  let summary = "Branches between the quick and the other way to compute rows, or goes the other alone";
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect"];
+  let options = [
+    Option<"branches", "branches", "bool", "false", "a branch costs less than the other way saves">
+  ];
+}
+
 def LowerToVector : Pass<"lower-to-vector", "::mlir::ModuleOp"> {
   let summary = "Turns the kernel of tiles into a host function of loops over vectors and scratch memory";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",

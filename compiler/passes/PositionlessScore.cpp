@@ -56,6 +56,10 @@ private:
     Type type = tileOf(op.getResult(0).getType());
     Operation *onTiles =
         rewriter.create(op.getLoc(), op.getName().getIdentifier(), operands, type, op.getAttrs());
+    // As where it stands: in a score a product and a sum may be rounded once.
+    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(onTiles))
+      onTiles->setAttr("fastmath", arith::FastMathFlagsAttr::get(rewriter.getContext(),
+                                                                 arith::FastMathFlags::contract));
     mapping.map(op.getResult(0), onTiles->getResult(0));
   }
 

@@ -86,6 +86,21 @@ private:
   }
 };
 
+/// fma(x * a, c, d) -> fma(x, a * c, d), for tiles a and c of one value.
+struct CombineFactorsInFma : OpRewritePattern<math::FmaOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(math::FmaOp fma, PatternRewriter &rewriter) const override {
+    auto product = fma.getA().getDefiningOp<arith::MulFOp>();
+    if (!product || !isUniform(product.getRhs()) || !isUniform(fma.getB()))
+      return failure();
+    Value scalar = rewriter.createOrFold<arith::MulFOp>(
+        fma.getLoc(), uniformValue(product.getRhs(), rewriter), uniformValue(fma.getB(), rewriter));
+    Value both = tile::SplatOp::create(rewriter, fma.getLoc(), fma.getType(), scalar);
+    rewriter.replaceOpWithNewOp<math::FmaOp>(fma, product.getLhs(), both, fma.getC());
+    return success();
+  }
+};
+
 /// acc + dot(a, b) -> dot(a, b) acc(acc)
 struct AccumulateInDot : OpRewritePattern<arith::AddFOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -112,8 +127,8 @@ class Specialise : public impl::SpecialiseBase<Specialise> {
     positionlessScores = std::move(scores);
     RewritePatternSet factors(context);
     addCanonicalForms(factors);
-    factors.add<CombineFactors<arith::MulFOp>, CombineFactors<arith::DivFOp>, AccumulateInDot>(
-        context);
+    factors.add<CombineFactors<arith::MulFOp>, CombineFactors<arith::DivFOp>, CombineFactorsInFma,
+                AccumulateInDot>(context);
     combinations = std::move(factors);
     return success();
   }

@@ -123,6 +123,9 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     addSplitPasses(passes, request.target.isGpu() ? LoopBodies::One : LoopBodies::Two);
     if (request.target.isGpu())
       passes.addPass(createMaxBeforeScalePass());
+    // A host's rows are lanes of vectors, or loops over them: there a branch costs what it saves.
+    passes.addPass(createTakeShortcuts({.branches = request.target.isGpu()}));
+    passes.addPass(mlir::createCSEPass());
     break;
   case StageId::Tile:
   case StageId::Specialised:

@@ -43,11 +43,13 @@ public:
     Forward made;
     made.out = HostTensor(options.dtype, {whole.shape.batch, whole.shape.queryLength, options.heads,
                                           options.valueHeadDim});
-    made.lse = HostTensor(DType::F32, {whole.shape.batch, options.heads, whole.shape.queryLength});
+    for (HostTensor *rows : {&made.lse, &made.rowMax, &made.rowSum})
+      *rows = HostTensor(DType::F32, {whole.shape.batch, options.heads, whole.shape.queryLength});
     std::vector<RankForward> ranks;
     for (DeviceDeal &deal : whole.deals)
       ranks.push_back({.inputs = deal.take(options, inputs, whole.code->kernel->arguments),
-                       .results = {deal.place(made.out, 1), deal.place(made.lse, 2)}});
+                       .results = {deal.place(made.out, 1), deal.place(made.lse, 2),
+                                   deal.place(made.rowMax, 2), deal.place(made.rowSum, 2)}});
     ring.forward(stream, whole.shape, ranks);
     whole.give();
     return made;
@@ -61,12 +63,17 @@ public:
                    HostTensor(options.dtype, inputs.k.shape()),
                    HostTensor(options.dtype, inputs.v.shape())};
     std::vector<RankBackward> ranks;
-    for (DeviceDeal &deal : whole.deals)
-      ranks.push_back(
-          {.inputs = deal.take(options, inputs, whole.code->kernel->arguments),
-           .results = {deal.take(forward.out, 0, 1), deal.take(forward.lse, 0, 2)},
-           .dout = deal.take(dout, 0, 1),
-           .gradients = {deal.place(made.dq, 1), deal.place(made.dk, 1), deal.place(made.dv, 1)}});
+    for (DeviceDeal &deal : whole.deals) {
+      RankBackward &rank = ranks.emplace_back(RankBackward{
+          .inputs = deal.take(options, inputs, whole.code->kernel->arguments),
+          .results = {deal.take(forward.out, 0, 1), deal.take(forward.lse, 0, 2)},
+          .dout = deal.take(dout, 0, 1),
+          .gradients = {deal.place(made.dq, 1), deal.place(made.dk, 1), deal.place(made.dv, 1)}});
+      if (forward.rowMax.rank() != 0 && forward.rowSum.rank() != 0) {
+        rank.results.rowMax = deal.take(forward.rowMax, 0, 2);
+        rank.results.rowSum = deal.take(forward.rowSum, 0, 2);
+      }
+    }
     ring.backward(stream, whole.shape, ranks);
     whole.give();
     return made;

@@ -20,19 +20,12 @@ DeviceFusedBackwardKernels::DeviceFusedBackwardKernels(
     const DeviceBackwardCode &code, DeviceRoom &room, const Tensor &q, const Tensor &dout,
     const ForwardResults &from, const Tensor &dq)
     : StreamKernels(shared, order, between), gradient(dq),
-      deltas(room.tensor(DType::F32, from.lse.shape())),
+      rows(BackwardRows::in(from, [&](auto of) { return room.tensor(DType::F32, of); })),
       sum(room.tensor(DType::F32, shapeOfSums(dq, shared.heads))), delta(code.delta, shared.heads),
       fused(code.keys, shared.heads), round(code.queries, shared.heads) {
-  for (DeviceLaunch *launch : {&delta, &round})
-    launch->setExtent("Nq", setup.problem.queryRows());
-  delta.set("out", ProgramTensor::rows(from.out));
-  delta.set("dout", ProgramTensor::rows(dout));
-  delta.set("delta", ProgramTensor::numbers(deltas));
-  setCommon(fused, setup);
-  fused.set("q", ProgramTensor::rows(q));
-  fused.set("dout", ProgramTensor::rows(dout));
-  fused.set("lse", ProgramTensor::numbers(from.lse));
-  fused.set("delta", ProgramTensor::numbers(deltas));
+  round.setExtent("Nq", setup.problem.queryRows());
+  rows.setMaker(delta, setup, from, dout);
+  rows.setReader(fused, setup, q, dout);
   fused.set("dq", ProgramTensor::sums(sum));
   round.set("sum", ProgramTensor::sums(sum));
   round.set("dq", ProgramTensor::rows(gradient));

@@ -19,7 +19,8 @@ public:
 
 private:
   Tensor gradient; ///< dq
-  Tensor deltas, sum;
+  BackwardRows rows;
+  Tensor sum;
   DeviceLaunch delta, fused, round;
 };
 

@@ -54,8 +54,7 @@ DeviceForwardKernels::DeviceForwardKernels(const RingKernelSetup &shared, const 
     : StreamKernels(shared, order, between), results(to), forward(code, shared.heads) {
   setCommon(forward, setup);
   forward.set("q", ProgramTensor::rows(q));
-  forward.set("out", ProgramTensor::rows(results.out));
-  forward.set("lse", ProgramTensor::numbers(results.lse));
+  setResults(forward, results, [&](auto shape) { return room.tensor(DType::F32, shape); });
   state = stateFor(forward, setup.plan, room);
 }
 
@@ -69,6 +68,10 @@ void DeviceForwardKernels::runNothing() {
   constexpr uint32_t minusInfinity = 0xff800000;
   zero(results.out);
   fillOnDevice(stream, results.lse, minusInfinity);
+  if (results.rowMax)
+    fillOnDevice(stream, *results.rowMax, minusInfinity);
+  if (results.rowSum)
+    zero(*results.rowSum);
 }
 
 DeviceBackwardKernels::DeviceBackwardKernels(const RingKernelSetup &shared, const CudaStream &order,
@@ -77,19 +80,12 @@ DeviceBackwardKernels::DeviceBackwardKernels(const RingKernelSetup &shared, cons
                                              const Tensor &q, const Tensor &dout,
                                              const ForwardResults &from, const Tensor &dq)
     : StreamKernels(shared, order, between), gradient(dq),
-      deltas(room.tensor(DType::F32, from.lse.shape())), delta(code.delta, shared.heads),
-      keys(code.keys, shared.heads), queries(code.queries, shared.heads) {
-  delta.setExtent("Nq", setup.problem.queryRows());
-  delta.set("out", ProgramTensor::rows(from.out));
-  delta.set("dout", ProgramTensor::rows(dout));
-  delta.set("delta", ProgramTensor::numbers(deltas));
-  for (DeviceLaunch *launch : {&keys, &queries}) {
-    setCommon(*launch, setup);
-    launch->set("q", ProgramTensor::rows(q));
-    launch->set("dout", ProgramTensor::rows(dout));
-    launch->set("lse", ProgramTensor::numbers(from.lse));
-    launch->set("delta", ProgramTensor::numbers(deltas));
-  }
+      rows(BackwardRows::in(from, [&](auto shape) { return room.tensor(DType::F32, shape); })),
+      delta(code.delta, shared.heads), keys(code.keys, shared.heads),
+      queries(code.queries, shared.heads) {
+  rows.setMaker(delta, setup, from, dout);
+  for (DeviceLaunch *launch : {&keys, &queries})
+    rows.setReader(*launch, setup, q, dout);
   queries.set("dq", ProgramTensor::rows(gradient));
   state = stateFor(queries, setup.plan, room);
 }

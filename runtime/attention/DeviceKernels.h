@@ -77,7 +77,7 @@ public:
 
 private:
   Tensor gradient; ///< dq
-  Tensor deltas;
+  BackwardRows rows;
   DeviceLaunch delta, keys, queries;
   void *state = nullptr;
 };

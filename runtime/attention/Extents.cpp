@@ -88,6 +88,12 @@ void checkResults(const AttentionOptions &options, const Extents &extents,
   checkTensor("out", results.out, options.dtype,
               {extents.batch, extents.queryRows, options.heads, options.valueHeadDim});
   checkTensor("lse", results.lse, DType::F32, {extents.batch, options.heads, extents.queryRows});
+  if (results.rowMax.has_value() != results.rowSum.has_value())
+    throw InputError("rowMax and rowSum", results.rowMax ? "rowMax alone" : "rowSum alone",
+                     "both or none");
+  for (auto [name, rows] : {std::pair("rowMax", &results.rowMax), {"rowSum", &results.rowSum}})
+    if (*rows)
+      checkTensor(name, **rows, DType::F32, {extents.batch, options.heads, extents.queryRows});
   checkUnitStride("out", results.out);
 }
 

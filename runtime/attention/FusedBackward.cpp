@@ -3,24 +3,18 @@
 namespace ringc {
 
 FusedBackwardKernels::FusedBackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
-                                           KeptMemory &memory, const Tensor &q, const Tensor &dout,
+                                           KeptMemory &sums, const Tensor &q, const Tensor &dout,
                                            const ForwardResults &from, const Tensor &dq)
-    : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
-      byHeads(memory.tensor(DType::F32, exchangeRowsAndHeads(dq).shape())),
+    : PoolKernels(shared), gradient(dq),
+      rows(BackwardRows::in(from, [this](auto shape) { return madeIn(memory, shape); })),
+      byHeads(sums.tensor(DType::F32, exchangeRowsAndHeads(dq).shape())),
       sum(exchangeRowsAndHeads(byHeads)),
       delta(code.delta, shared.heads, shared.context.progress.get()),
       fused(code.keys, shared.heads, shared.context.progress.get()),
       round(code.queries, shared.heads, shared.context.progress.get()) {
-  for (Launch *launch : {&delta, &round})
-    launch->setExtent("Nq", setup.problem.queryRows());
-  delta.set("out", ProgramTensor::rows(from.out));
-  delta.set("dout", ProgramTensor::rows(dout));
-  delta.set("delta", ProgramTensor::numbers(deltas));
-  setCommon(fused, setup);
-  fused.set("q", ProgramTensor::rows(q));
-  fused.set("dout", ProgramTensor::rows(dout));
-  fused.set("lse", ProgramTensor::numbers(from.lse));
-  fused.set("delta", ProgramTensor::numbers(deltas));
+  round.setExtent("Nq", setup.problem.queryRows());
+  rows.setMaker(delta, setup, from, dout);
+  rows.setReader(fused, setup, q, dout);
   fused.set("dq", ProgramTensor::rows(sum));
   round.set("sum", ProgramTensor::rows(sum));
   round.set("dq", ProgramTensor::rows(gradient));

@@ -18,7 +18,8 @@ public:
 
 private:
   Tensor gradient; ///< dq
-  HostTensor deltas;
+  std::list<HostTensor> memory;
+  BackwardRows rows;
   Tensor byHeads, sum; ///< f32; the latter as dq, in the memory of the former
   Launch delta, fused, round;
 };

@@ -132,12 +132,14 @@ public:
     Forward made;
     made.out = HostTensor(options.dtype, {problem.shape.batch, problem.shape.queryLength,
                                           options.heads, options.valueHeadDim});
-    made.lse =
-        HostTensor(DType::F32, {problem.shape.batch, options.heads, problem.shape.queryLength});
+    for (HostTensor *rows : {&made.lse, &made.rowMax, &made.rowSum})
+      *rows =
+          HostTensor(DType::F32, {problem.shape.batch, options.heads, problem.shape.queryLength});
     run([&](int rank) {
       Deal deal = problem.dealFor(rank);
       AttentionInputs own = problem.take(deal);
-      ForwardResults results{deal.place(made.out, 1), deal.place(made.lse, 2)};
+      ForwardResults results{deal.place(made.out, 1), deal.place(made.lse, 2),
+                             deal.place(made.rowMax, 2), deal.place(made.rowSum, 2)};
       reports[size_t(rank)] = ranks[size_t(rank)].forward(problem.shape, own, results);
       deal.give();
     });
@@ -156,6 +158,10 @@ public:
       Deal deal = problem.dealFor(rank);
       AttentionInputs own = problem.take(deal);
       ForwardResults results{deal.take(forward.out, 0, 1), deal.take(forward.lse, 0, 2)};
+      if (forward.rowMax.rank() != 0 && forward.rowSum.rank() != 0) {
+        results.rowMax = deal.take(forward.rowMax, 0, 2);
+        results.rowSum = deal.take(forward.rowSum, 0, 2);
+      }
       GradientResults gradients{deal.place(made.dq, 1), deal.place(made.dk, 1),
                                 deal.place(made.dv, 1)};
       reports[size_t(rank)] = ranks[size_t(rank)].backward(problem.shape, own, results,

@@ -20,6 +20,7 @@ class InProcessRing {
 public:
   struct Forward {
     HostTensor out, lse;
+    HostTensor rowMax = {}, rowSum = {}; ///< of ForwardResults; empty ones are absent
   };
   struct Gradients {
     HostTensor dq, dk, dv;

@@ -13,6 +13,10 @@ namespace ringc {
 
 namespace {
 
+/// The compiler multiplies factors of scores with each other, and with log2(e).
+constexpr double mostFactor = 0x1p126;
+constexpr double leastCap = 1e-30, mostCap = 1e30;
+
 void require(bool holds, std::string_view argument, const std::string &value,
              const std::string &allowed) {
   if (!holds)
@@ -75,11 +79,15 @@ void validate(const AttentionOptions &options) {
   requireInteger("value head dim", options.valueHeadDim, 0, 256);
   require(isFloat(options.dtype), "dtype", std::string(nameOf(options.dtype)), "f32, f16, bf16");
   if (options.scale)
-    require(std::isfinite(float(*options.scale)), "scale", print(*options.scale),
-            "a finite number that f32 holds");
-  if (options.softcap)
-    require(std::isfinite(float(*options.softcap)) && float(*options.softcap) > 0, "softcap",
-            print(*options.softcap), "a finite number above 0");
+    require(std::abs(*options.scale) < mostFactor, "scale", print(*options.scale),
+            "a number below 2^126 (8.5e37) in magnitude");
+  if (options.softcap) {
+    require(*options.softcap >= leastCap && *options.softcap <= mostCap, "softcap",
+            print(*options.softcap), "1e-30 to 1e30");
+    require(std::abs(options.scale.value_or(1)) / *options.softcap < mostFactor, "softcap",
+            print(*options.softcap) + " with scale " + print(options.scale.value_or(1)),
+            "a scale below 2^126 (8.5e37) times it");
+  }
   requireInteger("prefix", options.prefix, 0, positionLimit);
   requireInteger("window left", options.window.left, -1, positionLimit);
   requireInteger("window right", options.window.right, -1, positionLimit);

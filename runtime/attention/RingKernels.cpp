@@ -68,14 +68,44 @@ void PoolKernels::zero(const Tensor &tensor) { ringc::zero(pool(), tensor); }
 void PoolKernels::add(const Tensor &part, const Tensor &sum) { ringc::add(pool(), part, sum); }
 void PoolKernels::copy(const Tensor &from, const Tensor &to) { ringc::copy(pool(), from, to); }
 
+void BackwardRows::setMaker(LaunchSlots &launch, const RingKernelSetup &setup,
+                            const ForwardResults &from, const Tensor &dout) const {
+  bool exact = from.rowMax && from.rowSum;
+  launch.setExtent("Nq", setup.problem.queryRows());
+  launch.set("out", ProgramTensor::rows(from.out));
+  launch.set("dout", ProgramTensor::rows(dout));
+  launch.set("lse", ProgramTensor::numbers(from.lse));
+  launch.set("row_max", ProgramTensor::numbers(exact ? *from.rowMax : from.lse));
+  launch.set("row_sum", ProgramTensor::numbers(exact ? *from.rowSum : from.lse));
+  launch.setScalar("exact", exact);
+  launch.set("delta", ProgramTensor::numbers(delta));
+  launch.set("base", ProgramTensor::numbers(base));
+  launch.set("shift", ProgramTensor::numbers(shift));
+  launch.set("weight", ProgramTensor::numbers(weight));
+}
+
+void BackwardRows::setReader(LaunchSlots &launch, const RingKernelSetup &setup, const Tensor &q,
+                             const Tensor &dout) const {
+  setCommon(launch, setup);
+  launch.set("q", ProgramTensor::rows(q));
+  launch.set("dout", ProgramTensor::rows(dout));
+  launch.set("delta", ProgramTensor::numbers(delta));
+  launch.set("base", ProgramTensor::numbers(base));
+  launch.set("shift", ProgramTensor::numbers(shift));
+  launch.set("weight", ProgramTensor::numbers(weight));
+}
+
+Tensor madeIn(std::list<HostTensor> &memory, std::span<const int64_t> shape) {
+  return memory.emplace_back(DType::F32, std::vector(shape.begin(), shape.end()));
+}
+
 ForwardKernels::ForwardKernels(const RingKernelSetup &shared, HostCode code, KeptMemory &memory,
                                const Tensor &q, const ForwardResults &to)
     : PoolKernels(shared), results(to),
       forward(std::move(code), shared.heads, shared.context.progress.get(), &memory) {
   setCommon(forward, setup);
   forward.set("q", ProgramTensor::rows(q));
-  forward.set("out", ProgramTensor::rows(results.out));
-  forward.set("lse", ProgramTensor::numbers(results.lse));
+  setResults(forward, results, [this](auto shape) { return madeIn(unasked, shape); });
   announce(setup, forward);
 }
 
@@ -90,27 +120,25 @@ void ForwardKernels::run(const HopBlock &block) {
 
 void ForwardKernels::runNothing() {
   fill(results.out, 0);
-  fill(results.lse, -std::numeric_limits<float>::infinity());
+  constexpr float nothing = -std::numeric_limits<float>::infinity();
+  fill(results.lse, nothing);
+  if (results.rowMax)
+    fill(*results.rowMax, nothing);
+  if (results.rowSum)
+    fill(*results.rowSum, 0);
 }
 
 BackwardKernels::BackwardKernels(const RingKernelSetup &shared, const BackwardCode &code,
-                                 KeptMemory &memory, const Tensor &q, const Tensor &dout,
+                                 KeptMemory &state, const Tensor &q, const Tensor &dout,
                                  const ForwardResults &from, const Tensor &dq)
-    : PoolKernels(shared), gradient(dq), deltas(DType::F32, from.lse.shape()),
+    : PoolKernels(shared), gradient(dq),
+      rows(BackwardRows::in(from, [this](auto shape) { return madeIn(memory, shape); })),
       delta(code.delta, shared.heads, shared.context.progress.get()),
       keys(code.keys, shared.heads, shared.context.progress.get()),
-      queries(code.queries, shared.heads, shared.context.progress.get(), &memory) {
-  delta.setExtent("Nq", setup.problem.queryRows());
-  delta.set("out", ProgramTensor::rows(from.out));
-  delta.set("dout", ProgramTensor::rows(dout));
-  delta.set("delta", ProgramTensor::numbers(deltas));
-  for (Launch *launch : {&keys, &queries}) {
-    setCommon(*launch, setup);
-    launch->set("q", ProgramTensor::rows(q));
-    launch->set("dout", ProgramTensor::rows(dout));
-    launch->set("lse", ProgramTensor::numbers(from.lse));
-    launch->set("delta", ProgramTensor::numbers(deltas));
-  }
+      queries(code.queries, shared.heads, shared.context.progress.get(), &state) {
+  rows.setMaker(delta, setup, from, dout);
+  for (Launch *launch : {&keys, &queries})
+    rows.setReader(*launch, setup, q, dout);
   queries.set("dq", ProgramTensor::rows(gradient));
   announce(setup, queries);
   announce(setup, keys);

@@ -7,6 +7,9 @@
 #include "runtime/ring/Executor.h"
 
 #include <functional>
+#include <list>
+#include <span>
+#include <utility>
 
 namespace ringc {
 
@@ -35,6 +38,33 @@ Tensor rowsOfKeys(const Tensor &gradient, int keyAxis);
 void setCommon(LaunchSlots &launch, const RingKernelSetup &setup);
 /// And those that a hop brings. A block's tensors are K, V and travelling views.
 void setBlock(LaunchSlots &launch, const RingKernelSetup &setup, const HopBlock &block);
+
+/// The results of a forward as its kernel writes them; `memory(shape)` gives an f32 tensor for what
+/// the caller does not ask for.
+template <typename Memory>
+void setResults(LaunchSlots &forward, const ForwardResults &results, Memory &&memory) {
+  forward.set("out", ProgramTensor::rows(results.out));
+  forward.set("lse", ProgramTensor::numbers(results.lse));
+  for (auto [name, wanted] : {std::pair("row_max", &results.rowMax), {"row_sum", &results.rowSum}})
+    forward.set(name, ProgramTensor::numbers(*wanted ? **wanted : memory(results.lse.shape())));
+}
+
+/// What the kernels of a backward share of each query row: f32 [b, h, n_q].
+struct BackwardRows {
+  Tensor delta, base, shift, weight;
+
+  template <typename Memory> static BackwardRows in(const ForwardResults &from, Memory &&memory) {
+    auto shape = from.lse.shape();
+    return {memory(shape), memory(shape), memory(shape), memory(shape)};
+  }
+
+  /// attention_delta, which makes them.
+  void setMaker(LaunchSlots &launch, const RingKernelSetup &setup, const ForwardResults &from,
+                const Tensor &dout) const;
+  /// A kernel that reads them, with q and dout.
+  void setReader(LaunchSlots &launch, const RingKernelSetup &setup, const Tensor &q,
+                 const Tensor &dout) const;
+};
 
 /// Kernels that a HostPool runs, and that does their executor's work on memory too.
 class PoolKernels : public HopKernels {
@@ -65,6 +95,7 @@ public:
 
 private:
   ForwardResults results;
+  std::list<HostTensor> unasked; ///< results that nobody asked for
   Launch forward;
 };
 
@@ -85,9 +116,13 @@ public:
 
 private:
   Tensor gradient; ///< dq
-  HostTensor deltas;
+  std::list<HostTensor> memory;
+  BackwardRows rows;
   Launch delta, keys, queries;
 };
+
+/// A new f32 tensor in `memory`.
+Tensor madeIn(std::list<HostTensor> &memory, std::span<const int64_t> shape);
 
 /// Writes one value to all of a float tensor.
 void fill(const Tensor &tensor, float value);

@@ -25,6 +25,8 @@ RankTensors::RankTensors(const AttentionOptions &given, int world, const RingInp
     made.dout = make(queries, options.heads, options.valueHeadDim);
     made.results.out = make(queries, options.heads, options.valueHeadDim);
     made.results.lse = room(rank, DType::F32, {batch, options.heads, queries}, Layout::Dense);
+    made.results.rowMax = room(rank, DType::F32, {batch, options.heads, queries}, Layout::Dense);
+    made.results.rowSum = room(rank, DType::F32, {batch, options.heads, queries}, Layout::Dense);
     made.gradients.dq = make(queries, options.heads, options.headDim);
     made.gradients.dk = make(keys, options.kvHeads, options.headDim);
     made.gradients.dv = make(keys, options.kvHeads, options.valueHeadDim);

@@ -91,6 +91,8 @@ DeviceShard::DeviceShard(const DeviceProblem &problem, int rank,
       made[at++] = memory.emplace_back(stream.device(), like.dtype(), like.shape());
     }
   }
+  for (Tensor *rows : {&rowMax, &rowSum})
+    *rows = memory.emplace_back(stream.device(), DType::F32, made[1].shape());
   if (problem.dout.rank() != 0)
     dout = upload(host.take(problem.dout, 0, 1));
 }

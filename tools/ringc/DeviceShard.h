@@ -45,9 +45,9 @@ public:
   DeviceShard(const DeviceProblem &problem, int rank, std::shared_ptr<const CudaDevice> device);
 
   const AttentionInputs &inputs() const { return own; }
-  RankForward forward() const { return {own, {made[0], made[1]}}; }
+  RankForward forward() const { return {own, {made[0], made[1], rowMax, rowSum}}; }
   RankBackward backward() const {
-    return {own, {made[0], made[1]}, dout, {made[2], made[3], made[4]}};
+    return {own, {made[0], made[1], rowMax, rowSum}, dout, {made[2], made[3], made[4]}};
   }
 
   /// As DeviceProblem's. Those of the backward have no memory where there is no `dout`.
@@ -63,6 +63,7 @@ private:
   AttentionInputs own;
   Tensor dout;
   std::array<Tensor, 5> made; ///< out, lse, dq, dk, dv
+  Tensor rowMax, rowSum;      ///< stay here
 };
 
 /// Brings results of one rank home to `wholes`, which are as DeviceProblem::results says.

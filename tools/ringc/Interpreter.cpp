@@ -304,6 +304,8 @@ Interpreter::Value Interpreter::evaluateCall(Frame &frame, const CallExpr &call,
     return std::log2(real(arguments[0]));
   case Builtin::Sqrt:
     return std::sqrt(real(arguments[0]));
+  case Builtin::Fma:
+    return std::fma(real(arguments[0]), real(arguments[1]), real(arguments[2]));
   case Builtin::Where:
     return truth(arguments[0]) ? arguments[1] : arguments[2];
   case Builtin::ToF32:

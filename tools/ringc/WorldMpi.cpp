@@ -44,15 +44,16 @@ public:
 
   void forward() override {
     out = part.room(options.dtype, outShape(), 1);
-    lse = part.room(DType::F32, lseShape(), 2);
-    report = attention.forward(shape, own, {out, lse});
+    for (HostTensor *rows : {&lse, &rowMax, &rowSum})
+      *rows = part.room(DType::F32, lseShape(), 2);
+    report = attention.forward(shape, own, {out, lse, rowMax, rowSum});
   }
 
   void backward() override {
     dq = part.room(options.dtype, shapeOf(whole.q), 1);
     dk = part.room(options.dtype, shapeOf(whole.k), 1);
     dv = part.room(options.dtype, shapeOf(whole.v), 1);
-    report = attention.backward(shape, own, {out, lse}, ownDout, {dq, dk, dv});
+    report = attention.backward(shape, own, {out, lse, rowMax, rowSum}, ownDout, {dq, dk, dv});
   }
 
   std::vector<ExecutionReport> reports() const override { return {report}; }
@@ -121,7 +122,7 @@ private:
   Attention attention;
   AttentionInputs own;
   Tensor ownDout;
-  HostTensor out, lse, dq, dk, dv;
+  HostTensor out, lse, rowMax, rowSum, dq, dk, dv;
   ExecutionReport report;
 };
 

@@ -67,13 +67,27 @@ static bool isSelected(Value tile, tile::VisibilityOp visibility,
 static bool isZero(const APFloat &value) { return value.isZero(); }
 static bool isLowest(const APFloat &value) { return value.isInfinity() && value.isNegative(); }
 
+/// -inf where hidden: selected so, then shifted by a finite number, scaled by a positive one.
+static bool isLowestWhereHidden(Value tile, tile::VisibilityOp visibility) {
+  if (isSelected(tile, visibility, isLowest))
+    return true;
+  if (auto shifted = tile.getDefiningOp<arith::SubFOp>())
+    return isLowestWhereHidden(shifted.getLhs(), visibility);
+  auto scaled = tile.getDefiningOp<math::FmaOp>();
+  DenseFPElementsAttr factor;
+  return scaled && matchPattern(scaled.getB(), m_Constant(&factor)) && factor.isSplat() &&
+         !factor.getSplatValue<APFloat>().isNegative() &&
+         !factor.getSplatValue<APFloat>().isZero() &&
+         isLowestWhereHidden(scaled.getA(), visibility);
+}
+
 /// In one of the two patterns of HiddenPart's comment.
 static bool isZeroWhereHidden(Value tile, tile::VisibilityOp visibility) {
   if (isSelected(tile, visibility, isZero))
     return true;
   auto power = tile.getDefiningOp<math::Exp2Op>();
-  auto shifted = power ? power.getOperand().getDefiningOp<arith::SubFOp>() : nullptr;
-  return shifted && isSelected(shifted.getLhs(), visibility, isLowest);
+  return power && !isSelected(power.getOperand(), visibility, isLowest) &&
+         isLowestWhereHidden(power.getOperand(), visibility);
 }
 
 static Value unconverted(Value tile) {

@@ -13,13 +13,14 @@ namespace ringc::cpu {
 /// identity, would read.
 ///
 ///     s = dot(q, k^T)       ... select(seen, ... s ..., -inf)        Result
-///     t = select(seen, s, -inf), max(t); p = exp2(t - base), sum(p)  Result
-///     acc += dot(p, v)      p = exp2(select(seen, t, -inf) - base)   Contracted: p is 0 where
+///     t = select(seen, s, -inf), max(t); p = exp2(t - shift), sum(p) Result
+///     acc += dot(p, v)      p = exp2(fma(select(seen, t, -inf) - shift, 1.44, base))
+///                                                                    Contracted: p is 0 where
 ///                                                                    hidden
 ///     dv += dot(p^T, dout)  p = select(seen, exp2(t), 0)             Contracted
 ///
-/// On a causal diagonal that is nearly half of the tile. Where `base` is NaN so is the row of the
-/// result, whatever part of it is summed.
+/// On a causal diagonal that is nearly half of the tile. Where `shift` or `base` is NaN so is the
+/// row of the result, whatever part of it is summed.
 struct HiddenPart {
   enum class Where : uint8_t { Result, Contracted };
   Where where;

@@ -305,7 +305,8 @@ NestEmitter::Term NestEmitter::elementwise(Operation *op, ArrayRef<Term> terms) 
     Type type = inVectors ? Type(VectorType::get({width}, element)) : element;
     OperationState state(loc, op->getName(), operands, {type}, op->getAttrs());
     Operation *made = builder.create(state);
-    if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
+    if (!tile::isTile(op->getResult(0).getType()) &&
+        isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
       made->setAttr("fastmath", arith::FastMathFlagsAttr::get(builder.getContext(),
                                                               arith::FastMathFlags::contract));
     return made->getResult(0);

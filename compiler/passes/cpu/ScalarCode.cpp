@@ -52,7 +52,7 @@ Value ScalarCode::visibility(tile::VisibilityOp op) {
                        frame.positions(op.getKeyPositions()).extent);
   Value visible = visibility(op, queries, keys);
   Value clipped = arith::MinSIOp::create(builder, loc, visible, frame.constant32(1));
-  Value outside = op.getLoopAxis() == 0 ? queries.outside : keys.outside;
+  Value outside = arith::OrIOp::create(builder, loc, queries.outside, keys.outside);
   return arith::SelectOp::create(builder, loc, outside, clipped, visible);
 }
 

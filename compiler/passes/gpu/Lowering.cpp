@@ -241,6 +241,8 @@ LogicalResult Lowering::lower(Operation *op) {
     return lowerReduce(reduce);
   if (auto apply = dyn_cast<tile::ApplyOp>(op))
     return lowerApply(apply);
+  if (auto all = dyn_cast<tile::AllOp>(op))
+    return lowerAll(all);
   if (auto loop = dyn_cast<scf::ForOp>(op))
     return lowerFor(loop);
   if (auto choice = dyn_cast<scf::IndexSwitchOp>(op))

@@ -102,6 +102,7 @@ private:
   // Reductions.cpp
   using Combine = llvm::function_ref<Value(Value, Value)>;
   LogicalResult lowerReduce(tile::ReduceOp op);
+  LogicalResult lowerAll(tile::AllOp op);
   LogicalResult reduceConditions(tile::ReduceOp op, Value tile, const FragmentLayout &to,
                                  bool overM);
   Value counts(const FragmentLayout &from, int64_t m, int64_t n, bool overM);

@@ -15,8 +15,8 @@
 //     %u = arith.mulf %v, splat(%c1)
 //
 // A factor that is a positive constant is taken as it is, without a question. Rounding keeps order,
-// so that the maximum is the same number; and what remains of the product, exp2(x * c - base), is
-// one multiply-add an element in place of a product and a difference.
+// so that the maximum is the same number; and what remains of the product moves into a multiply-add
+// (take-shortcuts).
 //
 // After split-loops with bodies=one.
 

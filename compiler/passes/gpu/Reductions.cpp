@@ -145,3 +145,27 @@ LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
   fragments[op.getResult()] = {to, sums};
   return success();
 }
+
+/// Of the rows that a warp's threads hold: one vote, and what depends on it may exchange between
+/// lanes.
+LogicalResult Lowering::lowerAll(tile::AllOp op) {
+  FailureOr<Fragment> rows = whole(op.getRows(), op);
+  if (failed(rows))
+    return failure();
+  Value all = arith::ConstantIntOp::create(builder, loc, 1, 1);
+  const FragmentLayout &layout = rows->layout;
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    Value row = rows->elements[static_cast<size_t>(e)];
+    bool overM = layout.kind == Kind::AlongM;
+    if (layout.kind != Kind::Single)
+      if (Value in = counts(layout, layout.mOf(e), layout.nOf(e), overM)) {
+        Value out = arith::XOrIOp::create(builder, loc, in,
+                                          arith::ConstantIntOp::create(builder, loc, 1, 1));
+        row = arith::OrIOp::create(builder, loc, row, out);
+      }
+    all = e == 0 ? row : arith::AndIOp::create(builder, loc, all, row).getResult();
+  }
+  scalars[op.getResult()] =
+      intrinsic(builder.getI1Type(), "llvm.nvvm.vote.all.sync", {i32(-1), all});
+  return success();
+}

@@ -38,7 +38,8 @@ Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
     return subtract(operands[0], operands[1]);
   OperationState state(loc, op->getName(), operands, {elementOf(op->getResult(0))}, op->getAttrs());
   Operation *made = builder.create(state);
-  if (isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
+  if (!tile::isTile(op->getResult(0).getType()) &&
+      isa<arith::AddFOp, arith::SubFOp, arith::MulFOp>(made))
     made->setAttr("fastmath", arith::FastMathFlagsAttr::get(builder.getContext(),
                                                             arith::FastMathFlags::contract));
   if (isa<arith::FloorDivSIOp, math::AbsIOp>(made)) {

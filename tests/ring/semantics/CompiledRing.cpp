@@ -31,7 +31,8 @@ struct Holding {
     };
     DType dtype = given.options.dtype;
     out = result(dtype, {q.dim(0), q.dim(1), q.dim(2), v.dim(3)});
-    lse = result(DType::F32, {q.dim(0), q.dim(2), q.dim(1)});
+    for (Tensor *rows : {&lse, &rowMax, &rowSum})
+      *rows = result(DType::F32, {q.dim(0), q.dim(2), q.dim(1)});
     dq = result(dtype, {q.dim(0), q.dim(1), q.dim(2), q.dim(3)});
     dk = result(dtype, {k.dim(0), k.dim(1), k.dim(2), k.dim(3)});
     dv = result(dtype, {v.dim(0), v.dim(1), v.dim(2), v.dim(3)});
@@ -50,7 +51,7 @@ struct Holding {
 
   RankProblem part;
   std::shared_ptr<Fence> fence;
-  Tensor q, k, v, dout, keyMask, out, lse, dq, dk, dv;
+  Tensor q, k, v, dout, keyMask, out, lse, rowMax, rowSum, dq, dk, dv;
 
 private:
   Tensor take(const Tensor &whole) {
@@ -95,7 +96,7 @@ reference::Result computeFenced(const Case &given, Data data, std::vector<RankRe
     Attention attention(given.options, world.at(rank),
                         {.kernels = own.fence, .pool = context().pool});
     AttentionInputs inputs = own.inputs();
-    ForwardResults results{own.out, own.lse};
+    ForwardResults results{own.out, own.lse, own.rowMax, own.rowSum};
     size_t place = size_t(own.part.place());
     report.forwardPlan = attention.plans(Pass::Forward, given.shape, inputs)[place];
     report.backwardPlan = attention.plans(Pass::Backward, given.shape, inputs)[place];

@@ -24,9 +24,11 @@ constexpr std::array<HostKernel, sizeof...(numbers)>
 makeEntries(std::integer_sequence<int, numbers...>) {
   return {enterAt<numbers>...};
 }
-/// Memory that a rank's kernels share among themselves: delta, and the fused backward's sum of dQ.
+/// Memory that a rank's kernels share among themselves: what attention_delta makes, and the fused
+/// backward's sum of dQ.
 bool isOwnScratch(const CompiledKernel &kernel, const std::string &view) {
-  return view == "delta" || (kernel.name == "attention_backward" && view == "dq") ||
+  return view == "delta" || view == "base" || view == "shift" || view == "weight" ||
+         (kernel.name == "attention_backward" && view == "dq") ||
          (kernel.name == "attention_backward_round" && view == "sum");
 }
 

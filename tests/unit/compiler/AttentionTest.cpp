@@ -59,7 +59,10 @@ void check(const Case &c, const Target &target = hostTarget()) {
   Matrix k = Matrix::random(c.dtype, c.nk, c.d, 2), v = Matrix::random(c.dtype, c.nk, c.dv, 3);
   Matrix dout = Matrix::random(c.dtype, c.nq, c.dv * c.group, 4);
   Matrix out(c.dtype, c.nq, c.dv * c.group), lse(ElementType::F32, c.nq, c.group),
-      delta(ElementType::F32, c.nq, c.group), dq(c.dtype, c.nq, c.d * c.group);
+      rowMax(ElementType::F32, c.nq, c.group), rowSum(ElementType::F32, c.nq, c.group),
+      delta(ElementType::F32, c.nq, c.group), base(ElementType::F32, c.nq, c.group),
+      shift(ElementType::F32, c.nq, c.group), weight(ElementType::F32, c.nq, c.group),
+      dq(c.dtype, c.nq, c.d * c.group);
   auto zeros = [&](int64_t columns) {
     return Matrix::from(ElementType::F32, c.nk, columns, [](int64_t, int64_t) { return 0; });
   };
@@ -81,9 +84,21 @@ void check(const Case &c, const Target &target = hostTarget()) {
       spec.score = c.score;
     }
     KernelRun made(spec, "", target);
-    const std::pair<const char *, const Matrix *> tensors[] = {
-        {"q", &q},     {"k", &k},         {"v", &v},   {"dout", &dout}, {"out", &out},
-        {"lse", &lse}, {"delta", &delta}, {"dq", &dq}, {"dk", &dk},     {"dv", &dv}};
+    const std::pair<const char *, const Matrix *> tensors[] = {{"q", &q},
+                                                               {"k", &k},
+                                                               {"v", &v},
+                                                               {"dout", &dout},
+                                                               {"out", &out},
+                                                               {"lse", &lse},
+                                                               {"row_max", &rowMax},
+                                                               {"row_sum", &rowSum},
+                                                               {"delta", &delta},
+                                                               {"base", &base},
+                                                               {"shift", &shift},
+                                                               {"weight", &weight},
+                                                               {"dq", &dq},
+                                                               {"dk", &dk},
+                                                               {"dv", &dv}};
     int64_t offset = c.nk - c.nq;
     for (const KernelArgument &argument : made.kernel().arguments) {
       for (auto [name, matrix] : tensors)
@@ -95,6 +110,8 @@ void check(const Case &c, const Target &target = hostTarget()) {
         made.bind("kpos", Positions{.first = 0, .block = c.nk, .jump = 0});
       if (argument.name == "scale")
         made.bind("scale", scale);
+      if (argument.name == "exact")
+        made.bind("exact", int32_t{1});
       if (argument.name == "softcap.cap")
         made.bind("softcap.cap", 1.5f);
     }
