@@ -16,6 +16,12 @@ struct Env {
   std::optional<std::string> xdgCacheHome;
   /// HOME: without the two above the folder of compiled kernels is .cache/ringc in it.
   std::optional<std::string> home;
+  /// RINGC_CACHE_BYTES: how large the files of compiled kernels may be together, 1 GiB if it is not
+  /// set; 0 is no limit.
+  std::optional<std::string> cacheBytes;
+  /// OMP_NUM_THREADS and OMP_THREAD_LIMIT, as OpenMP has them: the threads of a pool that is not
+  /// told how many.
+  std::optional<std::string> ompNumThreads, ompThreadLimit;
   /// RINGC_CUDA_LIBRARY: the file of the CUDA driver, in place of libcuda.so.1 as the loader finds
   /// it.
   std::optional<std::string> cudaLibrary;

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <fcntl.h>
 #include <random>
 #include <sys/stat.h>
@@ -66,7 +67,8 @@ FileDescriptor::~FileDescriptor() {
 
 int FileDescriptor::close() { return ::close(std::exchange(fd, -1)) == 0 ? 0 : errno; }
 
-std::optional<std::string> readEntry(const FileDescriptor &folder, const std::string &name) {
+std::optional<std::string> readEntry(const FileDescriptor &folder, const std::string &name,
+                                     Look look) {
   // Without O_NONBLOCK a FIFO of that name would hang us.
   FileDescriptor file(
       openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
@@ -86,6 +88,9 @@ std::optional<std::string> readEntry(const FileDescriptor &folder, const std::st
       return std::nullopt;
     done += static_cast<size_t>(count);
   }
+  constexpr time_t stampLasts = 60; // seconds: who starts often need not write every time
+  if (look == Look::Use && std::time(nullptr) - status.st_mtim.tv_sec > stampLasts)
+    futimens(file.get(), nullptr); // where it fails, it counts as unused
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
@@ -39,9 +40,14 @@ private:
   int fd = -1;
 };
 
+/// Whether looking at an entry counts as using it.
+enum class Look : uint8_t { Use, Inspect };
+
 /// All bytes of the file `name` of `folder`; nothing where there is none that we own and that
-/// others cannot write. Links are not followed.
-std::optional<std::string> readEntry(const FileDescriptor &folder, const std::string &name);
+/// others cannot write. Links are not followed. A file's modification time says when it was last
+/// used, to the minute: access times are off on many mounts.
+std::optional<std::string> readEntry(const FileDescriptor &folder, const std::string &name,
+                                     Look look);
 
 /// Writes `bytes` under a temporary name and renames it to `name`, so that readers see all or
 /// nothing and the last of several writers wins. Throws FolderError, leaving nothing behind.

@@ -40,8 +40,8 @@ SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 
-/// Kernels from HostCompiler with the user's own cache folder, and `threads` threads; 0: as many as
-/// OpenMP says. Throws InputError when negative.
+/// Kernels from HostCompiler with the user's own cache folder, and a HostPool of `threads` threads,
+/// which throws as its constructor does.
 AttentionContext hostContext(int threads = 0);
 
 } // namespace ringc

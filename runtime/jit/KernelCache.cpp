@@ -9,7 +9,7 @@ namespace {
 
 std::optional<KernelFolder> folderOf(const Env &env) {
   std::optional<std::filesystem::path> path = kernelFolderPath(env);
-  return path ? std::optional(KernelFolder(*path)) : std::nullopt;
+  return path ? std::optional(KernelFolder(*path, kernelFolderLimit(env))) : std::nullopt;
 }
 
 } // namespace

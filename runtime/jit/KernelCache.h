@@ -19,15 +19,16 @@ namespace ringc {
 /// Compiled kernels in memory, and on disk behind it.
 ///
 /// It does not know the compiler: who asks brings a function that compiles, so that a program whose
-/// kernels were compiled ahead links without it. Thread safe. A warm look-up costs microseconds:
-/// the request is hashed as a struct, and neither JSON nor any source text is touched. Kernels stay
-/// in memory for the cache's life.
+/// kernels were compiled ahead links without it. Any number of threads may use one cache at the
+/// same time. A warm look-up costs microseconds: the request is hashed as a struct, and neither
+/// JSON nor any source text is touched. Kernels stay in memory for the cache's life.
 class KernelCache {
 public:
   using Compile = std::function<CompiledKernel()>;
   using Warn = std::function<void(const std::string &message)>;
 
-  /// The folder that `env` names, or memory alone with a warning where it names none.
+  /// The folder that `env` names, or memory alone with a warning where it names none. Throws
+  /// InputError where RINGC_CACHE_BYTES is no number.
   explicit KernelCache(const Env &env, Warn warn = warnOnStderr);
 
   /// `folder` is nothing for memory alone.

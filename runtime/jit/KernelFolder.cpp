@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <tuple>
 #include <unistd.h>
+#include <utility>
 
 namespace ringc {
 
@@ -49,6 +52,18 @@ std::optional<std::filesystem::path> kernelFolderPath(const Env &env) {
   return std::nullopt;
 }
 
+int64_t kernelFolderLimit(const Env &env) {
+  constexpr int64_t otherwise = int64_t(1) << 30;
+  if (!env.cacheBytes)
+    return otherwise;
+  const std::string &text = *env.cacheBytes;
+  int64_t bytes = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  if (error != std::errc() || end != text.data() + text.size() || bytes < 0)
+    throw InputError("RINGC_CACHE_BYTES", text, "a number of bytes, or 0 for no limit");
+  return bytes;
+}
+
 FileDescriptor KernelFolder::open() const {
   FileDescriptor directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory) {
@@ -70,7 +85,7 @@ std::optional<CompiledKernel> KernelFolder::load(std::string_view key) const {
   FileDescriptor directory = open();
   if (!directory)
     return std::nullopt;
-  return read(directory, std::string(key)).kernel;
+  return read(directory, std::string(key), Look::Use).kernel;
 }
 
 void KernelFolder::store(std::string_view key, const CompiledKernel &kernel) const {
@@ -81,13 +96,51 @@ void KernelFolder::store(std::string_view key, const CompiledKernel &kernel) con
   }
   if (!directory)
     throw FolderError(folder, "open the folder", ENOENT);
-  writeEntry(directory, folder, fileName(key), encodeKernel(kernel, key));
+  std::string bytes = encodeKernel(kernel, key);
+  if (mostBytes > 0 && std::cmp_greater(bytes.size(), mostBytes))
+    return;
+  writeEntry(directory, folder, fileName(key), bytes);
+  makeRoom(directory);
 }
 
-KernelFolder::Entry KernelFolder::read(const FileDescriptor &directory,
-                                       const std::string &key) const {
+void KernelFolder::makeRoom(const FileDescriptor &directory) const {
+  if (mostBytes == 0)
+    return;
+  struct File {
+    timespec used;
+    int64_t bytes;
+    std::string name;
+  };
+  std::vector<File> files;
+  int64_t total = 0;
+  for (const std::string &key : keys()) {
+    struct stat status;
+    std::string name = fileName(key);
+    if (fstatat(directory.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+      continue; // another process has removed it
+    files.push_back({status.st_mtim, int64_t(status.st_size), std::move(name)});
+    total += files.back().bytes;
+  }
+  if (total <= mostBytes)
+    return;
+  removeLeftovers(directory);
+  std::sort(files.begin(), files.end(), [](const File &a, const File &b) {
+    return std::tie(a.used.tv_sec, a.used.tv_nsec, a.name) <
+           std::tie(b.used.tv_sec, b.used.tv_nsec, b.name);
+  });
+  int64_t wanted = mostBytes - mostBytes / 8; // or the next kernel would have to look again
+  for (auto file = files.begin(); file != files.end() - 1 && total > wanted; ++file) {
+    unlinkat(directory.get(), file->name.c_str(), 0); // or another process did
+    total -= file->bytes;
+  }
+}
+
+KernelFolder::Entry KernelFolder::read(const FileDescriptor &directory, const std::string &key,
+                                       Look look) const {
   Entry entry = {.key = key};
-  std::optional<std::string> bytes = readEntry(directory, fileName(key));
+  std::error_code ignored; // another process may have removed it
+  entry.used = std::filesystem::last_write_time(folder / fileName(key), ignored);
+  std::optional<std::string> bytes = readEntry(directory, fileName(key), look);
   if (!bytes) {
     entry.problem = "no readable file that belongs to us and that only we may write";
     return entry;
@@ -119,11 +172,8 @@ std::vector<KernelFolder::Entry> KernelFolder::list() const {
   FileDescriptor directory = open();
   if (!directory)
     return entries;
-  for (const std::string &key : keys()) {
-    entries.push_back(read(directory, key));
-    std::error_code ignored; // another process may have removed it since
-    entries.back().modified = std::filesystem::last_write_time(folder / fileName(key), ignored);
-  }
+  for (const std::string &key : keys())
+    entries.push_back(read(directory, key, Look::Inspect));
   return entries;
 }
 
@@ -134,10 +184,7 @@ KernelFolder::Entry KernelFolder::find(std::string_view prefix) const {
   if (!directory || found.size() != 1)
     throw InputError("key", prefix,
                      "the beginning of one key; " + std::to_string(found.size()) + " begin so");
-  Entry entry = read(directory, found[0]);
-  std::error_code ignored;
-  entry.modified = std::filesystem::last_write_time(folder / fileName(found[0]), ignored);
-  return entry;
+  return read(directory, found[0], Look::Inspect);
 }
 
 int64_t KernelFolder::clear() const {
@@ -147,6 +194,11 @@ int64_t KernelFolder::clear() const {
   int64_t removed = 0;
   for (const std::string &key : keys())
     removed += unlinkat(directory.get(), fileName(key).c_str(), 0) == 0;
+  removeLeftovers(directory);
+  return removed;
+}
+
+void KernelFolder::removeLeftovers(const FileDescriptor &directory) const {
   std::error_code error;
   std::vector<std::string> leftovers;
   for (std::filesystem::directory_iterator file(folder, error), end; !error && file != end;
@@ -158,7 +210,6 @@ int64_t KernelFolder::clear() const {
   }
   for (const std::string &name : leftovers)
     unlinkat(directory.get(), name.c_str(), 0);
-  return removed;
 }
 
 } // namespace ringc

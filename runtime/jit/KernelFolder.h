@@ -17,27 +17,38 @@ namespace ringc {
 /// $HOME/.cache/ringc; nothing without any.
 std::optional<std::filesystem::path> kernelFolderPath(const Env &env);
 
+/// How many bytes the folder may hold: RINGC_CACHE_BYTES, 1 GiB if it is not set; 0 is no limit.
+/// Throws InputError where it is no number of bytes.
+int64_t kernelFolderLimit(const Env &env);
+
 /// A folder of compiled kernels, one file KEY.kernel for each, shared by any number of processes.
 ///
 /// It holds code that runs: the folder is made with mode 0700, and one that is not ours or that
 /// others may write is refused with FolderError, whatever is asked of it. Files carry a checksum
 /// and their key; one that is broken, cut short, or not ours is as good as none.
+///
+/// Where a new kernel makes it larger than its limit, those that were used longest ago go, until it
+/// is an eighth below. Any number of processes may do so at once: one that reads a kernel that goes
+/// has it all, and who comes later compiles it again.
 class KernelFolder {
 public:
-  explicit KernelFolder(std::filesystem::path path) : folder(std::move(path)) {}
+  /// `limit` in bytes of all entries together; 0 is none.
+  explicit KernelFolder(std::filesystem::path path, int64_t limit = 0)
+      : folder(std::move(path)), mostBytes(limit) {}
 
   const std::filesystem::path &path() const { return folder; }
+  int64_t limit() const { return mostBytes; }
 
   std::optional<CompiledKernel> load(std::string_view key) const;
 
-  /// Makes the folder if need be; replaces what is there. Throws FolderError where there is no
-  /// space or permission.
+  /// Makes the folder if need be; replaces what is there. A kernel larger than the limit is not
+  /// kept. Throws FolderError where there is no space or permission.
   void store(std::string_view key, const CompiledKernel &kernel) const;
 
   struct Entry {
     std::string key;
     int64_t bytes = 0;
-    std::filesystem::file_time_type modified;
+    std::filesystem::file_time_type used; ///< last, to the minute
     std::optional<CompiledKernel> kernel; ///< nothing where the file is broken
     std::string problem;                  ///< and why
   };
@@ -56,10 +67,13 @@ public:
 private:
   /// Invalid where the folder is not there.
   FileDescriptor open() const;
-  Entry read(const FileDescriptor &directory, const std::string &key) const;
+  Entry read(const FileDescriptor &directory, const std::string &key, Look look) const;
   std::vector<std::string> keys() const;
+  void removeLeftovers(const FileDescriptor &directory) const;
+  void makeRoom(const FileDescriptor &directory) const;
 
   std::filesystem::path folder;
+  int64_t mostBytes = 0;
 };
 
 } // namespace ringc

@@ -22,16 +22,23 @@ KernelFolder folderOf(const Env &env) {
   auto path = kernelFolderPath(env);
   if (!path)
     throw InputError("cache folder", "none", "RINGC_CACHE_DIR, XDG_CACHE_HOME or HOME being set");
-  return KernelFolder(*path);
+  return KernelFolder(*path, kernelFolderLimit(env));
 }
 
 int list(const KernelFolder &folder, const Session &session) {
   std::vector<std::vector<std::string>> rows = {{"key", "kernel", "bytes", "state"}};
-  for (const KernelFolder::Entry &entry : folder.list())
+  int64_t bytes = 0;
+  for (const KernelFolder::Entry &entry : folder.list()) {
     rows.push_back({entry.key.substr(0, 16), entry.kernel ? entry.kernel->name : "-",
                     std::to_string(entry.bytes), entry.kernel ? "ok" : entry.problem});
+    bytes += entry.bytes;
+  }
   std::cout << table(rows);
-  session.say(folder.path().string() + ": " + std::to_string(rows.size() - 1) + " kernels");
+  session.say(
+      folder.path().string() + ": " + std::to_string(rows.size() - 1) + " kernels, " +
+      std::to_string(bytes) + " bytes, " +
+      (folder.limit() > 0 ? "at most " + std::to_string(folder.limit()) : std::string("no limit")) +
+      " (RINGC_CACHE_BYTES)");
   return Ok;
 }
 
