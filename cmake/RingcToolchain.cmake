@@ -34,12 +34,9 @@ endif()
 
 # One archive for other distributions: nothing of g++ is needed at run time, and of LLVM only what is used.
 # The project's own files are compiled as ever, so that a compiler cache has them.
-option(RINGC_PORTABLE "Link libstdc++, libgcc and libgomp statically and drop unused sections of LLVM" OFF)
+option(RINGC_PORTABLE "Link libstdc++ and libgcc statically and drop unused sections of LLVM" OFF)
 if(RINGC_PORTABLE)
   add_link_options(-static-libstdc++ -static-libgcc -Wl,--gc-sections -Wl,--as-needed)
-  execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libgomp.a
-                  OUTPUT_VARIABLE gomp OUTPUT_STRIP_TRAILING_WHITESPACE)
-  set(OpenMP_gomp_LIBRARY ${gomp} CACHE FILEPATH "The static OpenMP runtime")
 endif()
 
 # lld links against LLVM several times faster than GNU ld. Debian keeps the versioned one off PATH.
@@ -56,5 +53,4 @@ if(RINGC_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 find_package(Threads REQUIRED)
-find_package(OpenMP)
 find_package(nlohmann_json REQUIRED)

@@ -167,7 +167,11 @@ private:
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       describe(kernel, std::move(gradients));
-      plan = planRank(pass, problem.rank, ring(pass, owner.schedule), visibility(kernel, inputs));
+      RingProblem ofRing = ring(pass, owner.schedule);
+      PlaceVisibility seen = visibility(kernel, inputs);
+      SharedPlans *shared = owner.context.plans.get();
+      plan = shared ? shared->planRank(pass, problem.rank, ofRing, seen)
+                    : planRank(pass, problem.rank, ofRing, seen);
     }
 
     void describe(const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {

@@ -2,6 +2,7 @@
 
 #include "runtime/attention/KernelSource.h"
 #include "runtime/driver/HostPool.h"
+#include "runtime/ring/SharedPlans.h"
 #include "runtime/ring/Trace.h"
 
 #include <atomic>
@@ -22,6 +23,7 @@ struct AttentionContext {
   std::shared_ptr<HostPool> pool;
   std::shared_ptr<LaunchProgress> progress = {}; ///< may be null
   std::shared_ptr<Trace> trace = {};             ///< of all passes; may be null
+  std::shared_ptr<SharedPlans> plans = {};       ///< of ranks with the same inputs; may be null
 };
 
 } // namespace ringc

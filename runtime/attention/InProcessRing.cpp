@@ -124,6 +124,7 @@ public:
       : options((validate(given), completed(std::move(given), shared.pool->threads()))),
         size(world), context(std::move(shared)),
         sources(context.kernels->sources(userSources(options))) {
+    context.plans = std::make_shared<SharedPlans>();
     connect();
   }
 
@@ -259,8 +260,13 @@ private:
   }
 
   template <typename Body> void run(Body &&body) {
+    context.plans->forget();
+    bool inside = HostPool::isInside(); // the ranks' threads are as the one that waits for them
     try {
-      runRanks(*transports, body);
+      runRanks(*transports, [&](int rank) {
+        HostPool::Inside ofCaller(inside);
+        body(rank);
+      });
     } catch (...) { // an aborted world stays so
       connect();
       throw;

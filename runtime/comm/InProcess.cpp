@@ -6,13 +6,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 namespace ringc {
@@ -43,9 +43,10 @@ struct Message {
   }
 };
 
-/// Messages from one rank to another that wait for their other end; only one side can be non-empty.
+/// Messages from one rank to another that wait for their other end, in their order; few, and only
+/// one side can be non-empty.
 struct Lane {
-  std::deque<Message *> sends, receives;
+  std::vector<Message *> sends, receives;
 };
 
 } // namespace
@@ -53,13 +54,14 @@ struct Lane {
 /// What the ranks share.
 struct InProcessMailroom {
   InProcessMailroom(int ranks, InProcessOptions given)
-      : world(ranks), options(std::move(given)), lanes(size_t(ranks) * ranks),
-        waiting(size_t(ranks)), arrived(std::make_unique<std::condition_variable[]>(ranks)) {
+      : world(ranks), options(std::move(given)), waiting(size_t(ranks)),
+        arrived(std::make_unique<std::condition_variable[]>(ranks)) {
     for (auto &ofRank : waiting)
       ofRank.reserve(2); // a transfer's destructor waits, too, and must not ask for memory
   }
 
-  Lane &lane(int from, int to) { return lanes[size_t(from) * world + to]; }
+  /// Under the mutex.
+  Lane &lane(int from, int to) { return lanes[int64_t(from) * world + to]; }
 
   void fail(int rank, std::string_view reason) noexcept {
     std::lock_guard lock(mutex);
@@ -108,7 +110,7 @@ struct InProcessMailroom {
   const int world;
   const InProcessOptions options;
   std::mutex mutex;
-  std::vector<Lane> lanes;
+  std::unordered_map<int64_t, Lane> lanes; ///< of those who have met, of the N * N pairs
   std::vector<std::vector<const std::function<bool()> *>> waiting; ///< of each rank: what for
   std::unique_ptr<std::condition_variable[]> arrived;              ///< one for each rank
   int failedRank = -1;
@@ -221,7 +223,7 @@ private:
       }
   }
 
-  std::deque<Message *> &queueOf(const Message &part) {
+  std::vector<Message *> &queueOf(const Message &part) {
     return part.sends() ? room->lane(self, part.peer).sends : room->lane(part.peer, self).receives;
   }
 
@@ -230,7 +232,7 @@ private:
     std::unique_lock lock(room->mutex);
     bool sending = mine.sends();
     Lane &lane = sending ? room->lane(self, mine.peer) : room->lane(mine.peer, self);
-    std::deque<Message *> &others = sending ? lane.receives : lane.sends;
+    std::vector<Message *> &others = sending ? lane.receives : lane.sends;
     if (others.empty() || room->failedRank >= 0) {
       queueOf(mine).push_back(&mine);
       return;
@@ -246,7 +248,7 @@ private:
       mine.state = Message::State::Done;
       throw error;
     }
-    others.pop_front();
+    others.erase(others.begin());
     if (mine.borrows() || other.borrows()) {
       auto [borrow, lender] = mine.borrows() ? std::pair(&mine, &other) : std::pair(&other, &mine);
       mine.state = other.state = Message::State::Lent;

@@ -1,10 +1,11 @@
 #include "runtime/driver/HostPool.h"
 
+#include "runtime/Env.h"
 #include "runtime/Error.h"
+#include "runtime/driver/HostThreads.h"
 
-#include <omp.h>
+#include <pthread.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <condition_variable>
@@ -13,7 +14,9 @@
 #include <mutex>
 #include <new>
 #include <string>
+#include <system_error>
 #include <thread>
+#include <vector>
 
 namespace ringc {
 
@@ -83,6 +86,28 @@ void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
   }
 }
 
+/// Set in threads that run a pool's programs, and in those that a program has started.
+thread_local bool isInsideProgram = false;
+
+/// A child process of fork() has none of its parent's threads, and perhaps a mutex that one of them
+/// held: it counts itself to be another generation, and pools of the one before start anew.
+std::atomic<int64_t> generation = 0;
+
+int64_t currentGeneration() {
+  [[maybe_unused]] static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { ++generation; });
+  return generation;
+}
+
+void runHere(const Job &job) {
+  Scratch scratch;
+  void *memory = scratch.reserve(job.launch.scratchBytes);
+  if (!memory)
+    throw std::bad_alloc();
+  for (int64_t item = 0; item < job.items; ++item)
+    runItem(job.launch, item, memory);
+}
+
 } // namespace
 
 struct HostPool::Queue {
@@ -90,9 +115,39 @@ struct HostPool::Queue {
   std::condition_variable changed;
   std::deque<Job *> jobs; ///< that have items left to start
   bool closed = false;
-  int threads = 1;
-  std::thread dispatcher;
   std::atomic<int64_t> turn = 0; ///< counts how often the first job gave way
+  std::vector<std::thread> threads;
+  const int64_t bornIn = currentGeneration();
+  Queue *ofParent = nullptr; ///< after a fork(): never used, and never freed
+
+  /// Throws std::runtime_error where the system has no `count` threads; where `fewerDo`, one is
+  /// enough.
+  Queue(int count, bool fewerDo) {
+    threads.reserve(size_t(count));
+    try {
+      while (threads.size() < size_t(count))
+        threads.emplace_back([this] { work(); });
+    } catch (const std::system_error &error) {
+      if (fewerDo && !threads.empty())
+        return;
+      size_t started = threads.size();
+      close();
+      throw std::runtime_error("threads: the system starts " + std::to_string(started) + " of " +
+                               std::to_string(count) + ": " + error.code().message());
+    }
+  }
+  ~Queue() { close(); }
+
+  void close() {
+    {
+      std::lock_guard lock(mutex);
+      closed = true;
+    }
+    changed.notify_all();
+    for (std::thread &thread : threads)
+      thread.join();
+    threads.clear();
+  }
 
   /// Where launches take turns: `job` gives way to the next one.
   void giveWay(Job &job) {
@@ -106,6 +161,7 @@ struct HostPool::Queue {
 
   /// Takes items of the first job until none is left to start, or it gives way.
   void work() {
+    isInsideProgram = true;
     Scratch scratch;
     std::unique_lock lock(mutex);
     while (true) {
@@ -141,42 +197,48 @@ struct HostPool::Queue {
 };
 
 HostPool::HostPool(int threads) {
-  if (threads < 0)
+  if (threads < 0 || threads > mostThreads)
     throw InputError("threads", std::to_string(threads),
-                     "1 or more, or 0 for as many as there are");
-  queue = std::make_unique<Queue>();
-  queue->threads = threads > 0 ? threads : std::max(1, omp_get_max_threads());
-  // One parallel region for the pool's life, entered by a thread of its own: a region in each
-  // rank's thread would make N teams of T.
-  queue->dispatcher = std::thread([shared = queue.get()] {
-#pragma omp parallel num_threads(shared->threads)
-    shared->work();
-  });
+                     "1 to " + std::to_string(mostThreads) + ", or 0 for as many as there are");
+  queue = threads > 0 ? new Queue(threads, false) : new Queue(defaultThreads(Env::read()), true);
+  count = int(queue.load()->threads.size());
 }
 
 HostPool::~HostPool() {
-  {
-    std::lock_guard lock(queue->mutex);
-    queue->closed = true;
-  }
-  queue->changed.notify_all();
-  queue->dispatcher.join();
+  Queue *last = queue;
+  if (last->bornIn == currentGeneration())
+    delete last;
 }
 
-int HostPool::threads() const { return queue->threads; }
+HostPool::Queue &HostPool::live() {
+  Queue *known = queue;
+  if (known->bornIn == currentGeneration())
+    return *known;
+  auto fresh = std::make_unique<Queue>(count, false);
+  fresh->ofParent = known;
+  return queue.compare_exchange_strong(known, fresh.get()) ? *fresh.release() : *known;
+}
+
+bool HostPool::isInside() { return isInsideProgram; }
+
+HostPool::Inside::Inside(bool inside) : before(isInsideProgram) { isInsideProgram |= inside; }
+HostPool::Inside::~Inside() { isInsideProgram = before; }
 
 void HostPool::run(const HostLaunch &launch) {
   assert(launch.kernel);
   Job job{.launch = launch, .items = itemsOf(launch)};
   if (job.items == 0)
     return;
+  if (isInsideProgram)
+    return runHere(job);
+  Queue &on = live();
   {
-    std::unique_lock lock(queue->mutex);
-    queue->jobs.push_back(&job);
+    std::unique_lock lock(on.mutex);
+    on.jobs.push_back(&job);
     if (job.items == 1)
-      queue->changed.notify_one();
+      on.changed.notify_one();
     else
-      queue->changed.notify_all();
+      on.changed.notify_all();
     job.over.wait(lock, [&] { return !job.queued && job.workers == 0; });
   }
   if (job.outOfMemory)

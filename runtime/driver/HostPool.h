@@ -1,10 +1,10 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 
 namespace ringc {
@@ -39,33 +39,59 @@ struct HostLaunch {
 /// The threads that all logical ranks of a process share: N ranks launch from N threads, and T
 /// threads run whatever is pending, in the order of the launches or in turns, one program at a
 /// time.
+///
+/// Any number of threads may use one pool at the same time. In a child of fork() a pool starts
+/// threads of its own when it is first used; one that is only destroyed there is left alone.
 class HostPool {
 public:
-  /// `threads` OpenMP threads; zero asks OpenMP, which knows OMP_NUM_THREADS and the affinity mask.
-  /// Throws InputError when negative.
+  /// `threads` of them, at most `mostThreads`; zero: defaultThreads() (HostThreads.h), or fewer
+  /// where the system starts no more. Throws InputError when out of range, std::runtime_error when
+  /// the system does not start that many threads, or none.
   explicit HostPool(int threads = 0);
   ~HostPool();
   HostPool(const HostPool &) = delete;
   HostPool &operator=(const HostPool &) = delete;
 
-  int threads() const;
+  int threads() const { return count; }
 
-  /// Returns when all programs have run. Called from any thread but the pool's own. Throws
-  /// std::bad_alloc when scratch memory is not to be had, after running part of the grid.
+  /// Returns when all programs have run. Called inside a program, of whichever pool, it runs them
+  /// one after another in the calling thread: threads that wait for one another would do so for
+  /// ever. Throws std::bad_alloc when scratch memory is not to be had, after running part of the
+  /// grid.
   void run(const HostLaunch &launch);
 
-  /// body(i) for each i in [0, count), in any order. The body must not throw.
-  template <typename Body> void forEach(int64_t count, const Body &body) {
+  /// body(i) for each i in [0, items), in any order. The body must not throw.
+  template <typename Body> void forEach(int64_t items, const Body &body) {
     uint64_t slot = std::bit_cast<uint64_t>(&body);
     auto call = [](const uint64_t *slots, int64_t i, int64_t, int64_t, int64_t, void *) {
       (*std::bit_cast<const Body *>(slots[0]))(i);
     };
-    run({.kernel = call, .slots = {&slot, 1}, .grid = {count, 1, 1, 1}});
+    run({.kernel = call, .slots = {&slot, 1}, .grid = {items, 1, 1, 1}});
   }
+
+  /// Whether this thread runs a program, or was started by one and says so with an `Inside`.
+  static bool isInside();
+
+  /// While it lives, launches of this thread count as those of a program, if `inside`: for threads
+  /// that a program starts and waits for.
+  class Inside {
+  public:
+    explicit Inside(bool inside);
+    ~Inside();
+    Inside(const Inside &) = delete;
+    Inside &operator=(const Inside &) = delete;
+
+  private:
+    bool before;
+  };
 
 private:
   struct Queue;
-  std::unique_ptr<Queue> queue;
+  /// This process's.
+  Queue &live();
+
+  std::atomic<Queue *> queue;
+  int count = 0;
 };
 
 } // namespace ringc

@@ -60,7 +60,8 @@ void check(const Plan &plan, const RankShard &shard, const Transport &transport)
 
 Execution::Execution(const Plan &ownPlan, const RankShard &shard, HopKernels &hopKernels,
                      Transport &ownTransport, HopMemory &hopMemory, Trace *asked)
-    : plan(ownPlan), kernels(hopKernels), transport(ownTransport), memory(hopMemory),
+    : plan(ownPlan), firstComputed(plan.firstComputed()), lastComputed(plan.lastComputed()),
+      kernels(hopKernels), transport(ownTransport), memory(hopMemory),
       trace(asked, plan.pass, plan.rank, [this] { return kernels.traceClock(); }),
       keyModels(shard.keys), ownKeys(tensorsOf(shard.keys)) {
   check(plan, shard, transport);
@@ -100,8 +101,8 @@ void Execution::compute(int number) {
                  .owner = step.owner,
                  .rows = step.rows,
                  .visibility = step.visibility,
-                 .begins = step.step == plan.firstComputed(),
-                 .ends = step.step == plan.lastComputed(),
+                 .begins = step.step == firstComputed,
+                 .ends = step.step == lastComputed,
                  .stays = stays(step),
                  .keys = resident,
                  .gradients = gradients};
@@ -139,7 +140,7 @@ void Execution::finish(int) {
 
 ExecutionReport Execution::end() {
   finishGradients(0);
-  if (!plan.firstComputed())
+  if (!firstComputed)
     kernels.runNothing();
   giveBack();
   report.sentBytes = transport.sentBytes() - sentBefore;
@@ -240,7 +241,7 @@ bool Execution::sharesLaunch(const Step &step) const {
     return !whileKeysCome && step.step % 2 == 0 && size_t(step.step) + 1 < plan.steps.size() &&
            after(step).computes();
   case Schedule::AllGather:
-    return (!whileKeysCome || step.step > 0) && step.step < plan.lastComputed();
+    return (!whileKeysCome || step.step > 0) && step.step < lastComputed;
   }
   assert(false && "not a Schedule");
   return false;

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -136,6 +137,7 @@ private:
   template <typename Wait> void exposed(const Move &move, Wait &&untilOver);
 
   const Plan &plan;
+  const std::optional<int> firstComputed, lastComputed; ///< of the plan, which looks for them
   HopKernels &kernels;
   Transport &transport;
   HopMemory &memory;

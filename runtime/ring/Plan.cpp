@@ -1,6 +1,7 @@
 #include "runtime/ring/Plan.h"
 
 #include "runtime/Error.h"
+#include "runtime/ring/RingView.h"
 
 #include <algorithm>
 #include <cassert>
@@ -22,54 +23,6 @@ std::string_view nameOf(Pass pass) {
 }
 
 namespace {
-
-/// Everything about one ring that its plans are made from, indexed by place.
-class RingView {
-public:
-  RingView(const RingProblem &problem, const PlaceVisibility &visibility)
-      : size(problem.rings.ringSize), queryRows(size), keyRows(size), seen(size_t(size) * size),
-        lastNeed(size, 0) {
-    for (int place = 0; place < size; ++place) {
-      queryRows[place] = localLength(problem.layout, place, size, problem.queryLength);
-      keyRows[place] = localLength(problem.layout, place, size, problem.keyLength);
-    }
-    for (int owner = 0; owner < size; ++owner)
-      for (int hop = 0; hop < size; ++hop) {
-        int query = (owner + hop) % size;
-        bool empty = queryRows[query] == 0 || keyRows[owner] == 0;
-        Visibility visible = empty ? Visibility::None : visibility(query, owner);
-        seen[size_t(owner) * size + hop] = visible;
-        if (visible != Visibility::None)
-          lastNeed[owner] = hop;
-      }
-  }
-
-  int place(int at) const { return (at % size + size) % size; }
-
-  /// What the rank `hop` places right of `owner` sees of its keys.
-  Visibility at(int owner, int hop) const {
-    return hop < size ? seen[size_t(owner) * size + hop] : Visibility::None;
-  }
-  bool computes(int owner, int hop) const { return at(owner, hop) != Visibility::None; }
-
-  /// Whether the keys of `owner` go on from hop to hop + 1.
-  bool goesOn(int owner, int hop) const { return hop < lastNeed[owner]; }
-
-  /// Whether a sum of gradients goes on with the keys, instead of home.
-  bool sumGoesOn(int owner, int hop) const {
-    return hop > 0 && computes(owner, hop) && computes(owner, hop + 1);
-  }
-  bool sumGoesHome(int owner, int hop) const {
-    return hop > 0 && computes(owner, hop) && !computes(owner, hop + 1);
-  }
-
-  int size;
-  std::vector<int64_t> queryRows, keyRows;
-
-private:
-  std::vector<Visibility> seen;
-  std::vector<int> lastNeed;
-};
 
 /// Who exchanges what in one hop of one rank, in places; -1 is nobody.
 struct Peers {
@@ -124,6 +77,8 @@ Peers peersOf(const RingView &ring, Schedule schedule, Pass pass, int place, int
   return {};
 }
 
+} // namespace
+
 Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &ring) {
   const SubRings &rings = problem.rings;
   int place = rings.placeOf(rank);
@@ -136,6 +91,7 @@ Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &rin
             .problem = problem,
             .queryRows = ring.queryRows[place],
             .steps = {}};
+  plan.steps.reserve(size_t(ring.size));
   for (int hop = 0; hop < ring.size; ++hop) {
     int owner = ring.place(place - hop);
     Peers peers = peersOf(ring, problem.schedule, pass, place, hop);
@@ -164,6 +120,8 @@ Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &rin
   }
   return plan;
 }
+
+namespace {
 
 void checkBytes(std::string_view argument, int64_t bytes, int64_t keyLength) {
   int64_t total;
@@ -257,11 +215,15 @@ int64_t Plan::hopBufferBytes(OwnKeys ownKeys, FromOthers fromOthers) const {
          (gradients[0] + gradients[1] + home[0] + home[1]) * problem.gradientBytesPerKey;
 }
 
-Plan planRank(Pass pass, int rank, const RingProblem &problem, const PlaceVisibility &visibility) {
+void checkPlanned(const RingProblem &problem, int rank) {
   check(problem);
   if (rank < 0 || rank >= problem.rings.world)
     throw InputError("rank", std::to_string(rank),
                      "0 to " + std::to_string(problem.rings.world - 1));
+}
+
+Plan planRank(Pass pass, int rank, const RingProblem &problem, const PlaceVisibility &visibility) {
+  checkPlanned(problem, rank);
   return planOf(pass, rank, problem, RingView(problem, visibility));
 }
 
@@ -273,6 +235,7 @@ std::vector<Plan> planRing(Pass pass, int ring, const RingProblem &problem,
                      "0 to " + std::to_string(problem.rings.rings() - 1));
   RingView view(problem, visibility);
   std::vector<Plan> plans;
+  plans.reserve(size_t(view.size));
   for (int place = 0; place < view.size; ++place)
     plans.push_back(planOf(pass, problem.rings.rankAt(ring, place), problem, view));
   return plans;

@@ -33,6 +33,8 @@ struct RingProblem {
   /// What travels for one key row: K, V and key-indexed arguments; dK and dV, in f32.
   int64_t bytesPerKey = 0;
   int64_t gradientBytesPerKey = 0;
+
+  bool operator==(const RingProblem &) const = default;
 };
 
 /// What the queries of the rank at `queryPlace` see of the keys of the rank at `ownerPlace`; places

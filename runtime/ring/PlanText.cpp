@@ -1,9 +1,11 @@
 #include "runtime/ring/PlanText.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
-#include <array>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <sstream>
 #include <string_view>
 #include <vector>
 
@@ -11,26 +13,105 @@ namespace ringc {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
-
-Json peer(const std::optional<int> &rank) { return rank ? Json(*rank) : Json(nullptr); }
 
 std::string peerText(const std::optional<int> &rank) { return rank ? std::to_string(*rank) : "-"; }
 
-Json stepJson(const Step &step) {
-  return {{"step", step.step},
-          {"owner", step.owner},
-          {"rows", step.rows},
-          {"visibility", nameOf(step.visibility)},
-          {"compute", step.computes()},
-          {"sendTo", peer(step.keysTo)},
-          {"receiveFrom", peer(step.keysFrom)},
-          {"gradientsTo", peer(step.gradientsTo)},
-          {"gradientsFrom", peer(step.gradientsFrom)},
-          {"homeFrom", peer(step.homeFrom)},
-          {"sendBytes", step.sendBytes},
-          {"receiveBytes", step.receiveBytes}};
+/// JSON as it is written: a plan of 1024 ranks has two million steps, each of which would take
+/// kilobytes as a tree. Names that are written here need no escapes.
+class JsonWriter {
+public:
+  explicit JsonWriter(int indent) : depth(size_t(indent)) {}
+
+  /// What has been written since the last call.
+  std::string_view take() {
+    taken.swap(text);
+    text.clear();
+    return taken;
+  }
+
+  void open(char bracket) {
+    text += bracket;
+    depth += 2;
+    first = true;
+  }
+  void close(char bracket) {
+    depth -= 2;
+    newLine();
+    text += bracket;
+    first = false;
+  }
+  /// Before each element of an array.
+  void next() {
+    if (!first)
+      text += ',';
+    first = false;
+    newLine();
+  }
+  void key(std::string_view name) {
+    next();
+    text.append(1, '"').append(name).append("\": ");
+  }
+  void member(std::string_view name, std::string_view word) {
+    key(name);
+    text.append(1, '"').append(word).append(1, '"');
+  }
+  void member(std::string_view name, int64_t number) {
+    key(name);
+    char digits[20];
+    text.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+  }
+  void member(std::string_view name, const std::optional<int> &peer) {
+    if (peer)
+      return member(name, int64_t(*peer));
+    key(name);
+    text += "null";
+  }
+  void truth(std::string_view name, bool value) {
+    key(name);
+    text += value ? "true" : "false";
+  }
+
+private:
+  void newLine() { text.append(1, '\n').append(depth, ' '); }
+
+  std::string text, taken;
+  size_t depth;
+  bool first = true;
+};
+
+void write(JsonWriter &json, const Step &step) {
+  json.open('{');
+  json.member("step", int64_t(step.step));
+  json.member("owner", int64_t(step.owner));
+  json.member("rows", step.rows);
+  json.member("visibility", nameOf(step.visibility));
+  json.truth("compute", step.computes());
+  json.member("sendTo", step.keysTo);
+  json.member("receiveFrom", step.keysFrom);
+  json.member("gradientsTo", step.gradientsTo);
+  json.member("gradientsFrom", step.gradientsFrom);
+  json.member("homeFrom", step.homeFrom);
+  json.member("sendBytes", step.sendBytes);
+  json.member("receiveBytes", step.receiveBytes);
+  json.close('}');
+}
+
+void write(JsonWriter &json, const Plan &plan) {
+  json.open('{');
+  json.member("rank", int64_t(plan.rank));
+  json.member("queryRows", plan.queryRows);
+  json.key("steps");
+  json.open('[');
+  for (const Step &step : plan.steps) {
+    json.next();
+    write(json, step);
+  }
+  json.close(']');
+  json.member("sentBytes", plan.sentBytes());
+  json.member("receivedBytes", plan.receivedBytes());
+  json.member("hopBufferBytes", plan.hopBufferBytes(Plan::OwnKeys::Contiguous));
+  json.close('}');
 }
 
 Row headings(Pass pass) {
@@ -56,71 +137,90 @@ Row cells(const Plan &plan, const Step &step) {
   return row;
 }
 
-/// Columns as wide as their widest cell, flushed right, two spaces apart.
-std::string aligned(const std::vector<Row> &rows) {
-  std::vector<size_t> widths(rows[0].size(), 0);
-  for (const Row &row : rows)
-    for (size_t column = 0; column < row.size(); ++column)
-      widths[column] = std::max(widths[column], row[column].size());
-  std::string text;
-  for (const Row &row : rows) {
-    for (size_t column = 0; column < row.size(); ++column)
-      text +=
-          std::string((column ? 2 : 0) + widths[column] - row[column].size(), ' ') + row[column];
-    text += '\n';
-  }
-  return text;
+/// Widths of columns as wide as their widest cell.
+void widen(std::vector<size_t> &widths, const Row &row) {
+  widths.resize(row.size(), 0);
+  for (size_t column = 0; column < row.size(); ++column)
+    widths[column] = std::max(widths[column], row[column].size());
+}
+
+/// Flushed right, two spaces apart.
+void writeAligned(std::ostream &out, const Row &row, const std::vector<size_t> &widths) {
+  std::string line;
+  for (size_t column = 0; column < row.size(); ++column)
+    line.append((column ? 2 : 0) + widths[column] - row[column].size(), ' ').append(row[column]);
+  out << line << '\n';
 }
 
 } // namespace
 
-std::string planTable(std::span<const Plan> plans) {
+void writePlanTable(std::ostream &out, std::span<const Plan> plans) {
   if (plans.empty())
-    return {};
+    return;
   const Plan &any = plans[0];
-  std::vector<Row> rows = {headings(any.pass)};
+  std::vector<size_t> widths;
+  widen(widths, headings(any.pass));
+  for (const Plan &plan : plans)
+    for (const Step &step : plan.steps)
+      widen(widths, cells(plan, step));
+  const RingProblem &problem = any.problem;
+  out << nameOf(any.pass) << ", " << nameOf(problem.layout) << ", " << problem.queryLength
+      << " queries, " << problem.keyLength << " keys, world " << problem.rings.world
+      << ", ring size " << problem.rings.ringSize << ", schedule " << enumName(problem.schedule)
+      << '\n';
+  writeAligned(out, headings(any.pass), widths);
   int64_t computed = 0, hops = 0, sent = 0, held = 0;
   for (const Plan &plan : plans) {
     for (const Step &step : plan.steps) {
-      rows.push_back(cells(plan, step));
+      writeAligned(out, cells(plan, step), widths);
       computed += step.computes();
       ++hops;
     }
     sent += plan.sentBytes();
     held = std::max(held, plan.hopBufferBytes(Plan::OwnKeys::Contiguous));
   }
-  const RingProblem &problem = any.problem;
-  return std::string(nameOf(any.pass)) + ", " + nameOf(problem.layout) + ", " +
-         std::to_string(problem.queryLength) + " queries, " + std::to_string(problem.keyLength) +
-         " keys, world " + std::to_string(problem.rings.world) + ", ring size " +
-         std::to_string(problem.rings.ringSize) + ", schedule " +
-         std::string(enumName(problem.schedule)) + "\n" + aligned(rows) + "computed " +
-         std::to_string(computed) + " of " + std::to_string(hops) + " blocks, sent " +
-         std::to_string(sent) + " bytes, hop buffers of up to " + std::to_string(held) +
-         " bytes a rank\n";
+  out << "computed " << computed << " of " << hops << " blocks, sent " << sent
+      << " bytes, hop buffers of up to " << held << " bytes a rank\n";
+}
+
+std::string planTable(std::span<const Plan> plans) {
+  std::ostringstream text;
+  writePlanTable(text, plans);
+  return text.str();
+}
+
+void writePlanJson(std::ostream &out, std::span<const Plan> plans, int indent) {
+  if (plans.empty()) {
+    out << "{}";
+    return;
+  }
+  const RingProblem &problem = plans[0].problem;
+  JsonWriter json(indent);
+  json.open('{');
+  json.member("pass", nameOf(plans[0].pass));
+  json.member("world", int64_t(problem.rings.world));
+  json.member("ringSize", int64_t(problem.rings.ringSize));
+  json.member("layout", nameOf(problem.layout));
+  json.member("schedule", enumName(problem.schedule));
+  json.member("queryLength", problem.queryLength);
+  json.member("keyLength", problem.keyLength);
+  json.key("ranks");
+  json.open('[');
+  for (const Plan &plan : plans) {
+    json.next();
+    write(json, plan);
+    out << json.take();
+  }
+  json.close(']');
+  json.close('}');
+  out << json.take();
 }
 
 std::string planJson(std::span<const Plan> plans) {
-  if (plans.empty())
-    return "{}\n";
-  const RingProblem &problem = plans[0].problem;
-  Json ranks = Json::array();
-  for (const Plan &plan : plans) {
-    Json steps = Json::array();
-    for (const Step &step : plan.steps)
-      steps.push_back(stepJson(step));
-    ranks.push_back({{"rank", plan.rank},
-                     {"queryRows", plan.queryRows},
-                     {"steps", std::move(steps)},
-                     {"sentBytes", plan.sentBytes()},
-                     {"receivedBytes", plan.receivedBytes()},
-                     {"hopBufferBytes", plan.hopBufferBytes(Plan::OwnKeys::Contiguous)}});
-  }
-  Json all = {{"pass", nameOf(plans[0].pass)},          {"world", problem.rings.world},
-              {"ringSize", problem.rings.ringSize},     {"layout", nameOf(problem.layout)},
-              {"schedule", enumName(problem.schedule)}, {"queryLength", problem.queryLength},
-              {"keyLength", problem.keyLength},         {"ranks", std::move(ranks)}};
-  return all.dump(2) + "\n";
+  std::ostringstream text;
+  writePlanJson(text, plans);
+  text << '\n';
+  return text.str();
 }
 
 } // namespace ringc

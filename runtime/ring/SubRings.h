@@ -18,6 +18,7 @@ struct SubRings {
   int ringOf(int rank) const { return rank / ringSize; }
   int placeOf(int rank) const { return rank % ringSize; }
   int rankAt(int ring, int place) const { return ring * ringSize + place; }
+  bool operator==(const SubRings &) const = default;
 };
 
 /// Consecutive batch entries.

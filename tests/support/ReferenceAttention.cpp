@@ -1,6 +1,7 @@
 #include "tests/support/ReferenceAttention.h"
 
 #include "runtime/Float16.h"
+#include "runtime/driver/HostPool.h"
 
 #include <algorithm>
 #include <cmath>
@@ -271,25 +272,25 @@ template <typename Real> Result compute(const Problem &problem, Rounding roundin
     return problem.headMap == HeadMap::Blocked ? h / (heads / kvHeads) : h % kvHeads;
   };
 
-#pragma omp parallel for collapse(2) schedule(dynamic, 1)
-  for (int b = 0; b < batches; ++b)
-    for (int hkv = 0; hkv < kvHeads; ++hkv) {
-      Matrix<Real> dkSum(problem.dout ? keys : 0, d), dvSum(problem.dout ? keys : 0, dv);
-      for (int h = 0; h < heads; ++h) {
-        if (kvHeadOf(h) != hkv)
-          continue;
-        Head<Real> head(problem, b, h, hkv, rounding);
-        head.forward(result);
-        if (problem.dout)
-          head.backward(dkSum, dvSum, result.dq);
-      }
-      for (int64_t j = 0; j < dkSum.rows; ++j) {
-        for (int64_t c = 0; c < d; ++c)
-          result.dk.at(b, j, hkv, c) = double(rounded(dkSum.row(j)[c], rounding));
-        for (int64_t c = 0; c < dv; ++c)
-          result.dv.at(b, j, hkv, c) = double(rounded(dvSum.row(j)[c], rounding));
-      }
+  HostPool pool;
+  pool.forEach(int64_t(batches) * kvHeads, [&](int64_t item) {
+    int b = int(item / kvHeads), hkv = int(item % kvHeads);
+    Matrix<Real> dkSum(problem.dout ? keys : 0, d), dvSum(problem.dout ? keys : 0, dv);
+    for (int h = 0; h < heads; ++h) {
+      if (kvHeadOf(h) != hkv)
+        continue;
+      Head<Real> head(problem, b, h, hkv, rounding);
+      head.forward(result);
+      if (problem.dout)
+        head.backward(dkSum, dvSum, result.dq);
     }
+    for (int64_t j = 0; j < dkSum.rows; ++j) {
+      for (int64_t c = 0; c < d; ++c)
+        result.dk.at(b, j, hkv, c) = double(rounded(dkSum.row(j)[c], rounding));
+      for (int64_t c = 0; c < dv; ++c)
+        result.dv.at(b, j, hkv, c) = double(rounded(dvSum.row(j)[c], rounding));
+    }
+  });
   return result;
 }
 

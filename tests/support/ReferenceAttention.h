@@ -69,7 +69,7 @@ struct Result {
   Array dv;  ///< as v
 };
 
-/// In double precision, O(n^2) time and O(n) memory, on OpenMP threads over batch and kv head, from
+/// In double precision, O(n^2) time and O(n) memory, on a HostPool over batch and kv head, from
 /// which the problem's functions are called; those must not throw.
 /// Throws std::invalid_argument where shapes disagree.
 Result attention(const Problem &problem);

@@ -108,7 +108,7 @@ void AttentionFlags::addTo(CLI::App &command) {
                   "faster and within 2e-3")
       ->type_name("3xtf32|tf32");
   command.add_option("--device", device, "cpu unless given")->type_name("cpu|cuda");
-  command.add_option("--threads", threads, "Threads of all ranks together; 0: as OpenMP says")
+  command.add_option("--threads", threads, "Threads of all ranks together; 0: OMP_NUM_THREADS, or the processors there are")
       ->type_name("T");
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
 }

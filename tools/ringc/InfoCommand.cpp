@@ -2,11 +2,10 @@
 #include "runtime/Env.h"
 #include "runtime/comm/NcclLibrary.h"
 #include "runtime/driver/CudaDevice.h"
+#include "runtime/driver/HostThreads.h"
 #include "runtime/jit/KernelFolder.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Table.h"
-
-#include <omp.h>
 
 #include <iostream>
 #include <map>
@@ -81,7 +80,7 @@ int infoCommand(const Session &session, const InfoFlags &) {
                                (target.hasBf16Dot ? ", bf16 products" : "")},
                {"L1 data", std::to_string(target.l1Bytes / 1024) + " KiB"},
                {"L2", std::to_string(target.l2Bytes / 1024) + " KiB"},
-               {"threads", std::to_string(omp_get_max_threads())},
+               {"threads", std::to_string(defaultThreads(env))},
                {"kernel cache", folder ? folder->string() : "memory alone"}};
   addCuda(rows, env);
   addNccl(rows, env);

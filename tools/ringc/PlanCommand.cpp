@@ -5,8 +5,6 @@
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 
-#include <nlohmann/json.hpp>
-
 #include <iostream>
 
 namespace ringc::cli {
@@ -29,18 +27,21 @@ int planCommand(const Session &, const PlanFlags &flags) {
 
   InProcessRing ring(optionsOf(flags.attention), world, hostContext(1));
   Tensor one(nullptr, DType::F32, {1, flags.length, 1, AttentionOptions().headDim});
-  nlohmann::ordered_json json;
   for (Pass pass : allPasses) {
     std::vector<Plan> plans = ring.plans(pass, {.q = one, .k = one, .v = one});
     if (flags.rank)
       plans = {plans[size_t(*flags.rank)]};
     if (flags.json)
-      json[std::string(nameOf(pass))] = nlohmann::ordered_json::parse(planJson(plans));
+      std::cout << (pass == Pass::Forward ? "{\n  \"" : ",\n  \"") << nameOf(pass) << "\": ";
+    if (flags.json)
+      writePlanJson(std::cout, plans, 2);
     else
-      std::cout << planTable(plans) << (pass == Pass::Forward ? "\n" : "");
+      writePlanTable(std::cout, plans);
+    if (!flags.json && pass == Pass::Forward)
+      std::cout << '\n';
   }
   if (flags.json)
-    std::cout << json.dump(2) << '\n';
+    std::cout << "\n}\n";
   return Ok;
 }
 

@@ -4,13 +4,23 @@
 
 #include <doctest/doctest.h>
 
+#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <set>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -192,6 +202,155 @@ TEST_CASE("scratch beyond memory is an error, and the pool lives on") {
 }
 
 TEST_CASE("threads") {
-  CHECK_THROWS_AS(HostPool(-1), InputError);
+  CHECK_THROWS_WITH_AS(HostPool(-1),
+                       "threads: got -1, allowed: 1 to 1024, or 0 for as many as there are",
+                       InputError);
+  CHECK_THROWS_AS(HostPool(1025), InputError);
   CHECK(HostPool().threads() >= 1);
+}
+
+TEST_CASE("a launch inside a program runs there, on its own pool and on another") {
+  HostPool pool(1), other(2);
+  std::atomic<int> inner = 0, elsewhere = 0, back = 0;
+  CHECK(!HostPool::isInside());
+  pool.forEach(3, [&](int64_t) {
+    pool.forEach(5, [&](int64_t) { ++inner; });
+    other.forEach(7, [&](int64_t) { pool.forEach(2, [&](int64_t) { ++back; }); });
+    elsewhere += HostPool::isInside();
+  });
+  CHECK(inner == 15);
+  CHECK(back == 42);
+  CHECK(elsewhere == 3);
+  CHECK(!HostPool::isInside());
+}
+
+TEST_CASE("threads that a program starts and waits for launch there, too") {
+  HostPool pool(1);
+  std::atomic<int> ran = 0;
+  pool.forEach(1, [&](int64_t) {
+    bool inside = HostPool::isInside();
+    std::thread([&] {
+      HostPool::Inside ofProgram(inside);
+      pool.forEach(4, [&](int64_t) { ++ran; });
+    }).join();
+  });
+  CHECK(ran == 4);
+}
+
+TEST_CASE("scratch beyond memory inside a program is an error of the inner launch") {
+  HostPool pool(1);
+  std::atomic<int> failed = 0;
+  pool.forEach(2, [&](int64_t) {
+    try {
+      pool.run({.kernel = note, .scratchBytes = SIZE_MAX});
+    } catch (const std::bad_alloc &) {
+      ++failed;
+    }
+  });
+  CHECK(failed == 2);
+}
+
+namespace {
+
+/// What `body` returns in a child of fork(); 100 where it does not end within ten seconds, 200 and
+/// the signal where one ends it.
+template <typename Body> int inChild(Body &&body) {
+  pid_t child = fork();
+  if (child == 0) {
+    alarm(10);
+    _exit(body());
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status))
+    return WTERMSIG(status) == SIGALRM ? 100 : 200 + WTERMSIG(status);
+  return WEXITSTATUS(status);
+}
+
+int itemsThatRun(HostPool &pool, int count) {
+  std::atomic<int> ran = 0;
+  pool.forEach(count, [&](int64_t) { ++ran; });
+  return ran;
+}
+
+#if defined(__has_feature)
+#define RINGC_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define RINGC_HAS_FEATURE(feature) 0
+#endif
+/// It allows no threads in a child of a process with threads.
+#if defined(__SANITIZE_THREAD__) || RINGC_HAS_FEATURE(thread_sanitizer)
+constexpr bool threadSanitizer = true;
+#else
+constexpr bool threadSanitizer = false;
+#endif
+/// It needs terabytes of addresses.
+#if defined(__SANITIZE_ADDRESS__) || RINGC_HAS_FEATURE(address_sanitizer)
+constexpr bool addressSanitizer = true;
+#else
+constexpr bool addressSanitizer = false;
+#endif
+
+} // namespace
+
+TEST_CASE("after fork() a pool works in the child and in the parent" *
+          doctest::skip(threadSanitizer)) {
+  HostPool pool(3);
+  CHECK(itemsThatRun(pool, 20) == 20);
+  CHECK(inChild([&] { return itemsThatRun(pool, 20) + itemsThatRun(pool, 5); }) == 25);
+  CHECK(inChild([&] { return inChild([&] { return itemsThatRun(pool, 7); }); }) == 7);
+  CHECK(inChild([&] { return std::make_unique<HostPool>(2)->threads(); }) == 2);
+  auto dropped = std::make_unique<HostPool>(2);
+  CHECK(inChild([&] {
+          dropped.reset();
+          return 9;
+        }) == 9);
+  CHECK(itemsThatRun(pool, 20) == 20);
+}
+
+TEST_CASE("fork() while other threads launch" * doctest::skip(threadSanitizer)) {
+  HostPool pool(2);
+  std::atomic<bool> enough = false;
+  std::vector<std::jthread> busy;
+  for (int each = 0; each < 2; ++each)
+    busy.emplace_back([&] {
+      while (!enough)
+        itemsThatRun(pool, 3);
+    });
+  int right = 0;
+  for (int time = 0; time < 20; ++time)
+    right += inChild([&] { return itemsThatRun(pool, 11); }) == 11;
+  enough = true;
+  CHECK(right == 20);
+}
+
+TEST_CASE("a system without threads is an error for who names a number, else fewer do" *
+          doctest::skip(threadSanitizer || addressSanitizer)) {
+  // No limit on processes holds for root, one on memory for stacks does.
+  auto limited = [](auto &&body) {
+    return inChild([&] {
+      rlimit stacks = {size_t(1) << 30, size_t(1) << 30}, memory = {size_t(4) << 30, RLIM_INFINITY};
+      setrlimit(RLIMIT_STACK, &stacks);
+      pthread_attr_t attributes;
+      pthread_attr_init(&attributes);
+      pthread_attr_setstacksize(&attributes, size_t(1) << 30);
+      pthread_setattr_default_np(&attributes);
+      memory.rlim_max = memory.rlim_cur;
+      setrlimit(RLIMIT_AS, &memory);
+      return body();
+    });
+  };
+  CHECK(limited([] {
+          try {
+            HostPool pool(64);
+          } catch (const std::runtime_error &error) {
+            return std::string(error.what()).find(" of 64: ") != std::string::npos ? 1 : 2;
+          }
+          return 3;
+        }) == 1);
+  CHECK(limited([] {
+          setenv("OMP_NUM_THREADS", "64", 1);
+          HostPool pool;
+          return pool.threads() < 64 ? itemsThatRun(pool, 8) : 100;
+        }) == 8);
 }
