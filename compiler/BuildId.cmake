@@ -1,8 +1,9 @@
-# Writes compilerBuildId(): a hash of all sources of the compiler.
+# Writes compilerBuildId(): a hash of all sources of the compiler, and of LLVM where that is linked
+# statically.
 file(GLOB_RECURSE sources ${ROOT}/*.cpp ${ROOT}/*.h ${ROOT}/*.td)
 list(SORT sources)
 set(all "")
-foreach(source IN LISTS sources)
+foreach(source IN LISTS sources LINKED)
   file(SHA256 ${source} hash)
   string(APPEND all ${hash})
 endforeach()

@@ -19,7 +19,12 @@ Target targetCalled(std::string_view name);
 
 /// Of this build: changes whenever the compiler's own code may have.
 std::string compilerBuildId();
+
+/// Of the LLVM that this process has loaded, which may be newer than the one that ringc was built
+/// with: "22.1.8"; and with what tells builds of one version apart, "22.1.8+0a1b2c3d", where it is
+/// a shared library.
 std::string llvmVersion();
+const std::string &llvmBuild();
 
 /// The library's sources and the user's, for a request. `user` are the .tile files that the spec
 /// names (sourceFiles(spec)), read by the caller under those names.
@@ -49,7 +54,7 @@ struct CompileOutput {
 
 /// Compiles, for a host to an ELF object, for a GPU to PTX text. Errors in sources come back as
 /// diagnostics; InputError for a spec that cannot be (unknown kernel, missing constant, a target
-/// that is not the request's).
+/// that is not the request's) and for a host that this compiler makes no code for.
 CompileOutput compile(const KernelRequest &request, const CompileOptions &options = {});
 
 /// Host code made ready to run.

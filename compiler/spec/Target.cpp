@@ -72,6 +72,14 @@ Target gpuTargetFor(int64_t sm) {
   return gpuTarget(std::prev(newer)->name);
 }
 
+void requireHost(std::string_view triple) {
+  std::string_view architecture = triple.substr(0, triple.find('-'));
+  if (architecture != "x86_64" && architecture != "amd64")
+    throw InputError("target", "\"cpu\"",
+                     namesOfGpus() + " on this host, whose processor is " + std::string(triple) +
+                         "; code for a processor is made on x86_64 alone");
+}
+
 std::string availableTargets() {
   std::string all;
   for (std::string_view host : hosts)
