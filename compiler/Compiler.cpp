@@ -4,7 +4,9 @@
 #include "compiler/codegen/Ptx.h"
 #include "compiler/frontend/Printer.h"
 #include "compiler/frontend/Program.h"
+#include "compiler/irgen/FunctionEmitter.h"
 #include "compiler/irgen/Generate.h"
+#include "compiler/passes/CodeSize.h"
 #include "compiler/passes/Stages.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/SpecJson.h"
@@ -13,18 +15,16 @@
 
 #include "mlir/Parser/Parser.h"
 #include "llvm/AsmParser/Parser.h"
-#include "llvm/Config/llvm-config.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
 namespace ringc {
-
-std::string llvmVersion() { return LLVM_VERSION_STRING; }
 
 SourceSet makeSources(std::vector<SourceText> user) {
   std::vector<SourceText> all;
@@ -43,7 +43,7 @@ KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Targ
           .pipelineOptions = "",
           .target = target,
           .compilerBuild = compilerBuildId(),
-          .llvmVersion = llvmVersion()};
+          .llvmVersion = llvmBuild()};
 }
 
 Target targetCalled(std::string_view name) {
@@ -89,6 +89,7 @@ public:
           stage.id > StageId::Llvm)
         continue;
       good = mlir::succeeded(runStage(*module, stage, request)) &&
+             (stage.id != StageId::Split || fits()) &&
              reached(stage.id, [&] { return print(*module); });
     }
     if (good && !finished)
@@ -107,14 +108,14 @@ private:
     size_t librarySize = kernelLibrary().size();
     for (const SourceText &text : request.sources.texts())
       (library.size() < librarySize ? library : user).push_back({text.name, text.text});
-    frontend::Program program = frontend::Program::parse(user, library);
+    program = frontend::Program::parse(user, library);
     if (!program.isGood()) {
       output.diagnostics = frontend::render(program.diagnostics());
       return false;
     }
     const frontend::KernelDecl &kernel = findKernel(program, request.spec);
     Bindings bindings = bind(kernel, program, request.spec, request.config);
-    reached(StageId::Ast, [&] { return printProgram(program); });
+    reached(StageId::Ast, [&] { return printProgram(); });
     if (finished)
       return true;
     module = generate(kernel, program, bindings, context.get());
@@ -122,7 +123,46 @@ private:
            reached(StageId::Tile, [&] { return print(*module); });
   }
 
-  static std::string printProgram(const frontend::Program &program) {
+  /// Whether the rest takes a few seconds; reports what takes longest, where not.
+  bool fits() {
+    CodeSize size = codeSizeOf(*module, request.target, request.config);
+    int64_t limit = CodeSize::limit(request.target);
+    if (size.total <= limit)
+      return true;
+    std::vector<std::pair<frontend::Program::Declaration, int64_t>> parts;
+    for (const auto &[place, units] : size.ofLines) {
+      auto declaration = program.declarationAt(place.first, static_cast<int>(place.second));
+      auto known = std::find_if(parts.begin(), parts.end(),
+                                [&](auto &part) { return part.first == declaration; });
+      if (known == parts.end())
+        known = parts.insert(parts.end(), {declaration, 0});
+      known->second += units;
+    }
+    auto largest = std::max_element(parts.begin(), parts.end(),
+                                    [](auto &a, auto &b) { return a.second < b.second; });
+    bool isKnown = largest != parts.end() && largest->first;
+    mlir::Location place = module->getLoc();
+    if (isKnown)
+      place = locationOf(context.get(), largest->first.source(), largest->first.location());
+    mlir::InFlightDiagnostic error = mlir::emitError(place);
+    error << "kernel '" << request.spec.kernel << "' is too large for " << request.target.name
+          << ": " << size.total << " operations, allowed: " << limit;
+    if (isKnown)
+      error << "; " << largest->second << " are of " << largest->first.describe();
+    if (request.target.isGpu())
+      error << ", which stands in the code for each of a thread's elements: smaller tiles ("
+            << tiles() << " now) have fewer";
+    return false;
+  }
+
+  std::string tiles() const {
+    std::string text;
+    for (const auto &[dimension, rows] : request.config.tile)
+      text += (text.empty() ? "" : ",") + dimension + "=" + std::to_string(rows);
+    return text;
+  }
+
+  std::string printProgram() const {
     std::string text;
     for (auto modules : {program.libraryModules(), program.userModules()})
       for (const frontend::Module *source : modules)
@@ -282,6 +322,7 @@ private:
   const CompileOptions &options;
   std::unique_ptr<mlir::MLIRContext> context;
   mlir::ScopedDiagnosticHandler handler;
+  frontend::Program program;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::string loaded;
   StageId first = StageId::Spec, last = StageId::Code;
@@ -298,6 +339,8 @@ CompileOutput compile(const KernelRequest &request, const CompileOptions &option
     throw InputError("target", "\"" + request.spec.target + "\"",
                      (request.target.isGpu() ? request.target.name : "cpu, native") +
                          " (what this is compiled for)");
+  if (!forGpu)
+    requireHost(request.target.triple);
   return Compilation(request, options).run();
 }
 

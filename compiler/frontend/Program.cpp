@@ -26,6 +26,29 @@ const Module *Program::add(const SourceFile &source) {
   return modules.back().get();
 }
 
+std::string Program::Declaration::describe() const {
+  return function ? std::string(keyword(function->kind)) + " '" + function->name + "'"
+                  : "kernel '" + kernel->name + "'";
+}
+
+Program::Declaration Program::declarationAt(std::string_view file, int line) const {
+  Declaration found;
+  auto isNearer = [&](Location location) {
+    return location.line <= line && (!found || location.line >= found.location().line);
+  };
+  for (const auto &module : modules) {
+    if (module->source->name != file)
+      continue;
+    for (const auto &function : module->functions)
+      if (isNearer(function->location))
+        found = {.function = function.get()};
+    for (const auto &kernel : module->kernels)
+      if (isNearer(kernel->location))
+        found = {.kernel = kernel.get()};
+  }
+  return found;
+}
+
 const KernelDecl *Program::findKernel(std::string_view name) const {
   for (const auto *group : {&user, &library})
     for (const Module *module : *group)

@@ -4,6 +4,8 @@
 #include "compiler/frontend/Diagnostic.h"
 
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace ringc::frontend {
@@ -25,6 +27,19 @@ public:
   const FunctionDecl *findFunction(std::string_view file, std::string_view name) const;
   /// The derivative that a file gives for its own score; null where the compiler is to derive it.
   const FunctionDecl *findDerivative(const FunctionDecl &score) const;
+
+  /// What the line of a file belongs to: a function, a kernel or neither.
+  struct Declaration {
+    const FunctionDecl *function = nullptr;
+    const KernelDecl *kernel = nullptr;
+
+    explicit operator bool() const { return function || kernel; }
+    bool operator==(const Declaration &) const = default;
+    Location location() const { return function ? function->location : kernel->location; }
+    const SourceFile &source() const { return function ? *function->source : *kernel->source; }
+    std::string describe() const; ///< "score 'bent'"
+  };
+  Declaration declarationAt(std::string_view file, int line) const;
 
   std::span<const Module *const> userModules() const { return user; }
   std::span<const Module *const> libraryModules() const { return library; }

@@ -7,6 +7,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 
@@ -46,19 +47,24 @@ private:
   llvm::DenseMap<Value, Dependence> of;
 };
 
-void appendTerms(Value value, SmallVectorImpl<Value> &terms) {
-  if (auto both = value.getDefiningOp<arith::AndIOp>()) {
-    appendTerms(both.getLhs(), terms);
-    appendTerms(both.getRhs(), terms);
-  } else {
-    terms.push_back(value);
+/// What operations of this kind join `value` from, from left to right, each once.
+template <class OpTy> SmallVector<Value> termsOf(Value value) {
+  SmallVector<Value> open{value}, terms;
+  llvm::DenseSet<Value> met;
+  while (!open.empty()) {
+    Value each = open.pop_back_val();
+    if (!met.insert(each).second)
+      continue;
+    if (auto joined = each.getDefiningOp<OpTy>())
+      open.append({joined.getRhs(), joined.getLhs()});
+    else
+      terms.push_back(each);
   }
+  return terms;
 }
 
-/// j <= i or anything.
-bool holdsForLastQuery(Value term, func::FuncOp mask) {
-  if (auto either = term.getDefiningOp<arith::OrIOp>())
-    return holdsForLastQuery(either.getLhs(), mask) || holdsForLastQuery(either.getRhs(), mask);
+/// j <= i
+bool isCausal(Value term, func::FuncOp mask) {
   auto compare = term.getDefiningOp<arith::CmpIOp>();
   if (!compare)
     return false;
@@ -93,12 +99,19 @@ func::FuncOp conjunctionOf(func::FuncOp mask, ArrayRef<Value> terms, const Twine
   return function;
 }
 
+/// j <= i or anything.
+bool holdsForLastQuery(Value term, func::FuncOp mask) {
+  return llvm::any_of(termsOf<arith::OrIOp>(term),
+                      [&](Value each) { return isCausal(each, mask); });
+}
+
 } // namespace
 
 KeyMask keyMaskOf(func::FuncOp mask) {
   Dependences dependences(mask);
-  SmallVector<Value> terms, ofKeys;
-  appendTerms(mask.getBody().front().getTerminator()->getOperand(0), terms);
+  SmallVector<Value> ofKeys;
+  SmallVector<Value> terms =
+      termsOf<arith::AndIOp>(mask.getBody().front().getTerminator()->getOperand(0));
   KeyMask result;
   for (Value term : terms) {
     Dependence dependence = dependences[term];

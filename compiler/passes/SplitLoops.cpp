@@ -41,6 +41,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
@@ -105,14 +106,25 @@ private:
                                          [&](OpOperand &use) { return isSelectedAnyway(use); });
   }
 
-  bool isSelectedAnyway(OpOperand &use) {
-    Operation *user = use.getOwner();
-    if (auto select = dyn_cast<arith::SelectOp>(user);
-        select && llvm::is_contained(selects, select))
-      return use.getOperandNumber() == 1;
-    return user->hasTrait<OpTrait::Elementwise>() && isPure(user) &&
-           llvm::all_of(user->getResult(0).getUses(),
-                        [&](OpOperand &next) { return isSelectedAnyway(next); });
+  bool isSelectedAnyway(OpOperand &first) {
+    SmallVector<OpOperand *> open{&first};
+    llvm::DenseSet<Operation *> met; // what passes its operand on, each looked at once
+    while (!open.empty()) {
+      OpOperand &use = *open.pop_back_val();
+      Operation *user = use.getOwner();
+      if (auto select = dyn_cast<arith::SelectOp>(user);
+          select && llvm::is_contained(selects, select)) {
+        if (use.getOperandNumber() != 1)
+          return false;
+        continue;
+      }
+      if (!user->hasTrait<OpTrait::Elementwise>() || !isPure(user))
+        return false;
+      if (met.insert(user).second)
+        for (OpOperand &next : user->getResult(0).getUses())
+          open.push_back(&next);
+    }
+    return true;
   }
 
   SmallVector<arith::SelectOp> selects;
@@ -337,13 +349,16 @@ private:
 
   /// Whether the tile is seen by this loop alone, unchanged or through pure operations before it.
   bool flowsIntoLoopAlone(Value tile) {
-    for (Operation *user : tile.getUsers()) {
-      if (masked->isProperAncestor(user))
-        continue;
-      if (!isPure(user) || user->getNumResults() == 0 ||
-          !llvm::all_of(user->getResults(), [&](Value v) { return flowsIntoLoopAlone(v); }))
-        return false;
-    }
+    SmallVector<Value> open{tile};
+    llvm::DenseSet<Operation *> met;
+    while (!open.empty())
+      for (Operation *user : open.pop_back_val().getUsers()) {
+        if (masked->isProperAncestor(user) || !met.insert(user).second)
+          continue;
+        if (!isPure(user) || user->getNumResults() == 0)
+          return false;
+        open.append(user->result_begin(), user->result_end());
+      }
     return true;
   }
 

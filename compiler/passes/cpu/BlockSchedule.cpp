@@ -108,8 +108,10 @@ bool BlockSchedule::isCheap(Value tile, int depth) const {
 /// What `tile` is computed again from in phase `at` has to be there still.
 void BlockSchedule::extendLeaves(Value tile, int at) {
   Operation *op = tile.getDefiningOp();
-  if (isSplat(tile))
+  auto [known, isNew] = extendedTo.try_emplace(tile, at);
+  if (isSplat(tile) || (!isNew && known->second >= at))
     return;
+  known->second = at;
   addUse(tile, at);
   if (!op || op->getBlock() != &block || !isElementwise(op) || formats.count(tile))
     return;

@@ -54,6 +54,7 @@ private:
   llvm::DenseMap<mlir::Operation *, int> phase;
   llvm::DenseMap<Value, llvm::SmallVector<Format, 2>> formats;
   llvm::DenseMap<Value, int> lastUses;
+  llvm::DenseMap<Value, int> extendedTo;  ///< the last phase that extendLeaves was asked for
   llvm::DenseMap<Value, int> destination; ///< index into destinations
   int last = 0;
 };

@@ -4,6 +4,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <array>
 
@@ -38,20 +39,27 @@ static bool isMaskOf(Value seen, tile::VisibilityOp visibility) {
 }
 
 /// Whether every use of the tile ends where `seen` selects; elementwise operations pass it on.
-static bool isSeenAlone(Value tile, tile::VisibilityOp visibility) {
-  return llvm::all_of(tile.getUses(), [&](OpOperand &use) {
-    Operation *user = use.getOwner();
-    if (auto select = dyn_cast<arith::SelectOp>(user); select && select.getTrueValue() == tile &&
-                                                       select.getFalseValue() != tile &&
-                                                       isMaskOf(select.getCondition(), visibility))
-      return true;
-    auto apply = dyn_cast<tile::ApplyOp>(user);
-    bool elementwise = (apply && apply.getOperand() == tile) ||
-                       (user->hasTrait<OpTrait::Elementwise>() && user->getNumResults() == 1 &&
-                        cast<RankedTensorType>(user->getResult(0).getType()).getShape() ==
-                            cast<RankedTensorType>(tile.getType()).getShape());
-    return elementwise && isSeenAlone(user->getResult(0), visibility);
-  });
+static bool isSeenAlone(Value whole, tile::VisibilityOp visibility) {
+  llvm::SetVector<Value> tiles; // a score reads its lets often: each is looked at once
+  tiles.insert(whole);
+  for (size_t at = 0; at < tiles.size(); ++at) {
+    Value tile = tiles[at];
+    for (Operation *user : tile.getUsers()) {
+      if (auto select = dyn_cast<arith::SelectOp>(user);
+          select && select.getTrueValue() == tile && select.getFalseValue() != tile &&
+          isMaskOf(select.getCondition(), visibility))
+        continue;
+      auto apply = dyn_cast<tile::ApplyOp>(user);
+      bool elementwise = (apply && apply.getOperand() == tile) ||
+                         (user->hasTrait<OpTrait::Elementwise>() && user->getNumResults() == 1 &&
+                          cast<RankedTensorType>(user->getResult(0).getType()).getShape() ==
+                              cast<RankedTensorType>(tile.getType()).getShape());
+      if (!elementwise)
+        return false;
+      tiles.insert(user->getResult(0));
+    }
+  }
+  return true;
 }
 
 /// Whether the tile of floats is selected by `seen`, and a constant like this where hidden.

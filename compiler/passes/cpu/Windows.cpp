@@ -3,6 +3,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace ringc;
@@ -19,15 +20,25 @@ static Type typeInMemory(Type element) {
 
 /// False where an offset is known to be 0 or more.
 static bool mayBeNegative(Value offset) {
-  Operation *op = offset.getDefiningOp();
-  if (auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op))
-    return constant.value() < 0;
-  if (isa_and_nonnull<arith::AddIOp, arith::MulIOp>(op))
-    return llvm::any_of(op->getOperands(), mayBeNegative);
-  auto argument = dyn_cast<BlockArgument>(offset);
-  if (auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr)
-    return argument != loop.getInductionVar() || mayBeNegative(loop.getLowerBound());
-  return !isa_and_nonnull<tile::ProgramIdOp, tile::ExtentOp>(op);
+  llvm::SetVector<Value> parts; // sums and products of themselves: each is looked at once
+  parts.insert(offset);
+  for (size_t at = 0; at < parts.size(); ++at) {
+    Value part = parts[at];
+    Operation *op = part.getDefiningOp();
+    auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op);
+    auto argument = dyn_cast<BlockArgument>(part);
+    auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr;
+    if (constant ? constant.value() < 0
+        : loop
+            ? argument != loop.getInductionVar()
+            : !isa_and_nonnull<arith::AddIOp, arith::MulIOp, tile::ProgramIdOp, tile::ExtentOp>(op))
+      return true;
+    if (loop)
+      parts.insert(loop.getLowerBound());
+    else if (isa<arith::AddIOp, arith::MulIOp>(op))
+      parts.insert(op->operand_begin(), op->operand_end());
+  }
+  return false;
 }
 
 Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,

@@ -40,17 +40,27 @@ void Lowering::addFour(ArrayRef<Value> values, Value pointer) {
 }
 
 /// Whether an offset is a multiple of a power of two wherever the program runs.
-static bool isMultiple(Value offset, int64_t of) {
+static bool isMultiple(Value offset, int64_t of, llvm::DenseMap<Value, bool> &known);
+
+static bool isMultipleItself(Value offset, int64_t of, llvm::DenseMap<Value, bool> &known) {
   if (auto constant = offset.getDefiningOp<arith::ConstantOp>())
     return cast<IntegerAttr>(constant.getValue()).getInt() % of == 0;
   if (auto product = offset.getDefiningOp<arith::MulIOp>())
-    return isMultiple(product.getLhs(), of) || isMultiple(product.getRhs(), of);
+    return isMultiple(product.getLhs(), of, known) || isMultiple(product.getRhs(), of, known);
   if (auto sum = offset.getDefiningOp<arith::AddIOp>())
-    return isMultiple(sum.getLhs(), of) && isMultiple(sum.getRhs(), of);
+    return isMultiple(sum.getLhs(), of, known) && isMultiple(sum.getRhs(), of, known);
   auto argument = dyn_cast<BlockArgument>(offset);
   auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr;
-  return loop && loop.getInductionVar() == offset && isMultiple(loop.getLowerBound(), of) &&
-         isMultiple(loop.getStep(), of);
+  return loop && loop.getInductionVar() == offset && isMultiple(loop.getLowerBound(), of, known) &&
+         isMultiple(loop.getStep(), of, known);
+}
+
+/// `known`: a sum of sums of itself is looked at once.
+static bool isMultiple(Value offset, int64_t of, llvm::DenseMap<Value, bool> &known) {
+  if (auto found = known.find(offset); found != known.end())
+    return found->second;
+  bool multiple = isMultipleItself(offset, of, known);
+  return known[offset] = multiple;
 }
 
 /// Elements from the start of the view to (row, column) of whole numbers with no bit in common:
@@ -95,11 +105,13 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
                                                        RankedTensorType tile) {
   if (layout.kind != Kind::Matrix)
     return op->emitOpError("of sums needs a tile with several rows and columns on a GPU");
-  for (auto [offset, of, name] :
-       {std::tuple(offsets[0], SumsBlock::rows, "row"), {offsets[1], SumsBlock::columns, "column"}})
-    if (!isMultiple(offset, of))
+  for (auto [offset, of, name] : {std::tuple(offsets[0], SumsBlock::rows, "row"),
+                                  {offsets[1], SumsBlock::columns, "column"}}) {
+    llvm::DenseMap<Value, bool> known;
+    if (!isMultiple(offset, of, known))
       return op->emitOpError("of sums begins on a GPU at a ")
              << name << " that is a multiple of " << of;
+  }
   if (tile.getDimSize(0) % SumsBlock::rows ||
       (tile.getDimSize(1) % SumsBlock::columns && tile.getDimSize(1) != type.getStaticExtent(1)))
     return op->emitOpError("of sums has on a GPU a multiple of ")

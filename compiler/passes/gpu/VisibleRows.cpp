@@ -1,5 +1,7 @@
 #include "compiler/passes/gpu/Applied.h"
 
+#include "llvm/ADT/DenseSet.h"
+
 #include <tuple>
 
 using namespace mlir;
@@ -123,8 +125,11 @@ std::optional<Lowering::VisibleRows::Sides> Lowering::VisibleRows::sidesOf(Value
 
 void Lowering::VisibleRows::addConjuncts(Value condition) {
   SmallVector<Value> open{condition};
+  llvm::DenseSet<Value> met;
   while (!open.empty()) {
     Value each = open.pop_back_val();
+    if (!met.insert(each).second)
+      continue;
     auto both = each.getDefiningOp<arith::AndIOp>();
     if (sidesOf(each))
       bounding.push_back(each);
