@@ -145,6 +145,8 @@ struct GradientResults {
 /// range. The same holds of the sums of the gradients over queries or keys, of dot products, and of
 /// scale times one.
 ///
+/// One thread at a time calls an object; others of the same context may be called beside it.
+///
 /// Throws InputError for options and inputs that cannot be, with .tile diagnostics in its message,
 /// and PeerError when a rank fails; then the other ranks of the world fail too.
 class Attention {

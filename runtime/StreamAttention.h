@@ -30,6 +30,9 @@ namespace ringc {
 /// was captured with: of a workspace of the object's own, until a later pass needs a larger one,
 /// and of what was prepared, which stays for 64 later ones.
 ///
+/// One thread at a time calls an object and its transport; those of other ranks may be called
+/// beside it, and share contexts. No use after fork(), as of CUDA itself.
+///
 /// All ranks of a ring make the same calls. Throws InputError for options and inputs that cannot
 /// be; CudaError where the device fails; PeerError when a rank failed: the call after it happened
 /// does, and `wait`.

@@ -22,7 +22,7 @@ struct RankBackward {
 
 /// All ranks of a world in one process and one thread, dealt over one or several devices, which
 /// copy to each other what a ring of processes would send: any number of ranks on any number of
-/// devices, without NCCL. What StreamAttention says of tensors and preparing holds here.
+/// devices, without NCCL. What StreamAttention says of tensors, preparing and threads holds here.
 class StreamRing {
 public:
   /// Consecutive ranks share a device: the first devices have one more where the ranks do not

@@ -54,7 +54,7 @@ private:
     if (isGpu)
       return llvm::divideCeil(elements, threads);
     constexpr int64_t vectorsOfNest = 4, rowsOfNest = 2;
-    return std::min(llvm::divideCeil(elements, width), vectorsOfNest * rowsOfNest);
+    return std::min<int64_t>(llvm::divideCeil(elements, width), vectorsOfNest * rowsOfNest);
   }
 
   int64_t weightOf(Operation *op) const {

@@ -12,6 +12,9 @@ namespace ringc {
 /// A whole world of ranks in one process, on one pool of threads: takes unsharded tensors, deals
 /// them to the ranks, runs every rank, and gathers. Each rank sees its own shard alone.
 ///
+/// One thread at a time calls a ring; several rings may share a context and be called at once, from
+/// programs of its pool, too. A child of fork() may go on with a ring that no call was using.
+///
 ///     InProcessRing ring({.heads = 8, .headDim = 64, .causal = true,
 ///                         .layout = SequenceLayout::striped()}, 4, hostContext());
 ///     auto forward = ring.forward({.q = q, .k = k, .v = v});

@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -347,9 +348,11 @@ void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body) 
     try {
       for (int rank = 1; rank < world.size(); ++rank)
         threads.emplace_back(run, rank);
-    } catch (...) { // the system has no more threads: the ranks that run must not wait for the rest
+    } catch (const std::exception &error) { // the ranks that run must not wait for the rest
       world.at(0).abort("a rank's thread could not be started");
-      throw;
+      throw std::runtime_error("ranks: the system starts " + std::to_string(threads.size()) +
+                               " threads for " + std::to_string(world.size()) +
+                               " ranks: " + error.what());
     }
     run(0);
   }

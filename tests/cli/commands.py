@@ -185,6 +185,29 @@ class CacheAndInfo(RingcTest):
         self.assertIn("4 kernels removed", self.ok("cache clear", env=env).stderr)
         self.assertEqual(len(self.ok("cache list", env=env).stdout.splitlines()), 1)
 
+    def test_cache_limit(self):
+        env = {"RINGC_CACHE_DIR": self.path("cache")}
+        self.ok("verify --shape 1,5,1,1,32", env=env)
+        self.assertIn(" bytes, at most 1073741824 (RINGC_CACHE_BYTES)", self.ok("cache list", env=env).stderr)
+        self.assertIn(" bytes, no limit", self.ok("cache list", env=env | {"RINGC_CACHE_BYTES": "0"}).stderr)
+        small = env | {"RINGC_CACHE_BYTES": "30000"}
+        self.ok("verify --shape 1,5,1,1,40", env=small)
+        sizes = [os.path.getsize(os.path.join(self.path("cache"), name)) for name in os.listdir(self.path("cache"))]
+        self.assertLessEqual(sum(sizes), 30000)
+        self.ok("cache verify", env=small)
+        for command in ["cache list", "verify --shape 1,5,1,1,32"]:
+            done = self.ringc(command, env=env | {"RINGC_CACHE_BYTES": "1G"})
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("RINGC_CACHE_BYTES: got 1G, allowed: a number of bytes, or 0 for no limit", done.stderr)
+
+    def test_threads(self):
+        self.ok("verify --shape 1,5,1,1,32", env={"OMP_NUM_THREADS": "100000"})
+        self.assertRegex(self.ok("info", env={"OMP_NUM_THREADS": "100000"}).stdout, r"threads +1024\n")
+        self.assertRegex(self.ok("info", env={"OMP_NUM_THREADS": "3,2"}).stdout, r"threads +3\n")
+        done = self.ringc("verify --shape 1,5,1,1,32 --threads 2000")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("threads: got 2000, allowed: 1 to 1024, or 0 for as many as there are", done.stderr)
+
     def test_a_full_disk_costs_a_warning(self):
         env = {"RINGC_CACHE_DIR": "/dev/full/cache"}
         done = self.ok("verify --shape 1,5,1,1,32", env=env)

@@ -2,6 +2,7 @@
 
 #include "runtime/Error.h"
 #include "runtime/ring/PlanText.h"
+#include "runtime/ring/SharedPlans.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
@@ -405,4 +406,50 @@ TEST_CASE("the table and the JSON of a small plan") {
   problem.schedule = Schedule::AllGather;
   CHECK(planTable(planRing(Pass::Forward, 0, problem, causal)).find("schedule all-gather\n") !=
         std::string::npos);
+}
+
+TEST_CASE("ranks that share a look at their ring have the plans that they have alone") {
+  for (const SequenceLayout &layout :
+       {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
+    for (Schedule schedule : {Schedule::Ring, Schedule::AllGather})
+      for (Pass pass : allPasses) {
+        RingProblem problem{.rings = {.world = 12, .ringSize = 6},
+                            .schedule = schedule,
+                            .layout = layout,
+                            .queryLength = 31,
+                            .keyLength = 31,
+                            .bytesPerKey = 8,
+                            .gradientBytesPerKey = 16};
+        int asked = 0;
+        PlaceVisibility seen = [&](int query, int owner) {
+          ++asked;
+          return query == owner            ? Visibility::Partial
+                 : (query + 2 * owner) % 3 ? Visibility::Full
+                                           : Visibility::None;
+        };
+        SharedPlans shared;
+        std::vector<Plan> together;
+        for (int rank = 0; rank < 12; ++rank)
+          together.push_back(shared.planRank(pass, rank, problem, seen));
+        CHECK(asked <= (schedule == Schedule::Ring ? 2 * 6 * 6 : 12 * 3 * 6));
+        for (int rank = 0; rank < 12; ++rank)
+          CHECK(together[size_t(rank)].steps == planRank(pass, rank, problem, seen).steps);
+        CHECK_THROWS_AS(shared.planRank(pass, 12, problem, seen), InputError);
+      }
+}
+
+TEST_CASE("a rank of an all-gather looks at its own pairs alone") {
+  constexpr int ranks = 500;
+  RingProblem problem{.rings = {.world = ranks, .ringSize = ranks},
+                      .schedule = Schedule::AllGather,
+                      .queryLength = ranks,
+                      .keyLength = ranks,
+                      .bytesPerKey = 8};
+  int asked = 0;
+  Plan plan = planRank(Pass::Backward, 7, problem, [&](int, int) {
+    ++asked;
+    return Visibility::Full;
+  });
+  CHECK(plan.steps.size() == ranks);
+  CHECK(asked <= 3 * ranks);
 }
