@@ -111,7 +111,7 @@ private:
 } // namespace
 
 /// ptxas takes 2 to 3 s for that many, and from there on four times as long for twice as many.
-int64_t CodeSize::limit(const Target &target) { return target.isGpu() ? 10000 : 20000; }
+int64_t CodeSize::limit(const Target &target) { return target.isGpu() ? 12000 : 100000; }
 
 CodeSize codeSizeOf(ModuleOp module, const Target &target, const TileConfig &config) {
   return Measure(module, target, config).run();
