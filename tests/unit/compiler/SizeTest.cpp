@@ -143,14 +143,18 @@ TEST_CASE("masks that read every condition twice") {
 }
 
 TEST_CASE("kernels whose tiles and offsets read what is before them twice") {
-  std::string text = "kernel twice<BM = 16, BN = 16>(x: view<f32>[M, N], z: view<f32>[M, N], "
-                     "total: sums[M, 16])\n  over r in M step BM {\n" +
-                     doubling("x[r : BM, 0 : BN]", "@ * 0.5 + @ * @", 60) +
-                     "  z[r : BM, 0 : BN] = v60 + rowmax(v60)\n"
-                     "  total[r : BM, :] += v60\n}\n";
-  for (const char *target : {"cpu", "sm_90"}) {
-    CompileOutput made =
-        compileWith(text, {.kernel = "twice", .source = "user.tile", .target = target});
-    CHECK_MESSAGE(made.kernel, made.diagnostics);
-  }
+  std::string head =
+      "kernel twice<BM = 16, BN = 16>(x: view<f32>[M, N], z: view<f32>[M, N], total: "
+      "sums[M, BN])\n  over r in M step BM {\n";
+  std::string tiles = head + doubling("x[r : BM, 0 : BN]", "@ * 0.5 + @ * @", 60) +
+                      "  z[r : BM, 0 : BN] = v60 + rowmax(v60)\n  total[r : BM, :] += v60\n}\n";
+  std::string offsets = head + doubling("r", "@ + @", 40) +
+                        "  z[v40 : BM, 0 : BN] = x[v40 : BM, 0 : BN]\n"
+                        "  total[v40 : BM, :] += x[v40 : BM, 0 : BN]\n}\n";
+  for (const std::string &text : {tiles, offsets})
+    for (const char *target : {"cpu", "sm_90"}) {
+      CompileOutput made =
+          compileWith(text, {.kernel = "twice", .source = "user.tile", .target = target});
+      CHECK_MESSAGE(made.kernel, made.diagnostics);
+    }
 }
