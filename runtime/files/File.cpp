@@ -3,7 +3,6 @@
 #include "runtime/Error.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cerrno>
 #include <climits>
@@ -11,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <random>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -56,7 +56,7 @@ InputFile::InputFile(std::string path) : name(std::move(path)) {
   struct stat status;
   if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
-    fail("not a regular file");
+    fail(S_ISDIR(status.st_mode) ? "a folder, not a regular file" : "not a regular file");
   }
   bytes = int64_t(status.st_size);
 }
@@ -83,19 +83,38 @@ void InputFile::fail(const std::string &what) const { throw InputError(name + ":
 OutputFile::OutputFile(std::string path) : name(std::move(path)) {
   checkWritable(name);
   finalPath = resolve(name);
-  static std::atomic<unsigned> counter = 0;
+  std::random_device random; // processes that share a folder may have one number
   do {
     temporaryPath = folderOf(finalPath) + "/.ringc-" + std::to_string(getpid()) + "-" +
-                    std::to_string(counter.fetch_add(1)) + ".tmp";
-    descriptor = open(temporaryPath.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+                    std::to_string(random()) + ".tmp";
+    temporaryName.emplace(temporaryPath); // known before it is there
+    // Until it has the mode of what it replaces, nobody else may open it.
+    bool replaces = access(finalPath.c_str(), F_OK) == 0;
+    descriptor = open(temporaryPath.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+                      replaces ? 0600 : 0666);
   } while (descriptor < 0 && errno == EEXIST);
-  if (descriptor < 0)
+  if (descriptor < 0) {
+    temporaryPath.clear();
     failWithErrno("cannot be written");
+  }
+  takeModeOf(finalPath);
+}
+
+void OutputFile::takeModeOf(const std::string &replaced) {
+  struct stat old, now;
+  if (stat(replaced.c_str(), &old) != 0 || fstat(descriptor, &now) != 0)
+    return;
+  // Another's file stays his where this process may do so.
+  if ((old.st_uid != now.st_uid || old.st_gid != now.st_gid) &&
+      fchown(descriptor, old.st_uid, old.st_gid) != 0 && old.st_gid != now.st_gid)
+    (void)!fchown(descriptor, uid_t(-1), old.st_gid);
+  (void)!fchmod(descriptor, old.st_mode & 0777); // some file systems have no modes
 }
 
 OutputFile::OutputFile(OutputFile &&other) noexcept
     : name(std::move(other.name)), finalPath(std::move(other.finalPath)),
       temporaryPath(std::exchange(other.temporaryPath, {})),
+      temporaryName(std::move(other.temporaryName)),
       descriptor(std::exchange(other.descriptor, -1)) {}
 
 OutputFile::~OutputFile() {
@@ -126,9 +145,23 @@ void OutputFile::publish() {
   if (rename(temporaryPath.c_str(), finalPath.c_str()) != 0)
     failWithErrno("cannot be replaced");
   temporaryPath.clear();
+  temporaryName.reset();
 }
 
 void OutputFile::failWithErrno(const std::string &doing) const { failWith(name, doing, errno); }
+
+std::optional<FilePlace> placeOf(const std::string &path) {
+  std::string target = path;
+  if (char *real = realpath(path.c_str(), nullptr)) {
+    target = real;
+    std::free(real);
+  }
+  std::string last = std::filesystem::path(target).filename().string();
+  struct stat folder;
+  if (stat(folderOf(target).c_str(), &folder) != 0)
+    return std::nullopt;
+  return FilePlace{.device = folder.st_dev, .folder = folder.st_ino, .name = last};
+}
 
 void checkWritable(const std::string &path) {
   std::string target = resolve(path);
@@ -136,12 +169,12 @@ void checkWritable(const std::string &path) {
   if (stat(target.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode))
       throw InputError(path + ": is there already and not a regular file");
-    if (access(target.c_str(), W_OK) != 0)
+    if (faccessat(AT_FDCWD, target.c_str(), W_OK, AT_EACCESS) != 0)
       failWith(path, "cannot be written", errno);
   } else if (errno != ENOENT) {
     failWith(path, "cannot be written", errno);
   }
-  if (access(folderOf(target).c_str(), W_OK | X_OK) != 0)
+  if (faccessat(AT_FDCWD, folderOf(target).c_str(), W_OK | X_OK, AT_EACCESS) != 0)
     failWith(path, "cannot be written", errno);
 }
 

@@ -1,8 +1,12 @@
 #pragma once
 
+#include "runtime/files/TemporaryNames.h"
+
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <sys/types.h>
 
 namespace ringc {
 
@@ -29,9 +33,23 @@ private:
   int64_t bytes = 0;
 };
 
+/// Where a path leads, whether there is a file or not: equal for all spellings of one place, also
+/// through symbolic links. Two hard links are two places: writing to one does not change the other.
+struct FilePlace {
+  dev_t device = 0;
+  ino_t folder = 0;
+  std::string name; ///< in the folder
+
+  bool operator==(const FilePlace &) const = default;
+};
+
+/// Nothing where the folder is not there.
+std::optional<FilePlace> placeOf(const std::string &path);
+
 /// A file that appears under its name only when it is complete: written beside it under a temporary
-/// name, which `publish` renames and the destructor removes. Every failure is an InputError that
-/// starts with the path.
+/// name, which `publish` renames and the destructor removes. One that replaces another has its
+/// mode, and where that is possible its owner. Every failure is an InputError that starts with the
+/// path.
 class OutputFile {
 public:
   explicit OutputFile(std::string path);
@@ -48,11 +66,13 @@ public:
   void publish();
 
 private:
+  void takeModeOf(const std::string &replaced);
   [[noreturn]] void failWithErrno(const std::string &doing) const;
 
   std::string name;
   std::string finalPath; ///< behind symbolic links
   std::string temporaryPath;
+  std::optional<TemporaryName> temporaryName;
   int descriptor = -1;
 };
 

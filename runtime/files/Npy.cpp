@@ -17,71 +17,66 @@ constexpr int64_t maxHeaderBytes = 1 << 20; // numpy itself refuses more than 10
 
 struct Preamble {
   NpyHeader header;
-  int64_t dataOffset = 0;
+  int64_t dataBytes = 0;
 };
 
-Preamble readPreamble(const InputFile &file) {
+Preamble readPreamble(ByteSource &source) {
   constexpr int64_t shortest = 10; // magic, version, two bytes of length
   std::array<unsigned char, 12> start{};
-  file.read(0, std::as_writable_bytes(std::span(start))
-                   .first(size_t(std::min<int64_t>(file.size(), int64_t(start.size())))));
-  if (file.size() < shortest || std::memcmp(start.data(), magic.data(), magic.size()) != 0)
-    file.fail("not a .npy file: it does not start with \\x93NUMPY");
+  auto bytes = std::as_writable_bytes(std::span(start));
+  source.read(bytes.first(size_t(std::min(source.size(), shortest))));
+  if (source.size() < shortest || std::memcmp(start.data(), magic.data(), magic.size()) != 0)
+    source.fail("not a .npy file: it does not start with \\x93NUMPY");
   int version = start[6];
   if (version < 1 || version > 3 || start[7] != 0)
-    file.fail("got .npy format " + std::to_string(version) + "." + std::to_string(start[7]) +
-              ", allowed: 1.0, 2.0, 3.0");
+    source.fail("got .npy format " + std::to_string(version) + "." + std::to_string(start[7]) +
+                ", allowed: 1.0, 2.0, 3.0");
 
-  int64_t begin = version == 1 ? 10 : 12;
+  int64_t begin = version == 1 ? shortest : shortest + 2;
+  source.read(bytes.subspan(shortest, size_t(std::min(begin, source.size()) - shortest)));
   int64_t length = start[8] | start[9] << 8;
   if (version > 1)
     length |= int64_t(start[10]) << 16 | int64_t(start[11]) << 24;
-  if (length > file.size() - begin)
-    file.fail("the header claims " + std::to_string(length) + " bytes, the file holds " +
-              std::to_string(std::max<int64_t>(file.size() - begin, 0)) + " after its start");
+  if (length > source.size() - begin)
+    source.fail("the header claims " + std::to_string(length) + " bytes, the file holds " +
+                std::to_string(std::max<int64_t>(source.size() - begin, 0)) + " after its start");
   if (length > maxHeaderBytes)
-    file.fail("the header claims " + std::to_string(length) + " bytes, at most " +
-              std::to_string(maxHeaderBytes) + " are allowed");
+    source.fail("the header claims " + std::to_string(length) + " bytes, at most " +
+                std::to_string(maxHeaderBytes) + " are allowed");
 
   std::string text(size_t(length), '\0');
-  file.read(begin, std::as_writable_bytes(std::span(text)));
+  source.read(std::as_writable_bytes(std::span(text)));
   try {
-    return {parseNpyHeader(text), begin + length};
+    return {parseNpyHeader(text), source.size() - begin - length};
   } catch (const InputError &error) {
-    file.fail(error.what());
+    source.fail(error.what());
   }
-}
-
-/// A view of `data`, which holds the elements with the first axis innermost.
-Tensor fortranView(const HostTensor &data, std::span<const int64_t> shape) {
-  std::array<int64_t, Tensor::maxRank> strides{};
-  int64_t step = 1;
-  for (size_t axis = 0; axis < shape.size(); ++axis) {
-    strides[axis] = step;
-    step *= shape[axis];
-  }
-  return Tensor(data.data(), data.dtype(), shape, std::span(strides).first(shape.size()));
 }
 
 } // namespace
 
-HostTensor readNpy(const std::string &path) {
-  InputFile file(path);
-  auto [header, offset] = readPreamble(file);
-  std::optional<int64_t> bytes = byteCountOf(header.dtype, header.shape);
+HostTensor readNpy(ByteSource &source, const ReadOptions &options) {
+  auto [header, dataBytes] = readPreamble(source);
+  std::optional<int64_t> bytes = byteCountOf(header.type, header.shape);
   if (!bytes)
-    file.fail("the header claims a shape of more than 2^63 bytes");
-  if (*bytes != file.size() - offset)
-    file.fail("the header claims " + std::to_string(*bytes) + " bytes of data, the file holds " +
-              std::to_string(file.size() - offset));
+    source.fail("the header claims a shape of more than 2^63 bytes");
+  if (*bytes != dataBytes)
+    source.fail("the header claims " + std::to_string(*bytes) + " bytes of data, the file holds " +
+                std::to_string(dataBytes));
+  StoredElements stored{.type = header.type,
+                        .bigEndian = header.bigEndian,
+                        .firstAxisInnermost = header.fortranOrder};
+  HostTensor tensor = readElements(source, stored, header.shape, options);
+  source.finish();
+  if (header.isNameless && options.note && options.as != std::vector{DType::BF16})
+    options.note(source.name() + ": its type V2 has no name; read as bfloat16");
+  return tensor;
+}
 
-  HostTensor tensor = allocateFor(file, header.dtype, header.shape);
-  readData(file, offset, tensor);
-  if (!header.fortranOrder || header.shape.size() < 2)
-    return tensor;
-  HostTensor rowMajor = allocateFor(file, header.dtype, header.shape);
-  copy(fortranView(tensor, header.shape), rowMajor);
-  return rowMajor;
+HostTensor readNpy(const std::string &path, const ReadOptions &options) {
+  InputFile file(path);
+  FileBytes source(file);
+  return readNpy(source, options);
 }
 
 void writeNpy(OutputFile &file, const Tensor &tensor) {

@@ -3,12 +3,33 @@
 #include "runtime/Error.h"
 #include "runtime/files/Quote.h"
 
+#include <array>
 #include <cassert>
 #include <charconv>
 
 namespace ringc {
 
 namespace {
+
+struct DescrName {
+  std::string_view descr; ///< without the order of bytes
+  StoredType type;
+};
+constexpr std::array<DescrName, 15> descrNames = {{{"f8", StoredType::F64},
+                                                   {"f4", StoredType::F32},
+                                                   {"f2", StoredType::F16},
+                                                   {"V2", StoredType::BF16},
+                                                   {"bfloat16", StoredType::BF16},
+                                                   {"i1", StoredType::I8},
+                                                   {"i2", StoredType::I16},
+                                                   {"i4", StoredType::I32},
+                                                   {"i8", StoredType::I64},
+                                                   {"u1", StoredType::U8},
+                                                   {"u2", StoredType::U16},
+                                                   {"u4", StoredType::U32},
+                                                   {"u8", StoredType::U64},
+                                                   {"b1", StoredType::Bool},
+                                                   {"?", StoredType::Bool}}};
 
 /// Of Python's literals, those that numpy writes: strings without escapes, True and False, tuples
 /// of integers (in Python 2 with a trailing L).
@@ -25,7 +46,7 @@ public:
       expect(':');
       if (key == "descr") {
         requireFirst(hasDescr, key);
-        header.dtype = parseDescr();
+        parseDescr(header);
       } else if (key == "fortran_order") {
         requireFirst(hasOrder, key);
         header.fortranOrder = parseBool();
@@ -104,28 +125,25 @@ private:
     return false;
   }
 
-  DType parseDescr() {
+  void parseDescr(NpyHeader &header) {
     skipSpaces();
     if (position < text.size() && text[position] == '[')
       throw InputError("type", "a structured type", allowed);
     std::string_view descr = parseString();
     std::string_view type = descr;
-    if (type.size() > 2 && (type[0] == '<' || type[0] == '=' || type == "|b1"))
+    char order = type.size() > 2 ? type[0] : '\0';
+    bool hasOrder = order == '<' || order == '=' || order == '>' || order == '|';
+    if (hasOrder)
       type.remove_prefix(1);
-    if (type == "f4")
-      return DType::F32;
-    if (type == "f2")
-      return DType::F16;
-    if (type == "i4")
-      return DType::I32;
-    if (type == "i8")
-      return DType::I64;
-    if (type == "b1" || type == "?")
-      return DType::Bool;
-    throw InputError("type",
-                     quote(descr) + (descr.starts_with('>') ? " (big-endian)" : "") +
-                         (type == "f8" ? " (float64)" : ""),
-                     allowed);
+    for (const DescrName &known : descrNames)
+      if (known.descr == type && (order != '|' || sizeOf(known.type) == 1 || type == "V2")) {
+        header.type = known.type;
+        header.bigEndian = order == '>' && sizeOf(known.type) > 1;
+        header.isNameless = type == "V2";
+        if (!header.isNameless || !header.bigEndian)
+          return;
+      }
+    throw InputError("type", quote(descr), allowed);
   }
 
   std::vector<int64_t> parseShape() {
@@ -164,7 +182,7 @@ private:
   }
 
   static constexpr std::string_view allowed =
-      "little-endian f4, f2, b1, i4 or i8 (float32, float16, bool, int32, int64)";
+      "f2, f4, f8, i1 to i8, u1 to u8, b1 (floats, integers, bool), and bfloat16 as bfloat16 or V2";
 
   std::string_view text;
   size_t position = 0;

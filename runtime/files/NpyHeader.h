@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/Tensor.h"
+#include "runtime/files/StoredType.h"
 
 #include <cstdint>
 #include <string>
@@ -10,7 +11,9 @@
 namespace ringc {
 
 struct NpyHeader {
-  DType dtype = DType::F32;
+  StoredType type = StoredType::F32;
+  bool bigEndian = false;
+  bool isNameless = false; ///< V2, two bytes without a name: what ml_dtypes' bfloat16 is saved as
   bool fortranOrder = false;
   std::vector<int64_t> shape; ///< none negative, at most Tensor::maxRank
 };

@@ -1,25 +1,35 @@
 #pragma once
 
 #include "runtime/Tensor.h"
+#include "runtime/files/ByteSource.h"
 #include "runtime/files/File.h"
+#include "runtime/files/ReadOptions.h"
+#include "runtime/files/StoredType.h"
 
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 
 namespace ringc {
 
-/// Bytes of a row-major tensor; nothing where that, or its strides, do not fit in an int64_t.
-std::optional<int64_t> byteCountOf(DType dtype, std::span<const int64_t> shape);
+/// How the elements of a file lie in it.
+struct StoredElements {
+  StoredType type = StoredType::F32;
+  bool bigEndian = false;
+  bool firstAxisInnermost = false; ///< Fortran's order
+};
 
-/// Reads `result`'s bytes from `offset`. The bytes of a bool that are not 0 become 1.
-void readData(const InputFile &file, int64_t offset, const HostTensor &result);
+/// Bytes of a row-major tensor; nothing where that, or its strides, do not fit in an int64_t.
+std::optional<int64_t> byteCountOf(StoredType type, std::span<const int64_t> shape);
+
+/// Reads a tensor's elements, row-major, in the type that the options ask for where it can be made
+/// of the stored one, else in the same. Throws InputError for a type that Tensor lacks, for an
+/// element that the type asked for does not hold, and where memory does not suffice. The bytes of a
+/// bool that are not 0 become 1.
+HostTensor readElements(ByteSource &source, const StoredElements &stored,
+                        std::span<const int64_t> shape, const ReadOptions &options);
 
 /// Writes the elements in row-major order, any strides.
 void writeData(OutputFile &file, const Tensor &tensor);
-
-/// HostTensor, but a lack of memory is an InputError that names the file.
-HostTensor allocateFor(const InputFile &file, DType dtype, std::span<const int64_t> shape);
 
 } // namespace ringc

@@ -2,7 +2,9 @@
 
 #include "runtime/Tensor.h"
 #include "runtime/files/File.h"
+#include "runtime/files/ReadOptions.h"
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -13,12 +15,19 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-/// Reads one tensor, row-major: F32, F16, BF16, I32, I64 or BOOL. The header is checked for all
-/// tensors of the file before anything is allocated. Throws InputError naming the file and what is
-/// wrong with it. https://huggingface.co/docs/safetensors
-HostTensor readSafetensors(const std::string &path, const std::string &name);
+/// Reads one tensor, row-major, of floats, integers or bools. The header is checked for all tensors
+/// of the file before anything is allocated. Throws InputError naming the file and what is wrong
+/// with it. https://huggingface.co/docs/safetensors
+HostTensor readSafetensors(const std::string &path, const std::string &name,
+                           const ReadOptions &options = {});
 
-/// Throws InputError where a name occurs twice, is empty, reserved, or not UTF-8.
-void writeSafetensors(OutputFile &file, std::span<const NamedTensor> tensors);
+/// Writes `tensors`, and behind them those of the file `keep`, if it is given, that have other
+/// names, with its metadata. Throws InputError where a name occurs twice, is empty, reserved, or
+/// not UTF-8, and where `keep` is not a .safetensors file.
+void writeSafetensors(OutputFile &file, std::span<const NamedTensor> tensors,
+                      const std::optional<std::string> &keep = {});
+
+/// Throws the InputError that `writeSafetensors` would for a file to keep.
+void checkSafetensors(const std::string &path);
 
 } // namespace ringc

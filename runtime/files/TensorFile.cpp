@@ -2,11 +2,14 @@
 
 #include "runtime/Error.h"
 #include "runtime/files/Npy.h"
+#include "runtime/files/Npz.h"
 #include "runtime/files/Quote.h"
 #include "runtime/files/Safetensors.h"
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -15,7 +18,7 @@ namespace ringc {
 
 namespace {
 
-enum class Format { Npy, Safetensors };
+enum class Format { Npy, Npz, Safetensors };
 
 struct Location {
   Format format;
@@ -23,15 +26,28 @@ struct Location {
   std::string name; ///< empty for .npy
 };
 
-Location locate(const std::string &text) {
-  constexpr std::string_view npy = ".npy", safetensors = ".safetensors";
-  if (size_t at = text.find(std::string(safetensors) + ":"); at != text.npos) {
-    size_t colon = at + safetensors.size();
-    if (colon + 1 < text.size())
-      return {Format::Safetensors, text.substr(0, colon), text.substr(colon + 1)};
-  } else if (text.ends_with(npy)) {
-    return {Format::Npy, text, ""};
-  }
+std::optional<Location> find(const std::string &text) {
+  for (auto [suffix, format] :
+       {std::pair(".safetensors", Format::Safetensors), std::pair(".npz", Format::Npz)})
+    if (size_t at = text.find(std::string(suffix) + ":"); at != text.npos) {
+      size_t colon = at + std::strlen(suffix);
+      if (colon + 1 < text.size())
+        return Location{format, text.substr(0, colon), text.substr(colon + 1)};
+      return std::nullopt;
+    }
+  return text.ends_with(".npy") ? std::optional(Location{Format::Npy, text, ""}) : std::nullopt;
+}
+
+Location locateSource(const std::string &text) {
+  if (std::optional<Location> location = find(text))
+    return *location;
+  throw InputError("tensor file", quote(text), "FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME");
+}
+
+Location locateTarget(const std::string &text) {
+  std::optional<Location> location = find(text);
+  if (location && location->format != Format::Npz)
+    return *location;
   throw InputError("tensor file", quote(text), "FILE.npy, FILE.safetensors:NAME");
 }
 
@@ -39,26 +55,24 @@ Location locate(const std::string &text) {
 struct FilePlan {
   Format format;
   std::string path;
-  std::filesystem::path identity; ///< equal for two spellings of one path
+  FilePlace place;
+  bool isThere; ///< and holds something
   std::vector<size_t> outputs;
   std::vector<std::string> names;
 };
 
-std::filesystem::path identityOf(const std::string &path) {
-  std::error_code error;
-  std::filesystem::path identity = std::filesystem::weakly_canonical(path, error);
-  return error ? std::filesystem::path(path) : identity;
-}
-
 std::vector<FilePlan> planFiles(std::span<const std::string> targets) {
   std::vector<FilePlan> plans;
   for (size_t index = 0; index < targets.size(); ++index) {
-    Location location = locate(targets[index]);
-    std::filesystem::path identity = identityOf(location.path);
-    auto plan = std::ranges::find(plans, identity, &FilePlan::identity);
+    Location location = locateTarget(targets[index]);
+    checkWritable(location.path);
+    FilePlace place = placeOf(location.path).value_or(FilePlace());
+    auto plan = std::ranges::find(plans, place, &FilePlan::place);
     if (plan == plans.end()) {
-      checkWritable(location.path);
-      plans.push_back({location.format, location.path, identity, {index}, {location.name}});
+      std::error_code none;
+      auto bytes = std::filesystem::file_size(location.path, none);
+      bool isThere = !none && bytes > 0; // mktemp makes empty ones
+      plans.push_back({location.format, location.path, place, isThere, {index}, {location.name}});
       continue;
     }
     if (plan->format != location.format ||
@@ -70,20 +84,44 @@ std::vector<FilePlan> planFiles(std::span<const std::string> targets) {
   return plans;
 }
 
+/// The file that is written anew with all that it has besides.
+std::optional<std::string> keptFile(const FilePlan &plan) {
+  return plan.isThere ? std::optional(plan.path) : std::nullopt;
+}
+
 } // namespace
 
-HostTensor readTensor(const std::string &source) {
-  Location location = locate(source);
+HostTensor readTensor(const std::string &source, const ReadOptions &options) {
+  Location location = locateSource(source);
   switch (location.format) {
   case Format::Npy:
-    return readNpy(location.path);
+    return readNpy(location.path, options);
+  case Format::Npz:
+    return readNpz(location.path, location.name, options);
   case Format::Safetensors:
     break;
   }
-  return readSafetensors(location.path, location.name);
+  return readSafetensors(location.path, location.name, options);
 }
 
-void checkTargets(std::span<const std::string> targets) { planFiles(targets); }
+void checkTargets(std::span<const std::string> targets, std::span<const std::string> sources) {
+  std::vector<FilePlan> plans = planFiles(targets);
+  for (const FilePlan &plan : plans)
+    if (plan.format == Format::Safetensors && plan.isThere)
+      checkSafetensors(plan.path);
+  for (const std::string &source : sources) {
+    Location read = find(source).value_or(Location{Format::Npy, source, ""});
+    std::optional<FilePlace> place = placeOf(read.path);
+    for (const FilePlan &plan : plans) {
+      auto name = std::ranges::find(plan.names, read.name);
+      if (place != plan.place || (plan.format == read.format && name == plan.names.end()))
+        continue;
+      size_t which = name == plan.names.end() ? 0 : size_t(name - plan.names.begin());
+      throw InputError(targets[plan.outputs[which]] + ": is also an input, " + source +
+                       ", which it would replace");
+    }
+  }
+}
 
 void writeTensors(std::span<const TensorOutput> outputs) {
   std::vector<std::string> targets;
@@ -101,9 +139,11 @@ void writeTensors(std::span<const TensorOutput> outputs) {
       std::vector<NamedTensor> tensors;
       for (size_t index = 0; index < plan.outputs.size(); ++index)
         tensors.push_back({plan.names[index], outputs[plan.outputs[index]].tensor});
-      writeSafetensors(file, tensors);
+      writeSafetensors(file, tensors, keptFile(plan));
       break;
     }
+    case Format::Npz: // locateTarget refuses it
+      break;
     }
     file.close();
   }

@@ -1,5 +1,6 @@
-"""Writes the fixtures of this folder with numpy, torch and safetensors; run by hand, in it."""
+"""Writes the fixtures of this folder with numpy, ml_dtypes, torch and safetensors; run by hand, in it."""
 
+import ml_dtypes
 import numpy as np
 import torch
 from safetensors.torch import save_file
@@ -22,6 +23,12 @@ np.save("object.npy", np.array([{}]), allow_pickle=True)
 for version in (2, 3):
     with open(f"version{version}.npy", "wb") as file:
         np.lib.format.write_array(file, values.astype("<f4") + np.float32(0.5), (version, 0))
+
+np.save("bf16.npy", (values * -1.5).astype(ml_dtypes.bfloat16))
+arrays = {"f4": values.astype("<f4") + np.float32(0.5), "turned": np.asfortranarray(values.astype("<f8") + 0.5),
+          "many": np.arange(100000, dtype="<i8") % 7}
+np.savez("stored.npz", f4=arrays["f4"], turned=arrays["turned"])
+np.savez_compressed("deflated.npz", **arrays)
 
 tensor = torch.from_numpy(values.copy())
 save_file(
