@@ -8,6 +8,7 @@
 #include "compiler/irgen/Generate.h"
 #include "compiler/passes/CodeSize.h"
 #include "compiler/passes/Stages.h"
+#include "compiler/spec/JsonText.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/SpecJson.h"
 #include "kernels.tiles/Library.h"
@@ -224,7 +225,7 @@ private:
     }
     CompiledKernel kernel;
     try {
-      kernel = compiledKernelFromJson(nlohmann::json::parse(interface));
+      kernel = compiledKernelFromJson(parseJsonText(interface));
     } catch (const nlohmann::json::exception &problem) {
       output.diagnostics =
           "error: the interface is not as --dump writes it: " + std::string(problem.what()) + "\n";

@@ -32,6 +32,8 @@ std::string format(Message message, std::initializer_list<std::string> arguments
 }
 
 std::string_view lineText(std::string_view text, int line) {
+  if (text.starts_with(byteOrderMark)) // columns are counted behind it
+    text.remove_prefix(byteOrderMark.size());
   size_t begin = 0;
   for (int current = 1; current < line; ++current) {
     begin = text.find('\n', begin);

@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -55,6 +57,7 @@ public:
                   {std::to_string(text.size()), std::to_string(longestSource)});
       return {Token{}};
     }
+    skipByteOrderMark();
     do
       next();
     while (tokens.back().kind != TokenKind::End);
@@ -64,6 +67,14 @@ public:
 private:
   char peek(size_t ahead = 0) const { return at + ahead < text.size() ? text[at + ahead] : '\0'; }
   Location here() const { return {line, static_cast<int>(at - lineBegin) + 1}; }
+
+  /// Editors on Windows begin a file of UTF-8 with one.
+  void skipByteOrderMark() {
+    if (!text.starts_with(byteOrderMark))
+      return;
+    at = byteOrderMark.size();
+    lineBegin = at;
+  }
 
   void skipBlanks() {
     while (at < text.size()) {
@@ -187,6 +198,22 @@ private:
     push(TokenKind::Float, spelling.size(), 0, value);
   }
 
+  /// By its number where it is drawn as nothing: spaces, joiners and marks of Unicode.
+  static std::string shown(std::string_view character) {
+    if (character.size() == 1)
+      return std::string(character);
+    uint32_t code = static_cast<unsigned char>(character[0]) & (0xffu >> (character.size() + 1));
+    for (char next : character.substr(1))
+      code = code << 6 | (static_cast<unsigned char>(next) & 0x3f);
+    bool isDrawn =
+        code > 0xad && (code < 0x2000 || code > 0x206f) && code != 0x3000 && code != 0xfeff;
+    if (isDrawn)
+      return std::string(character);
+    char number[16];
+    std::snprintf(number, sizeof number, "U+%04X", code);
+    return number;
+  }
+
   void unexpected() {
     size_t length = static_cast<size_t>(std::max(utf8Length(text, at), 1));
     unsigned char byte = static_cast<unsigned char>(text[at]);
@@ -197,7 +224,7 @@ private:
                   {"\\x" + std::string(1, "0123456789abcdef"[byte >> 4]) +
                    std::string(1, "0123456789abcdef"[byte & 15])});
     else
-      sink.report(here(), Message::UnexpectedCharacter, {std::string(text.substr(at, length))});
+      sink.report(here(), Message::UnexpectedCharacter, {shown(text.substr(at, length))});
     push(TokenKind::Invalid, length);
   }
 

@@ -1,6 +1,7 @@
 #include "compiler/spec/KernelFile.h"
 
 #include "compiler/spec/FieldsJson.h"
+#include "compiler/spec/JsonText.h"
 #include "compiler/spec/Sha256.h"
 #include "compiler/spec/Spec.h"
 
@@ -131,7 +132,12 @@ CompiledKernel decodeKernel(std::string_view bytes, std::string_view key) {
   if (bytes.substr(digestOffset, headerOffset - digestOffset) != asText(sha256(summed)))
     reject("the checksum is wrong");
 
-  auto header = nlohmann::json::parse(bytes.substr(headerOffset, headerBytes), nullptr, false);
+  nlohmann::json header;
+  try {
+    header = parseJsonText(bytes.substr(headerOffset, headerBytes));
+  } catch (const nlohmann::json::exception &) {
+    reject("its header is not JSON");
+  }
   if (!header.is_object() || header.value("key", nlohmann::json()) != key)
     reject("it was made for another key");
   header.erase("key");

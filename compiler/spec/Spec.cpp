@@ -1,6 +1,7 @@
 #include "compiler/spec/Spec.h"
 
 #include "compiler/spec/FieldsJson.h"
+#include "compiler/spec/JsonText.h"
 #include "compiler/spec/SpecJson.h"
 #include "compiler/spec/Target.h"
 
@@ -91,7 +92,9 @@ Spec specFromJson(const nlohmann::json &json) {
 Spec parseSpec(std::string_view text, std::string_view name) {
   nlohmann::json json;
   try {
-    json = nlohmann::json::parse(text);
+    json = parseJsonText(text);
+  } catch (const InputError &error) {
+    throw InputError(std::string(name) + ": " + error.what());
   } catch (const nlohmann::json::parse_error &error) {
     size_t at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
     std::string_view before = text.substr(0, at);

@@ -48,6 +48,32 @@ TEST_CASE("lines and columns count from 1, in bytes") {
   CHECK(tokens[2].startsLine);
 }
 
+TEST_CASE("a byte order mark before the text is no part of it, and has no column") {
+  SourceFile source{"test.tile", "\xef\xbb\xbf"
+                                 "a #\nb"};
+  DiagnosticSink sink(source);
+  std::vector<Token> tokens = lex(source, sink);
+  CHECK(tokens[0].location == Location{1, 1});
+  CHECK(tokens[2].location == Location{2, 1});
+  std::vector<Diagnostic> errors = sink.take();
+  REQUIRE(errors.size() == 1);
+  CHECK(render(errors[0]) == "test.tile:1:3: error: unexpected character '#'\na #\n  ^\n");
+}
+
+TEST_CASE("characters that are drawn as nothing are named by their number") {
+  for (auto [text, number] : {std::pair("a\xef\xbb\xbf", "U+FEFF"),
+                              {"a\xc2\xa0", "U+00A0"},
+                              {"a\xe2\x80\x8b", "U+200B"},
+                              {"a\xe3\x80\x80", "U+3000"}}) {
+    SourceFile source{"test.tile", text};
+    DiagnosticSink sink(source);
+    lex(source, sink);
+    std::vector<Diagnostic> errors = sink.take();
+    REQUIRE(errors.size() == 1);
+    CHECK(errors[0].message == "unexpected character '" + std::string(number) + "'");
+  }
+}
+
 TEST_CASE("only well-formed UTF-8 has a length") {
   CHECK(utf8Length("a", 0) == 1);
   CHECK(utf8Length("\xc3\xa9", 0) == 2);

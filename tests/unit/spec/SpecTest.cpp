@@ -44,7 +44,7 @@ std::string setMessage(std::string_view assignment) {
   Spec spec;
   return messageOf([&] { set(spec, assignment); });
 }
-std::string jsonMessage(const char *text) {
+std::string jsonMessage(const std::string &text) {
   return messageOf([&] { parseSpec(text, "a.json"); });
 }
 
@@ -113,6 +113,9 @@ TEST_CASE("a spec from anywhere is checked") {
   CHECK(jsonMessage("[]") == "a.json: JSON: got [], allowed: an object");
   CHECK(jsonMessage("{\n  \"kernel\": }") == "a.json:2:13: error: this is not JSON");
   CHECK(jsonMessage("") == "a.json:1:1: error: this is not JSON");
+  CHECK(jsonMessage(std::string(1'000'000, '[')) ==
+        "a.json: this is JSON that nests deeper than 32 levels");
+  CHECK(jsonMessage("\xef\xbb\xbf{}") == "");
 }
 
 TEST_CASE("specs made in C++ are held to the same rules") {
