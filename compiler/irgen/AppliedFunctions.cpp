@@ -68,7 +68,7 @@ Applied KernelEmitter::emitFunction(const std::string &name, bool isMask,
   for (const FunctionDecl *part : parts)
     for (const Parameter &parameter :
          ArrayRef(part->parameters).drop_front(part->positionParameters())) {
-      result.parameters.push_back(part->name + "." + parameter.name);
+      result.parameters.push_back(bindings.nameOf(*part) + "." + parameter.name);
       types.push_back(typeOf(parameter.type));
     }
   mlir::Type returned = isMask ? mlir::Type(builder.getI1Type()) : builder.getF32Type();

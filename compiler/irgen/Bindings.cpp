@@ -1,6 +1,7 @@
 #include "compiler/irgen/Bindings.h"
 
 #include "compiler/frontend/Walk.h"
+#include "compiler/spec/ClosestName.h"
 #include "runtime/Error.h"
 
 #include <algorithm>
@@ -34,6 +35,21 @@ std::vector<std::string> functionNames(const Program &program, FunctionDecl::Kin
   return names;
 }
 
+/// What FILE:NAME may be; the library is not in a file.
+std::string functionsOfFile(const Program &program, FunctionDecl::Kind kind,
+                            const FunctionName &wanted) {
+  std::vector<std::string> names;
+  for (const frontend::Module *module : program.userModules())
+    if (module->source->name == wanted.file)
+      for (const auto &function : module->functions)
+        if (function->kind == kind)
+          names.push_back(wanted.file + ":" + function->name);
+  if (names.empty())
+    return "a " + std::string(keyword(kind)) + " of that file, which has none";
+  std::vector<std::string_view> views(names.begin(), names.end());
+  return joined(names) + didYouMean(wanted.file + ":" + wanted.name, views);
+}
+
 std::vector<std::string> constantNames(const KernelDecl &kernel, ConstantDecl::Kind kind) {
   std::vector<std::string> names;
   for (const ConstantDecl &constant : kernel.constants)
@@ -51,7 +67,9 @@ const FunctionDecl *findFunction(const Program &program, const std::string &text
     if (name.file.empty() && (!found || found->kind != kind))
       found = module->findFunction(name.name);
   if (!found || found->kind != kind)
-    throw InputError(keyword(kind), text, joined(functionNames(program, kind)));
+    throw InputError(keyword(kind), text,
+                     name.file.empty() ? joined(functionNames(program, kind))
+                                       : functionsOfFile(program, kind, name));
   return found;
 }
 
@@ -126,15 +144,13 @@ void checkTiles(const KernelDecl &kernel, const Bindings &bindings) {
 }
 
 /// Parameters are arguments called `function.parameter`, so one name must mean one function in all
-/// of the kernel.
-void checkNames(const KernelDecl &kernel, const Bindings &bindings) {
-  std::map<std::string, const FunctionDecl *> byName;
+/// of the kernel. The library's functions keep their names, which the runtime knows.
+void qualifyNames(const KernelDecl &kernel, const Program &program, Bindings &bindings) {
+  std::map<std::string, std::vector<const FunctionDecl *>> byName;
   auto add = [&](const FunctionDecl *function) {
-    auto [known, fresh] = byName.emplace(function->name, function);
-    if (!fresh && known->second != function)
-      throw InputError(keyword(function->kind), function->source->name + ":" + function->name,
-                       "another name than that of " + known->second->source->name + ":" +
-                           known->second->name);
+    std::vector<const FunctionDecl *> &same = byName[function->name];
+    if (std::ranges::find(same, function) == same.end())
+      same.push_back(function);
   };
   for (const auto &entry : bindings.functions)
     for (const FunctionDecl *function : entry.second)
@@ -145,9 +161,18 @@ void checkNames(const KernelDecl &kernel, const Bindings &bindings) {
         call->function->kind != FunctionDecl::Kind::Function)
       add(call->function);
   });
+  for (const auto &[name, same] : byName)
+    for (const FunctionDecl *function : same)
+      if (same.size() > 1 && program.findFunction(function->source->name, name) == function)
+        bindings.qualifiedNames[function] = function->source->name + ":" + name;
 }
 
 } // namespace
+
+std::string Bindings::nameOf(const FunctionDecl &function) const {
+  auto qualified = qualifiedNames.find(&function);
+  return qualified == qualifiedNames.end() ? function.name : qualified->second;
+}
 
 const KernelDecl &findKernel(const Program &program, const Spec &spec) {
   if (const KernelDecl *kernel = program.findKernel(spec.kernel))
@@ -205,7 +230,7 @@ Bindings bind(const KernelDecl &kernel, const Program &program, const Spec &spec
     }
     }
   }
-  checkNames(kernel, bindings);
+  qualifyNames(kernel, program, bindings);
   checkTiles(kernel, bindings);
   return bindings;
 }

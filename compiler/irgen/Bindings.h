@@ -16,6 +16,11 @@ struct Bindings {
   std::map<std::string, ElementType> types; ///< F32, F16 or BF16
   /// Masks of a predicate (all must hold), scores of a function (applied in order).
   std::map<std::string, std::vector<const frontend::FunctionDecl *>> functions;
+  /// What masks and scores are called in the names of arguments, where not by their own names:
+  /// FILE:NAME, for a user's function where two that are applied share a name.
+  std::map<const frontend::FunctionDecl *, std::string> qualifiedNames;
+
+  std::string nameOf(const frontend::FunctionDecl &function) const;
 
   int64_t groupSize = 1;
   HeadMap headMap = HeadMap::Blocked;

@@ -84,7 +84,7 @@ void KernelEmitter::addArgument(std::string name, mlir::Type type) {
 
 void KernelEmitter::addParametersOf(const FunctionDecl &decl) {
   for (const Parameter &parameter : ArrayRef(decl.parameters).drop_front(decl.positionParameters()))
-    addArgument(decl.name + "." + parameter.name, typeOf(parameter.type));
+    addArgument(bindings.nameOf(decl) + "." + parameter.name, typeOf(parameter.type));
 }
 
 void KernelEmitter::setAttributes() {

@@ -3,6 +3,7 @@
 #include "compiler/spec/ClosestName.h"
 #include "compiler/spec/EnumNames.h"
 #include "runtime/Error.h"
+#include "runtime/attention/AlibiSlopes.h"
 #include "runtime/attention/Options.h"
 
 #include <algorithm>
@@ -15,9 +16,9 @@ namespace ringc {
 
 namespace {
 
-/// "left" of "window.left"; empty for the kernel's own arguments.
+/// "left" of "window.left" and of "FILE.tile:window.left"; empty for the kernel's own arguments.
 std::string_view parameterName(std::string_view argument) {
-  size_t dot = argument.find('.');
+  size_t dot = argument.rfind('.'); // FILE.tile:mask.left has another
   return dot == argument.npos ? std::string_view() : argument.substr(dot + 1);
 }
 
@@ -121,9 +122,9 @@ Parameters::Parameters(std::span<const KernelArgument> arguments, const NamedVal
   for (const KernelArgument &argument : arguments) {
     if (options.alibi && argument.name == "alibi.slope") {
       HostTensor slopes(DType::F32, {options.heads});
-      for (int64_t head = 0; head < options.heads; ++head)
-        slopes.dataAs<float>()[head] =
-            float(std::exp2(-8.0 * double(head + 1) / double(options.heads)));
+      std::ranges::copy(options.alibiSlopes.empty() ? alibiSlopes(options.heads)
+                                                    : options.alibiSlopes,
+                        slopes.dataAs<float>());
       addView(argument, own(std::move(slopes)), options, known);
       views.back().made = true;
     }

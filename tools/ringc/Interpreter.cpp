@@ -163,7 +163,8 @@ Interpreter::bind(const std::vector<UserFunction> &functions) const {
       throw InputError(named.file, "no function " + named.name, "a function of the file");
     function.derivative = program.findDerivative(*function.declaration);
     for (const Parameter &parameter : function.declaration->parameters)
-      for (const std::string &name : {named.name + "." + parameter.name, parameter.name})
+      for (const std::string &name : {named.file + ":" + named.name + "." + parameter.name,
+                                      named.name + "." + parameter.name, parameter.name})
         if (auto given = inputs.arguments.find(name); given != inputs.arguments.end())
           function.arguments.emplace(parameter.name, given->second);
     bound.push_back(std::move(function));

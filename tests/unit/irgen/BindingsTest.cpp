@@ -75,16 +75,38 @@ TEST_CASE("what cannot be bound is refused by name") {
         "constant N of kernel k: got nothing, allowed: 1 to 1048576, in the field constants");
 }
 
-TEST_CASE("two functions of one name would share their arguments' names") {
+TEST_CASE("of two functions of one name the user's is called FILE:NAME") {
   const char *user = "score window(s: f32, b: index, h: index, i: index, j: index, left: f32) {\n"
                      "  return s * left\n}\n"
                      "mask causal(b: index, h: index, i: index, j: index) { return j < i }\n";
   CHECK(refusal({.source = "user.tile", .mask = {"causal"}, .score = {"window"}}, user) ==
         "accepted");
-  CHECK(refusal({.source = "user.tile", .mask = {"window"}, .score = {"window"}}, user) ==
-        "score: got user.tile:window, allowed: another name than that of masks.tile:window");
-  CHECK(refusal({.mask = {"causal", "user.tile:causal"}}, user) ==
-        "mask: got user.tile:causal, allowed: another name than that of masks.tile:causal");
+  frontend::Program program = programOf(user);
+  auto namesOf = [&](const Spec &spec) {
+    Bindings bound = bind(findKernel(program, spec), program, spec, {});
+    std::vector<std::string> names;
+    for (const char *constant : {"mask", "score"})
+      for (const frontend::FunctionDecl *function : bound.functions.at(constant))
+        names.push_back(bound.nameOf(*function));
+    return names;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(namesOf({.mask = {"window"}, .score = {"user.tile:window"}}) ==
+        Names{"window", "user.tile:window"});
+  CHECK(namesOf({.mask = {"causal", "user.tile:causal"}, .score = {"softcap"}}) ==
+        Names{"causal", "user.tile:causal", "softcap"});
+  CHECK(namesOf({.mask = {"user.tile:causal"}, .score = {"user.tile:window"}}) ==
+        Names{"causal", "window"});
+}
+
+TEST_CASE("what a file lacks is not offered from the library") {
+  const char *user = "mask near(b: index, h: index, i: index, j: index) { return i - j < 3 }\n"
+                     "mask odd(b: index, h: index, i: index, j: index) { return j % 2 == 1 }\n";
+  CHECK(refusal({.mask = {"user.tile:neer"}}, user) ==
+        "mask: got user.tile:neer, allowed: user.tile:near, user.tile:odd; did you mean "
+        "user.tile:near?");
+  CHECK(refusal({.score = {"user.tile:near"}}, user) ==
+        "score: got user.tile:near, allowed: a score of that file, which has none");
 }
 
 TEST_CASE("a tile beyond a million elements is refused where it stands") {
