@@ -71,7 +71,8 @@ struct AttentionOptions {
   Window window = {};
   /// c * tanh(s / c), 1e-30 <= c <= 1e30; scale / c is below 2^126
   std::optional<double> softcap = {};
-  bool alibi = false;                    ///< s minus 2^(-8 (h + 1) / heads) * |i - j|
+  bool alibi = false;                    ///< s minus slope[h] * |i - j|
+  std::vector<float> alibiSlopes = {};   ///< one a head; empty: 2^(-8 (h + 1) / heads)
   std::vector<UserFunction> masks = {};  ///< all must hold, besides the above
   std::vector<UserFunction> scores = {}; ///< between softcap and ALiBi, in this order
 
@@ -108,7 +109,8 @@ struct AttentionInputs {
   std::optional<Tensor> bias = {};      ///< [b or 1, h or 1, n_q, all n_k], added; gets no gradient
   std::optional<Tensor> cuSeqlens = {}; ///< i32, 0 .. n_k rising; the same on every rank
 
-  /// By "function.parameter", or by "parameter" where that is unique. Tensors have the extents that
+  /// By "function.parameter", or by "parameter" where that is unique; where two functions share a
+  /// name, by "file:function.parameter". Tensors have the extents that
   /// the function declares; rows of an extent Nq or Nk are the rank's own, but a matrix of both has
   /// all n_k columns. An extent B, H or Hkv may be 1 instead.
   std::map<std::string, ArgumentValue> arguments = {};

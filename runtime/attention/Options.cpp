@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -34,8 +35,27 @@ std::string print(double value) {
   return text.str();
 }
 
+void validateSlopes(const AttentionOptions &options) {
+  const std::vector<float> &slopes = options.alibiSlopes;
+  if (slopes.empty())
+    return;
+  require(options.alibi, "ALiBi slopes", std::to_string(slopes.size()), "none without ALiBi");
+  require(int64_t(slopes.size()) == options.heads, "ALiBi slopes", std::to_string(slopes.size()),
+          "one for each head, " + std::to_string(options.heads));
+  for (size_t head = 0; head < slopes.size(); ++head)
+    require(std::isfinite(slopes[head]), "ALiBi slope of head " + std::to_string(head),
+            print(slopes[head]), "a finite number");
+}
+
 std::string readText(const std::string &path) {
   constexpr std::streamoff largest = 1 << 20;
+  std::error_code error;
+  std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status))
+    throw InputError(path + ": is a folder, not a .tile file");
+  // Opening a pipe that nobody writes to would wait for ever.
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw InputError(path + ": is not a regular file");
   std::ifstream file(path, std::ios::binary);
   if (!file)
     throw InputError(path + ": cannot be read");
@@ -71,10 +91,9 @@ std::string qualified(const UserFunction &function) { return function.file + ":"
 void validate(const AttentionOptions &options) {
   constexpr int64_t positionLimit = (int64_t(1) << 31) - 1;
   requireInteger("heads", options.heads, 1, 1 << 20);
-  requireInteger("kv heads", options.kvHeads, 0, options.heads);
-  if (options.kvHeads > 0)
-    require(options.heads % options.kvHeads == 0, "kv heads", std::to_string(options.kvHeads),
-            "a divisor of heads, " + std::to_string(options.heads));
+  bool divides = options.kvHeads > 0 && options.heads % options.kvHeads == 0;
+  require(divides || options.kvHeads == 0, "kv heads", std::to_string(options.kvHeads),
+          "a divisor of heads, " + std::to_string(options.heads));
   requireInteger("head dim", options.headDim, 1, 256);
   requireInteger("value head dim", options.valueHeadDim, 0, 256);
   require(isFloat(options.dtype), "dtype", std::string(nameOf(options.dtype)), "f32, f16, bf16");
@@ -88,6 +107,7 @@ void validate(const AttentionOptions &options) {
             print(*options.softcap) + " with scale " + print(options.scale.value_or(1)),
             "a scale below 2^126 (8.5e37) times it");
   }
+  validateSlopes(options);
   requireInteger("prefix", options.prefix, 0, positionLimit);
   requireInteger("window left", options.window.left, -1, positionLimit);
   requireInteger("window right", options.window.right, -1, positionLimit);

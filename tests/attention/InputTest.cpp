@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <limits>
 
 using namespace ringc;
@@ -57,6 +58,20 @@ TEST_CASE("options that cannot be") {
   static constexpr double infinity = std::numeric_limits<double>::infinity();
   using Options = AttentionOptions;
   CHECK(messageAfter([](Options &o) { o.heads = 0; }) == "heads: got 0, allowed: 1 to 1048576");
+  CHECK(messageAfter([](Options &o) { o.kvHeads = 8; }) ==
+        "kv heads: got 8, allowed: a divisor of heads, 4");
+  CHECK(messageAfter([](Options &o) { o.kvHeads = -2; }) ==
+        "kv heads: got -2, allowed: a divisor of heads, 4");
+  CHECK(messageAfter([](Options &o) { o.alibiSlopes = {1, 1, 1, 1}; }) ==
+        "ALiBi slopes: got 4, allowed: none without ALiBi");
+  CHECK(messageAfter([](Options &o) {
+          o.alibi = true;
+          o.alibiSlopes = {1, 1, 1};
+        }) == "ALiBi slopes: got 3, allowed: one for each head, 4");
+  CHECK(messageAfter([](Options &o) {
+          o.alibi = true;
+          o.alibiSlopes = {1, 1, INFINITY, 1};
+        }) == "ALiBi slope of head 2: got inf, allowed: a finite number");
   CHECK(messageAfter([](Options &o) { o.kvHeads = 3; }) ==
         "kv heads: got 3, allowed: a divisor of heads, 4");
   CHECK(messageAfter([](Options &o) { o.headDim = 257; }) ==

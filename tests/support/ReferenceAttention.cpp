@@ -97,7 +97,9 @@ double logitOf(const Problem &problem, double s, int b, int h, int64_t i, int64_
   if (problem.score)
     s = problem.score(s, b, h, i, j);
   if (problem.alibi)
-    s -= std::exp2(-8.0 * (h + 1) / double(problem.q.shape[2])) * double(std::abs(i - j));
+    s -= (problem.alibiSlopes.empty() ? std::exp2(-8.0 * (h + 1) / double(problem.q.shape[2]))
+                                      : problem.alibiSlopes[size_t(h)]) *
+         double(std::abs(i - j));
   if (problem.bias) {
     const Array &bias = *problem.bias;
     int64_t row = i - (problem.k.shape[1] - problem.q.shape[1]);

@@ -57,7 +57,8 @@ struct Problem {
   ScoreFunction score;
   ScoreFunction scoreDerivative; ///< of `score` by s; without it central differences
   bool alibi = false;
-  std::optional<Array> bias; ///< [b or 1, h_q or 1, n_q, n_k]
+  std::vector<double> alibiSlopes; ///< one a head; empty: 2^(-8 (h + 1) / h_q)
+  std::optional<Array> bias;       ///< [b or 1, h_q or 1, n_q, n_k]
   Mask mask;
 };
 

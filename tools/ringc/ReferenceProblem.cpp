@@ -14,6 +14,7 @@ reference::Problem problemOf(const AttentionOptions &options, const AttentionInp
       options.headMap == HeadMap::Tiled ? reference::HeadMap::Tiled : reference::HeadMap::Blocked;
   problem.softcap = options.softcap;
   problem.alibi = options.alibi;
+  problem.alibiSlopes.assign(options.alibiSlopes.begin(), options.alibiSlopes.end());
   if (inputs.bias)
     problem.bias = reference::arrayOf(*inputs.bias);
   problem.mask.causal = options.causal;

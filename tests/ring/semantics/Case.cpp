@@ -187,6 +187,7 @@ reference::Problem problemOf(const Case &given, const Data &data) {
   problem.score = given.score;
   problem.scoreDerivative = given.scoreDerivative;
   problem.alibi = given.options.alibi;
+  problem.alibiSlopes.assign(given.options.alibiSlopes.begin(), given.options.alibiSlopes.end());
   if (given.biasLeading)
     problem.bias = reference::arrayOf(data.bias);
   problem.mask = maskOf(given);

@@ -1,5 +1,6 @@
 #include "tests/ring/semantics/Errors.h"
 
+#include "runtime/attention/AlibiSlopes.h"
 #include "runtime/attention/InProcessRing.h"
 
 #include <doctest/doctest.h>
@@ -86,6 +87,24 @@ TEST_CASE("ALiBi with local positions: slopes beyond one shard") {
                    {.heads = 3, .headDim = 16, .causal = causal, .alibi = true, .layout = layout},
                .world = world,
                .shape = {1, queries, keys}});
+}
+
+TEST_CASE("ALiBi with slopes of its own: the paper's code's, of either sign, and none") {
+  CHECK(alibiSlopesOfPaper(8) == alibiSlopes(8));
+  std::vector<float> six = alibiSlopesOfPaper(6), eight = alibiSlopes(8), four = alibiSlopes(4);
+  CHECK(six == std::vector{four[0], four[1], four[2], four[3], eight[0], eight[2]});
+  CHECK(alibiSlopes(2) == std::vector{0x1p-4f, 0x1p-8f});
+  for (std::vector<float> slopes : {six, std::vector<float>{0.5f, -0.25f, 0, 1, 2, -0.125f}})
+    for (int world : {1, 3})
+      checkCase({.options = {.heads = 6,
+                             .kvHeads = 2,
+                             .headDim = 16,
+                             .causal = true,
+                             .alibi = true,
+                             .alibiSlopes = slopes,
+                             .layout = SequenceLayout::zigzag()},
+                 .world = world,
+                 .shape = {1, 61, 61}});
 }
 
 TEST_CASE("bias with local positions: a matrix of all keys, broadcast or not") {
