@@ -1,23 +1,17 @@
 #include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/Numbers.h"
 
 #include "compiler/spec/ClosestName.h"
 #include "runtime/Error.h"
+#include "runtime/attention/AlibiSlopes.h"
 #include "runtime/files/TensorFile.h"
 
-#include <charconv>
+#include <array>
 #include <sstream>
 
 namespace ringc::cli {
 
 namespace {
-
-template <typename Number> std::optional<Number> parseNumber(std::string_view text) {
-  Number value{};
-  auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || stop != text.data() + text.size())
-    return std::nullopt;
-  return value;
-}
 
 std::vector<std::string> split(const std::string &text, char separator) {
   std::vector<std::string> parts;
@@ -29,10 +23,27 @@ std::vector<std::string> split(const std::string &text, char separator) {
   return parts;
 }
 
+/// The library's functions have flags of their own.
+std::string flagOf(std::string_view function) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> flags = {
+      {{"causal", "--causal"},
+       {"prefix", "--prefix with --causal"},
+       {"window", "--window"},
+       {"documents", "--cu-seqlens"},
+       {"key_padding", "--key-mask"},
+       {"softcap", "--softcap"},
+       {"alibi", "--alibi"},
+       {"bias", "--bias"}}};
+  for (auto [name, flag] : flags)
+    if (name == function)
+      return "; the library's " + std::string(name) + " is the flag " + std::string(flag);
+  return "";
+}
+
 UserFunction parseFunction(const std::string &flag, const std::string &text) {
   size_t colon = text.rfind(':');
   if (colon == text.npos || colon == 0 || colon + 1 == text.size())
-    throw InputError(flag, "\"" + text + "\"", "FILE.tile:NAME");
+    throw InputError(flag, "\"" + text + "\"", "FILE.tile:NAME" + flagOf(text));
   return {.file = text.substr(0, colon), .name = text.substr(colon + 1)};
 }
 
@@ -47,18 +58,32 @@ std::optional<Schedule> parseSchedule(const std::string &text) {
 }
 
 bool isTensorFile(std::string_view text) {
-  return text.ends_with(".npy") || text.find(".safetensors:") != text.npos;
+  return text.ends_with(".npy") || text.find(".npz:") != text.npos ||
+         text.find(".safetensors:") != text.npos;
+}
+
+/// What masks and scores read: floats as f32, the widest type of the language, integers as i32.
+ReadOptions sideFloats(const Session &session, const AttentionFlags &flags) {
+  ReadOptions options = floatInputs(session, flags);
+  if (!options.as.empty())
+    options.as = {DType::F32};
+  return options;
 }
 
 /// NAME=VALUE or NAME=FILE.
-std::pair<std::string, ArgumentValue> parseArgument(const std::string &text,
-                                                    std::vector<HostTensor> &memory) {
+std::pair<std::string, std::string> splitArgument(const std::string &text) {
   size_t equal = text.find('=');
   if (equal == text.npos || equal == 0)
     throw InputError("--arg", "\"" + text + "\"", "NAME=VALUE or NAME=FILE");
-  std::string name = text.substr(0, equal), value = text.substr(equal + 1);
+  return {text.substr(0, equal), text.substr(equal + 1)};
+}
+
+std::pair<std::string, ArgumentValue> readArgument(const std::string &text, ReadOptions options,
+                                                   std::vector<HostTensor> &memory) {
+  auto [name, value] = splitArgument(text);
+  options.as.push_back(DType::I32);
   if (isTensorFile(value))
-    return {name, memory.emplace_back(readTensor(value)).view()};
+    return {name, memory.emplace_back(readTensor(value, options)).view()};
   if (value == "true" || value == "false")
     return {name, value == "true"};
   if (auto integer = parseNumber<int64_t>(value))
@@ -66,21 +91,21 @@ std::pair<std::string, ArgumentValue> parseArgument(const std::string &text,
   if (auto real = parseNumber<double>(value))
     return {name, *real};
   throw InputError("argument " + name, "\"" + value + "\"",
-                   "a number, true, false, FILE.npy, FILE.safetensors:NAME");
+                   "a number, true, false, FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME");
 }
 
 } // namespace
 
 void AttentionFlags::addTo(CLI::App &command) {
-  command.add_option("--ranks", ranks, "Logical ranks of the world")->type_name("N");
-  command.add_option("--ring-size", ringSize, "Ranks of one ring, a divisor of N; N unless given")
+  addNumber(command, "--ranks", ranks, "Logical ranks of the world")->type_name("N");
+  addNumber(command, "--ring-size", ringSize, "Ranks of one ring, a divisor of N; N unless given")
       ->type_name("M");
   command.add_option("--layout", layout, "contiguous, striped, striped:S or zigzag")
       ->type_name("LAYOUT");
   addScheduleTo(command);
   command.add_flag("--causal", causal, "A query sees no later key");
   addWindowAndScoresTo(command);
-  command.add_option("--prefix", prefix, "With --causal: everybody sees the first N keys")
+  addNumber(command, "--prefix", prefix, "With --causal: everybody sees the first N keys")
       ->type_name("N");
   command.add_option("--mask", masks, "A mask of your own")->type_name("FILE.tile:NAME");
   command.add_option("--score", scores, "A score of your own")->type_name("FILE.tile:NAME");
@@ -88,10 +113,11 @@ void AttentionFlags::addTo(CLI::App &command) {
       .add_option("--arg", arguments, "A parameter of your mask or score: a number, or a tensor")
       ->type_name("NAME=VALUE|FILE");
   command.add_option("--bias", bias, "[b or 1, h or 1, n_q, n_k], added")->type_name("FILE");
-  command.add_option("--key-mask", keyMask, "bool [b, n_k], true is visible")->type_name("FILE");
-  command.add_option("--cu-seqlens", cuSeqlens, "i32, 0 .. n_k rising: where documents begin")
+  command.add_option("--key-mask", keyMask, "bool, or integers 0 and 1, [b, n_k]: 1 is visible")
       ->type_name("FILE");
-  command.add_option("--scale", scale, "d^-1/2 unless given")->type_name("X");
+  command.add_option("--cu-seqlens", cuSeqlens, "integers, 0 .. n_k rising: where documents begin")
+      ->type_name("FILE");
+  addNumber(command, "--scale", scale, "d^-1/2 unless given")->type_name("X");
   command.add_option("--kv-head-map", headMap, "blocked: kv = q / group; tiled: kv = q % h_kv")
       ->type_name("blocked|tiled");
   command
@@ -108,15 +134,21 @@ void AttentionFlags::addTo(CLI::App &command) {
                   "faster and within 2e-3")
       ->type_name("3xtf32|tf32");
   command.add_option("--device", device, "cpu unless given")->type_name("cpu|cuda");
-  command.add_option("--threads", threads, "Threads of all ranks together; 0: OMP_NUM_THREADS, or the processors there are")
+  addNumber(command, "--threads", threads,
+            "Threads of all ranks together; 0: OMP_NUM_THREADS, or the processors there are")
       ->type_name("T");
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
 }
 
 void AttentionFlags::addWindowAndScoresTo(CLI::App &command) {
   command.add_option("--window", window, "i - L <= j <= i + R; -1 is unbounded")->type_name("L,R");
-  command.add_option("--softcap", softcap, "C * tanh(s / C)")->type_name("C");
+  addNumber(command, "--softcap", softcap, "C * tanh(s / C)")->type_name("C");
   command.add_flag("--alibi", alibi, "s minus 2^(-8 (h + 1) / heads) * |i - j|");
+  command
+      .add_option("--alibi-slopes", alibiSlopes,
+                  "ALiBi with the slopes of a file, [h]; or of the paper's code, which has others "
+                  "where heads is no power of two")
+      ->type_name("FILE|paper");
 }
 
 void AttentionFlags::addScheduleTo(CLI::App &command) {
@@ -146,7 +178,7 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
     options.window = {sides[0], sides[1]};
   }
   options.softcap = flags.softcap;
-  options.alibi = flags.alibi;
+  options.alibi = flags.alibi || !flags.alibiSlopes.empty();
   for (const std::string &mask : flags.masks)
     options.masks.push_back(parseFunction("mask", mask));
   for (const std::string &score : flags.scores)
@@ -158,17 +190,58 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
   return options;
 }
 
-SideInputs readSideInputs(const AttentionFlags &flags) {
+ReadOptions floatInputs(const Session &session, const AttentionFlags &flags) {
+  ReadOptions options{
+      .note = [&session](const std::string &line) { session.say("ringc: " + line); }};
+  if (!flags.dtype.empty())
+    options.as = {parseFloatType(flags.dtype)};
+  return options;
+}
+
+void setAlibiSlopes(const Session &session, const AttentionFlags &flags,
+                    AttentionOptions &options) {
+  if (flags.alibiSlopes == "paper") {
+    options.alibiSlopes = alibiSlopesOfPaper(options.heads);
+  } else if (!flags.alibiSlopes.empty()) {
+    HostTensor given = readTensor(flags.alibiSlopes, sideFloats(session, flags));
+    if (!isFloat(given.dtype()) || given.rank() != 1 || given.dim(0) != options.heads)
+      throw InputError("ALiBi slopes", describe(given),
+                       "floats [" + std::to_string(options.heads) + "], one for each head");
+    HostTensor slopes(DType::F32, given.shape());
+    convert(given, slopes);
+    options.alibiSlopes.assign(slopes.dataAs<float>(), slopes.dataAs<float>() + slopes.dim(0));
+  }
+}
+
+std::vector<std::string> sourcesOf(const AttentionFlags &flags) {
+  std::vector<std::string> sources;
+  for (const std::string *file : {&flags.bias, &flags.keyMask, &flags.cuSeqlens})
+    if (!file->empty())
+      sources.push_back(*file);
+  if (isTensorFile(flags.alibiSlopes))
+    sources.push_back(flags.alibiSlopes);
+  for (const std::string &text : flags.arguments)
+    if (std::string value = splitArgument(text).second; isTensorFile(value))
+      sources.push_back(value);
+  for (const std::string &mask : flags.masks)
+    sources.push_back(parseFunction("mask", mask).file);
+  for (const std::string &score : flags.scores)
+    sources.push_back(parseFunction("score", score).file);
+  return sources;
+}
+
+SideInputs readSideInputs(const Session &session, const AttentionFlags &flags) {
   SideInputs side;
-  auto read = [&](const std::string &file, std::optional<Tensor> &into) {
+  ReadOptions floats = sideFloats(session, flags);
+  auto read = [&](const std::string &file, ReadOptions options, std::optional<Tensor> &into) {
     if (!file.empty())
-      into = side.memory.emplace_back(readTensor(file)).view();
+      into = side.memory.emplace_back(readTensor(file, options)).view();
   };
-  read(flags.bias, side.inputs.bias);
-  read(flags.keyMask, side.inputs.keyMask);
-  read(flags.cuSeqlens, side.inputs.cuSeqlens);
+  read(flags.bias, floats, side.inputs.bias);
+  read(flags.keyMask, {.as = {DType::Bool}}, side.inputs.keyMask);
+  read(flags.cuSeqlens, {.as = {DType::I32}}, side.inputs.cuSeqlens);
   for (const std::string &text : flags.arguments) {
-    auto [name, value] = parseArgument(text, side.memory);
+    auto [name, value] = readArgument(text, floats, side.memory);
     if (!side.inputs.arguments.emplace(name, value).second)
       throw InputError("argument " + name, "two values", "one");
   }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include "runtime/Attention.h"
+#include "runtime/files/ReadOptions.h"
+#include "tools/ringc/Command.h"
 
 #include <CLI/CLI.hpp>
 
@@ -21,6 +23,7 @@ struct AttentionFlags {
   int64_t prefix = 0;
   std::optional<double> softcap;
   bool alibi = false;
+  std::string alibiSlopes; ///< "paper" or a file; empty: 2^(-8 (h + 1) / heads)
   std::vector<std::string> masks, scores, arguments;
   std::string bias, keyMask, cuSeqlens;
   std::optional<double> scale;
@@ -33,7 +36,7 @@ struct AttentionFlags {
   std::string tile;
 
   void addTo(CLI::App &command);
-  /// Of these, --window, --softcap and --alibi alone.
+  /// Of these, --window, --softcap, --alibi and --alibi-slopes alone.
   void addWindowAndScoresTo(CLI::App &command);
   /// Of these, --schedule alone.
   void addScheduleTo(CLI::App &command);
@@ -47,7 +50,18 @@ struct SideInputs {
 
 /// All that the flags say but heads, head dims and dtype. Throws InputError.
 AttentionOptions optionsOf(const AttentionFlags &flags);
-SideInputs readSideInputs(const AttentionFlags &flags);
+/// `session` says what was taken for granted about the files.
+SideInputs readSideInputs(const Session &session, const AttentionFlags &flags);
+
+/// Sets ALiBi's slopes where the flags say so, for the options' heads. Throws InputError.
+void setAlibiSlopes(const Session &session, const AttentionFlags &flags, AttentionOptions &options);
+
+/// How the files of tensors are read that are computed with: in the type of --dtype, if it is
+/// given.
+ReadOptions floatInputs(const Session &session, const AttentionFlags &flags);
+
+/// All files that the flags name: tensors as FILE:NAME, and texts.
+std::vector<std::string> sourcesOf(const AttentionFlags &flags);
 
 /// Throws InputError unless the ranks, threads and device can be.
 void checkMachine(const AttentionFlags &flags);

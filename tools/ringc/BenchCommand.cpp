@@ -4,6 +4,7 @@
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/CompileTimes.h"
+#include "tools/ringc/Numbers.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
@@ -191,9 +192,9 @@ double visiblePairs(const AttentionOptions &options, const Shape &shape) {
 }
 
 /// Forward and backward of one shape.
-std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::string &text,
-                              DType dtype, bool causal, const AttentionContext &context,
-                              WorldTrace &trace) {
+std::vector<Measured> measure(World &world, const Session &session, const BenchFlags &flags,
+                              const std::string &text, DType dtype, bool causal,
+                              const AttentionContext &context, WorldTrace &trace) {
   Shape shape = parseShape(text);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype = dtype;
@@ -202,6 +203,7 @@ std::vector<Measured> measure(World &world, const BenchFlags &flags, const std::
   options.headDim = shape.headDim;
   options.valueHeadDim = shape.valueHeadDim;
   options.causal = causal;
+  setAlibiSlopes(session, flags.attention, options);
   HostTensor q = randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.headDim}),
              k = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.headDim}),
              v = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.valueHeadDim}),
@@ -269,7 +271,7 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
       for (bool causal : masks) {
         session.detail("measuring " + shape + " " + dtype + (causal ? " causal" : " full"));
         for (Measured &line :
-             measure(world, flags, shape, parseFloatType(dtype), causal, context, trace)) {
+             measure(world, session, flags, shape, parseFloatType(dtype), causal, context, trace)) {
           if (flags.json && world.isFirst())
             printJson(line);
           all.push_back(std::move(line));
@@ -304,17 +306,17 @@ void addBench(CLI::App &app, Session &session) {
   command->add_flag("--causal", flags->attention.causal, "Causal alone");
   command->add_flag("--full", flags->fullOnly, "Full alone");
   flags->attention.addWindowAndScoresTo(*command);
-  command->add_option("--ranks", flags->attention.ranks, "Logical ranks")->type_name("N");
+  addNumber(*command, "--ranks", flags->attention.ranks, "Logical ranks")->type_name("N");
   command->add_option("--layout", flags->attention.layout, "Of the sequence over the ranks")
       ->type_name("L");
   flags->attention.addScheduleTo(*command);
-  command->add_option("--threads", flags->attention.threads, "Of all ranks together")
+  addNumber(*command, "--threads", flags->attention.threads, "Of all ranks together")
       ->type_name("T");
   command->add_option("--tile", flags->attention.tile, "Tile sizes by hand")
       ->type_name("q=64,kv=128");
   command->add_option("--backward", flags->attention.backward, "dq by itself, or with dk and dv")
       ->type_name("split|fused");
-  command->add_option("--repeats", flags->repeats, "Runs of which the median is taken")
+  addNumber(*command, "--repeats", flags->repeats, "Runs of which the median is taken")
       ->type_name("R")
       ->capture_default_str();
   command->add_flag("--beside-one", flags->besideOne,

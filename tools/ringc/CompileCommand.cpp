@@ -30,7 +30,8 @@ struct CompileFlags {
 /// What a .tile file asks for by itself: its one kernel, or the library's forward with all of its
 /// masks and scores.
 Spec specOfSource(const std::string &path, const std::string &text) {
-  frontend::Module module = frontend::parse({path, text}).module;
+  frontend::ParseResult parsed = frontend::parse({path, text});
+  const frontend::Module &module = parsed.module;
   Spec spec{.source = path};
   if (!module.kernels.empty()) {
     spec.kernel = module.kernels.front()->name;
@@ -42,6 +43,8 @@ Spec specOfSource(const std::string &path, const std::string &text) {
     if (function->kind == frontend::FunctionDecl::Kind::Score)
       spec.score.push_back(path + ":" + function->name);
   }
+  if (spec.mask.empty() && spec.score.empty() && parsed.diagnostics.empty())
+    throw InputError(path + ": has no kernel, mask or score: there is nothing to compile");
   return spec;
 }
 
@@ -86,6 +89,17 @@ void write(const std::string &path, const std::string &text) {
   file.publish();
 }
 
+void requireNoInput(const CompileFlags &flags, const std::vector<SourceText> &sources) {
+  if (flags.output.empty())
+    return;
+  std::vector<std::string> inputs = {flags.source, flags.startFrom};
+  for (const SourceText &source : sources)
+    inputs.push_back(source.name);
+  for (const std::string &input : inputs)
+    if (!input.empty() && placeOf(input) == placeOf(flags.output))
+      throw InputError(flags.output + ": is also an input, " + input + ", which it would replace");
+}
+
 int compileCommand(const Session &session, const CompileFlags &flags) {
   Spec spec = specOf(flags);
   if (!flags.output.empty())
@@ -93,6 +107,7 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
   std::vector<SourceText> sources;
   for (const std::string &file : sourceFiles(spec))
     sources.push_back({file, readText(file)});
+  requireNoInput(flags, sources);
 
   KernelRequest request =
       makeRequest(spec, makeSources(std::move(sources)), targetCalled(spec.target));

@@ -4,6 +4,7 @@
 #include "runtime/ring/PlanText.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
+#include "tools/ringc/Numbers.h"
 
 #include <iostream>
 
@@ -54,19 +55,19 @@ void addPlan(CLI::App &app, Session &session) {
                  "Print who computes and sends what, hop by hop; bytes are those of one f32 head "
                  "of 64 elements",
                  flags, planCommand);
-  command->add_option("--ranks", flags->attention.ranks, "Ranks of the world")
+  addNumber(*command, "--ranks", flags->attention.ranks, "Ranks of the world")
       ->type_name("N")
       ->required();
   command->add_option("--layout", flags->attention.layout, "contiguous, striped, striped:S, zigzag")
       ->type_name("L")
       ->required();
   flags->attention.addScheduleTo(*command);
-  command->add_option("--ring-size", flags->attention.ringSize, "Ranks of one ring")
+  addNumber(*command, "--ring-size", flags->attention.ringSize, "Ranks of one ring")
       ->type_name("M");
   command->add_flag("--causal", flags->attention.causal, "A query sees no later key");
   command->add_option("--window", flags->attention.window, "i - L <= j <= i + R")->type_name("L,R");
-  command->add_option("--length", flags->length, "Of the unsharded sequence")->type_name("n");
-  command->add_option("--rank", flags->rank, "This rank alone")->type_name("R");
+  addNumber(*command, "--length", flags->length, "Of the unsharded sequence")->type_name("n");
+  addNumber(*command, "--rank", flags->rank, "This rank alone")->type_name("R");
   command->add_flag("--json", flags->json, "JSON instead of tables");
 }
 

@@ -31,39 +31,52 @@ std::vector<std::string> targetsOf(const RunFlags &flags) {
   return targets;
 }
 
+std::vector<std::string> sourcesOf(const RunFlags &flags) {
+  std::vector<std::string> sources = sourcesOf(flags.attention);
+  for (const std::string *source : {&flags.q, &flags.k, &flags.v, &flags.dout})
+    if (!source->empty())
+      sources.push_back(*source);
+  return sources;
+}
+
+/// Of what is computed and goes nowhere.
+void sayWhatIsNotWritten(const Session &session, const RunFlags &flags) {
+  if (targetsOf(flags).empty() && flags.trace.empty())
+    session.say("ringc: nothing will be written: name a file by --out, --lse, --dq, --dk, --dv or "
+                "--trace");
+  else if (!flags.dout.empty() && flags.trace.empty() && flags.dq.empty() && flags.dk.empty() &&
+           flags.dv.empty())
+    session.say("ringc: no gradient will be written: name a file by --dq, --dk or --dv");
+}
+
 /// q, k, v and dout in one type.
 struct MainInputs {
   HostTensor q, k, v, dout;
   DType dtype = DType::F32;
 };
 
-MainInputs readMainInputs(const RunFlags &flags) {
-  MainInputs read{readTensor(flags.q), readTensor(flags.k), readTensor(flags.v)};
+MainInputs readMainInputs(const Session &session, const RunFlags &flags) {
+  ReadOptions as = floatInputs(session, flags.attention);
+  MainInputs read{readTensor(flags.q, as), readTensor(flags.k, as), readTensor(flags.v, as)};
   if (!flags.dout.empty())
-    read.dout = readTensor(flags.dout);
-  bool asked = !flags.attention.dtype.empty();
-  read.dtype = asked ? parseFloatType(flags.attention.dtype) : read.q.dtype();
-  auto unify = [&](const char *name, HostTensor &tensor) {
+    read.dout = readTensor(flags.dout, as);
+  read.dtype = read.q.dtype();
+  auto require = [&](const char *name, const HostTensor &tensor) {
     if (!isFloat(tensor.dtype()))
       throw InputError(name, describe(tensor), "f32, f16 or bf16");
-    if (tensor.dtype() == read.dtype)
-      return;
-    if (!asked)
+    if (tensor.dtype() != read.dtype)
       throw InputError(name, describe(tensor),
                        std::string(nameOf(read.dtype)) + " as q, or a type asked for by --dtype");
-    HostTensor rounded(read.dtype, tensor.shape());
-    convert(tensor, rounded);
-    tensor = std::move(rounded);
   };
-  unify("q", read.q);
-  unify("k", read.k);
-  unify("v", read.v);
+  require("q", read.q);
+  require("k", read.k);
+  require("v", read.v);
   if (!flags.dout.empty())
-    unify("dout", read.dout);
+    require("dout", read.dout);
   return read;
 }
 
-AttentionOptions optionsFor(const RunFlags &flags, const MainInputs &main) {
+AttentionOptions optionsFor(const Session &session, const RunFlags &flags, const MainInputs &main) {
   AttentionOptions options = optionsOf(flags.attention);
   auto requireFour = [](const char *name, const Tensor &tensor) {
     if (tensor.rank() != 4)
@@ -84,6 +97,7 @@ AttentionOptions optionsFor(const RunFlags &flags, const MainInputs &main) {
   requireSome("q", main.q);
   requireSome("k", main.k);
   requireSome("v", main.v);
+  setAlibiSlopes(session, flags.attention, options);
   return options;
 }
 
@@ -108,10 +122,10 @@ std::string summary(const char *pass, World &world, const WorldRing &ring,
 int runIn(World &world, const Session &session, const RunFlags &flags) {
   std::vector<std::string> targets = targetsOf(flags);
   if (world.isFirst())
-    checkTargets(targets);
+    checkTargets(targets, sourcesOf(flags));
   WorldTrace trace(world, flags.trace);
-  MainInputs main = readMainInputs(flags);
-  SideInputs side = readSideInputs(flags.attention);
+  MainInputs main = readMainInputs(session, flags);
+  SideInputs side = readSideInputs(session, flags.attention);
   AttentionInputs &inputs = side.inputs;
   inputs.q = main.q;
   inputs.k = main.k;
@@ -122,8 +136,9 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
   AttentionContext context = hostContext(flags.attention.threads);
   context.progress = std::make_shared<LaunchProgress>();
   context.trace = trace.recorder();
-  AttentionOptions options = optionsFor(flags, main);
+  AttentionOptions options = optionsFor(session, flags, main);
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, main.dout);
+  sayWhatIsNotWritten(session, flags);
   ProgressBar bar(context.progress,
                   session.quiet ? ProgressBar::Shown::Never : ProgressBar::Shown::Yes);
   using Clock = std::chrono::steady_clock;
@@ -178,9 +193,10 @@ int runCommand(const Session &session, const RunFlags &flags) {
 
 void addRun(CLI::App &app, Session &session) {
   auto flags = std::make_shared<RunFlags>();
-  CLI::App *command = addCommand(app, session, "run",
-                                 "Ring attention of tensors in .npy files or FILE.safetensors:NAME",
-                                 flags, runCommand);
+  CLI::App *command =
+      addCommand(app, session, "run",
+                 "Ring attention of tensors: FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME", flags,
+                 runCommand);
   auto file = [&](const char *name, std::string &into, const char *description) {
     return command->add_option(name, into, description)->type_name("F");
   };

@@ -6,6 +6,7 @@
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Interpreter.h"
+#include "tools/ringc/Numbers.h"
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
@@ -85,8 +86,9 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   options.kvHeads = shape.kvHeads;
   options.headDim = shape.headDim;
   options.valueHeadDim = shape.valueHeadDim;
+  setAlibiSlopes(session, flags.attention, options);
   validate(options);
-  SideInputs side = readSideInputs(flags.attention);
+  SideInputs side = readSideInputs(session, flags.attention);
   AttentionInputs &inputs = side.inputs;
   std::mt19937_64 random(flags.seed);
   DType dtype = options.dtype;
@@ -164,7 +166,7 @@ void addVerify(CLI::App &app, Session &session) {
   command->add_option("--shape", flags->shape, "Of the unsharded tensors")
       ->type_name("b,n[/nk],h,hkv,d[/dv]")
       ->capture_default_str();
-  command->add_option("--seed", flags->seed, "Of the random input")
+  addNumber(*command, "--seed", flags->seed, "Of the random input")
       ->type_name("S")
       ->capture_default_str();
   flags->attention.addTo(*command);

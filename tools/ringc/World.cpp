@@ -4,6 +4,7 @@
 #include "runtime/Error.h"
 #include "runtime/comm/Transport.h"
 #include "tools/ringc/DeviceRing.h"
+#include "tools/ringc/Numbers.h"
 #include "tools/ringc/WorldDevices.h"
 
 #include <charconv>
@@ -108,6 +109,7 @@ void WorldFlags::addTo(CLI::App &command) {
   command
       .add_option("--deadline", deadlineSeconds,
                   "Of several processes: the longest that one waits for another, in seconds")
+      ->transform(decimal<double>())
       ->type_name("S")
       ->capture_default_str();
   command

@@ -3,6 +3,8 @@
 #include "runtime/Error.h"
 #include "runtime/comm/NcclLibrary.h"
 #include "runtime/driver/CudaDriver.h"
+#include "runtime/files/TemporaryNames.h"
+#include "tools/ringc/Usage.h"
 
 #include <csignal>
 #include <exception>
@@ -41,6 +43,8 @@ static int run(int argc, char **argv) {
   addBench(app, session);
   addCache(app, session);
   addInfo(app, session);
+  refuseEmptyValues(app);
+  app.failure_message(usageMessage);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &error) {
@@ -52,6 +56,7 @@ static int run(int argc, char **argv) {
 int main(int argc, char **argv) {
   // A file that may not grow is an error of its write, as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);
+  removeTemporaryFilesOnSignals();
   try {
     int code = run(argc, argv);
     std::cout.flush();
