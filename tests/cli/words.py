@@ -164,6 +164,13 @@ class Words(RingcTest):
         os.mkfifo(self.path("pipe.npy"))
         self.refused("pipe.npy: not a regular file", "run --q pipe.npy --k q.npy --v q.npy --out out.npy")
 
+    def test_a_file_is_named_with_its_flag(self):
+        for flag in ["--q", "--k", "--v", "--dout", "--bias", "--key-mask", "--cu-seqlens", "--alibi-slopes"]:
+            inputs = [word for name in "qkv" if f"--{name}" != flag for word in (f"--{name}", "q.npy")]
+            self.refused(f"{flag}: none.npy: cannot be read: No such file", "run", *inputs, flag, "none.npy")
+            self.refused(f"{flag}: tensor file: got 'none', allowed: FILE.npy", "run", *inputs, flag, "none")
+        self.refused("--arg a: none.npy: cannot be read", "run", INPUTS, "--arg a=none.npy")
+
     def test_names_that_are_not_english(self):
         self.save("größe.npy", (1, 12, 4, 8))
         self.ok("run --q größe.npy --k q.npy --v q.npy --out 出力.npy")

@@ -83,7 +83,7 @@ std::pair<std::string, ArgumentValue> readArgument(const std::string &text, Read
   auto [name, value] = splitArgument(text);
   options.as.push_back(DType::I32);
   if (isTensorFile(value))
-    return {name, memory.emplace_back(readTensor(value, options)).view()};
+    return {name, memory.emplace_back(readFile("--arg " + name, value, options)).view()};
   if (value == "true" || value == "false")
     return {name, value == "true"};
   if (auto integer = parseNumber<int64_t>(value))
@@ -190,6 +190,15 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
   return options;
 }
 
+HostTensor readFile(const std::string &flag, const std::string &source,
+                    const ReadOptions &options) {
+  try {
+    return readTensor(source, options);
+  } catch (const InputError &error) {
+    throw InputError(flag + ": " + error.what());
+  }
+}
+
 ReadOptions floatInputs(const Session &session, const AttentionFlags &flags) {
   ReadOptions options{
       .note = [&session](const std::string &line) { session.say("ringc: " + line); }};
@@ -203,7 +212,7 @@ void setAlibiSlopes(const Session &session, const AttentionFlags &flags,
   if (flags.alibiSlopes == "paper") {
     options.alibiSlopes = alibiSlopesOfPaper(options.heads);
   } else if (!flags.alibiSlopes.empty()) {
-    HostTensor given = readTensor(flags.alibiSlopes, sideFloats(session, flags));
+    HostTensor given = readFile("--alibi-slopes", flags.alibiSlopes, sideFloats(session, flags));
     if (!isFloat(given.dtype()) || given.rank() != 1 || given.dim(0) != options.heads)
       throw InputError("ALiBi slopes", describe(given),
                        "floats [" + std::to_string(options.heads) + "], one for each head");
@@ -233,13 +242,14 @@ std::vector<std::string> sourcesOf(const AttentionFlags &flags) {
 SideInputs readSideInputs(const Session &session, const AttentionFlags &flags) {
   SideInputs side;
   ReadOptions floats = sideFloats(session, flags);
-  auto read = [&](const std::string &file, ReadOptions options, std::optional<Tensor> &into) {
+  auto read = [&](const char *flag, const std::string &file, const ReadOptions &options,
+                  std::optional<Tensor> &into) {
     if (!file.empty())
-      into = side.memory.emplace_back(readTensor(file, options)).view();
+      into = side.memory.emplace_back(readFile(flag, file, options)).view();
   };
-  read(flags.bias, floats, side.inputs.bias);
-  read(flags.keyMask, {.as = {DType::Bool}}, side.inputs.keyMask);
-  read(flags.cuSeqlens, {.as = {DType::I32}}, side.inputs.cuSeqlens);
+  read("--bias", flags.bias, floats, side.inputs.bias);
+  read("--key-mask", flags.keyMask, {.as = {DType::Bool}}, side.inputs.keyMask);
+  read("--cu-seqlens", flags.cuSeqlens, {.as = {DType::I32}}, side.inputs.cuSeqlens);
   for (const std::string &text : flags.arguments) {
     auto [name, value] = readArgument(text, floats, side.memory);
     if (!side.inputs.arguments.emplace(name, value).second)

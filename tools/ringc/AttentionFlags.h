@@ -60,6 +60,9 @@ void setAlibiSlopes(const Session &session, const AttentionFlags &flags, Attenti
 /// given.
 ReadOptions floatInputs(const Session &session, const AttentionFlags &flags);
 
+/// `readTensor`, whose errors then begin with the flag.
+HostTensor readFile(const std::string &flag, const std::string &source, const ReadOptions &options);
+
 /// All files that the flags name: tensors as FILE:NAME, and texts.
 std::vector<std::string> sourcesOf(const AttentionFlags &flags);
 

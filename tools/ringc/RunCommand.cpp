@@ -57,9 +57,10 @@ struct MainInputs {
 
 MainInputs readMainInputs(const Session &session, const RunFlags &flags) {
   ReadOptions as = floatInputs(session, flags.attention);
-  MainInputs read{readTensor(flags.q, as), readTensor(flags.k, as), readTensor(flags.v, as)};
+  MainInputs read{readFile("--q", flags.q, as), readFile("--k", flags.k, as),
+                  readFile("--v", flags.v, as)};
   if (!flags.dout.empty())
-    read.dout = readTensor(flags.dout, as);
+    read.dout = readFile("--dout", flags.dout, as);
   read.dtype = read.q.dtype();
   auto require = [&](const char *name, const HostTensor &tensor) {
     if (!isFloat(tensor.dtype()))
