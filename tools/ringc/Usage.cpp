@@ -104,12 +104,10 @@ void refuseEmptyValues(CLI::App &app) {
 std::string usageMessage(const CLI::App *app, const CLI::Error &error) {
   const CLI::App &command = namedCommand(*app);
   std::vector<std::string> words = command.remaining();
-  if (words.empty() && &command != app) { // handed on to the parent, the last one first
-    words = app->remaining();
-    std::ranges::reverse(words);
-  }
+  // Not by its name, which for words that are left over is the command's.
+  auto code = CLI::ExitCodes(error.get_exit_code());
   bool isUnknown = !words.empty() && words != std::vector<std::string>{"--"} &&
-                   (error.get_name() == "ExtrasError" || error.get_name() == "RequiredError");
+                   (code == CLI::ExitCodes::ExtrasError || code == CLI::ExitCodes::RequiredError);
   return "ringc: " + (isUnknown ? unknownWord(command, words) : explained(error)) + "\nRun " +
          called(command) + " --help for more information.\n";
 }
