@@ -96,6 +96,9 @@ LogicalResult ElementOp::verify() {
     return emitOpError("needs ") << view.getRank() << " indices, got " << getIndices().size();
   if (view.getElementType() != getResult().getType())
     return emitOpError("result has type ") << getResult().getType() << ", the view " << view;
+  for (int64_t axis : getInside())
+    if (axis < 0 || axis >= view.getRank())
+      return emitOpError("inside has axis ") << axis << ", the view " << view.getRank() << " axes";
   return success();
 }
 

@@ -115,14 +115,19 @@ def Tile_StoreOp : Tile_Op<"store"> {
 def Tile_ElementOp : Tile_Op<"element", [Pure]> {
   let summary = "one element of a view, inside a mask or a score";
   let description = [{
-    An axis of extent Nq or Nk is indexed by the row of the shard (an axis Nk beside an axis Nq: by the global position).
+    result = view[nearest(index), ...], nearest(index) = max(min(index, extent - 1), 0). The axes in `inside` are known to be indexed
+    within their extent, by what they are for: B by b, H by h, Nq and Nk by the row of the shard (Nk beside Nq: by the global position of
+    the key). No other axis is without elements.
 
-        %w = tile.element %slope[%h] : !tile.view<f32, ["H"]> -> f32
+        %w = tile.element %slope[%h] inside [0] : !tile.view<f32, ["H"]> -> f32
   }];
-  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices);
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$inside);
   let results = (outs Tile_Scalar:$result);
-  let assemblyFormat = "$view `[` $indices `]` attr-dict `:` type($view) `->` type($result)";
+  let assemblyFormat = "$view `[` $indices `]` (`inside` $inside^)? attr-dict `:` type($view) `->` type($result)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool isInside(int64_t axis) { return ::llvm::is_contained(getInside(), axis); }
+  }];
 }
 
 def Tile_SplatOp : Tile_Op<"splat", [Pure]> {

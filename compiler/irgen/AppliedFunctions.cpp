@@ -81,17 +81,17 @@ Applied KernelEmitter::emitFunction(const std::string &name, bool isMask,
   ArrayRef<BlockArgument> arguments = result.function.getArguments();
   ArrayRef<BlockArgument> positions = arguments.take_front(leading).take_back(6);
   ArrayRef<BlockArgument> parameters = arguments.drop_front(leading);
-  ShardRows rows{positions[4], positions[5]};
+  OwnIndices own{positions[0], positions[1], positions[3], positions[4], positions[5]};
   Value value = isMask ? Value() : Value(arguments.front());
   for (const FunctionDecl *part : parts) {
     SmallVector<Value> operands;
     if (!isMask)
       operands.push_back(value);
     operands.append(positions.begin(), positions.begin() + 4);
-    size_t own = part->parameters.size() - part->positionParameters();
-    operands.append(parameters.begin(), parameters.begin() + own);
-    parameters = parameters.drop_front(own);
-    Value next = functions.call(*part, operands, rows);
+    size_t count = part->parameters.size() - part->positionParameters();
+    operands.append(parameters.begin(), parameters.begin() + count);
+    parameters = parameters.drop_front(count);
+    Value next = functions.call(*part, operands, own);
     value = isMask && value ? values.binary(place, BinaryOp::And, value, next) : next;
   }
   if (!value)

@@ -2,6 +2,8 @@
 
 #include "compiler/dialect/Tile.h"
 
+#include "llvm/ADT/StringSwitch.h"
+
 #include <numbers>
 
 using namespace mlir;
@@ -35,8 +37,8 @@ mlir::Type elementType(MLIRContext *context, Element::Kind kind) {
 }
 
 Value FunctionEmitter::call(const FunctionDecl &function, ArrayRef<Value> arguments,
-                            ShardRows rows) {
-  Body body{function, {}, rows};
+                            const OwnIndices &own) {
+  Body body{function, {}, own};
   for (auto [parameter, argument] : llvm::zip_equal(function.parameters, arguments))
     body.names[parameter.name] = argument;
   for (const Statement &statement : function.body) {
@@ -91,7 +93,7 @@ Value FunctionEmitter::emitCall(Body &body, const CallExpr &call, mlir::Location
   for (const ExprPtr &argument : call.arguments)
     arguments.push_back(emit(body, *argument));
   if (call.target == CallExpr::Target::Function)
-    return this->call(*call.function, arguments, body.rows);
+    return this->call(*call.function, arguments, body.own);
   switch (call.builtin) {
   case Builtin::Where:
     return values.select(loc, arguments[0], arguments[1], arguments[2]);
@@ -111,18 +113,25 @@ Value FunctionEmitter::emitElement(Body &body, const SubscriptExpr &subscript, m
   for (int64_t axis = 0; axis < type.getRank(); ++axis)
     ofQueries |= type.getExtentName(axis) == "Nq";
   SmallVector<Value> indices;
-  for (auto [axis, range] : llvm::enumerate(subscript.axes)) {
-    StringRef extent = type.getExtentName(static_cast<int64_t>(axis));
+  SmallVector<int64_t> inside;
+  for (auto [at, range] : llvm::enumerate(subscript.axes)) {
+    auto axis = static_cast<int64_t>(at);
+    StringRef extent = type.getExtentName(axis);
     // Data of queries and of keys lies in the shard by row; a matrix of both holds all keys of a
     // query.
-    if (extent == "Nq")
-      indices.push_back(body.rows.query);
-    else if (extent == "Nk" && !ofQueries)
-      indices.push_back(body.rows.key);
-    else
-      indices.push_back(emit(body, *range.offset));
+    Value own = llvm::StringSwitch<Value>(extent)
+                    .Case("B", body.own.b)
+                    .Case("H", body.own.h)
+                    .Case("Nq", body.own.queryRow)
+                    .Case("Nk", ofQueries ? body.own.j : body.own.keyRow)
+                    .Default({});
+    bool isOwn = extent == "Nq" || extent == "Nk";
+    Value index = isOwn ? own : emit(body, *range.offset);
+    if (index == own)
+      inside.push_back(axis);
+    indices.push_back(index);
   }
-  return tile::ElementOp::create(builder, loc, type.getElementType(), view, indices);
+  return tile::ElementOp::create(builder, loc, type.getElementType(), view, indices, inside);
 }
 
 } // namespace ringc

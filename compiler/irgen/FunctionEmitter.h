@@ -10,10 +10,10 @@ namespace ringc {
 /// What the names of a function's body mean: parameters and lets, scalars or views.
 using Environment = llvm::StringMap<mlir::Value>;
 
-/// The local rows that index data of the shard, next to the positions i and j.
-struct ShardRows {
-  mlir::Value query;
-  mlir::Value key;
+/// The indices that lie within an axis of their own by what they are: b in B, h in H, j in an Nk
+/// beside an Nq, and in Nq and Nk the rows of the shard, where the data of i and j lies.
+struct OwnIndices {
+  mlir::Value b, h, j, queryRow, keyRow;
 };
 
 mlir::Location locationOf(mlir::MLIRContext *context, const frontend::SourceFile &source,
@@ -30,13 +30,13 @@ public:
 
   /// The value that the function returns for arguments that stand in its order of parameters.
   mlir::Value call(const frontend::FunctionDecl &function, llvm::ArrayRef<mlir::Value> arguments,
-                   ShardRows rows);
+                   const OwnIndices &own);
 
 private:
   struct Body {
     const frontend::FunctionDecl &function;
     Environment names;
-    ShardRows rows;
+    const OwnIndices &own;
   };
   mlir::Value emit(Body &body, const frontend::Expr &expr);
   mlir::Value emitCall(Body &body, const frontend::CallExpr &call, mlir::Location loc);

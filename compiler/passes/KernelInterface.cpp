@@ -50,6 +50,21 @@ static bool isWritten(BlockArgument argument) {
                       [](Operation *user) { return isa<tile::StoreOp>(user); });
 }
 
+/// Marks the axes B that `function`, which takes `parameters` last, indexes by something other than
+/// b.
+static void markAnyEntry(CompiledKernel &made, func::FuncOp function, ValueRange parameters) {
+  function.walk([&](tile::ElementOp access) {
+    auto view = dyn_cast<BlockArgument>(access.getView());
+    unsigned leading = function.getNumArguments() - static_cast<unsigned>(parameters.size());
+    if (!view || view.getOwner() != &function.front() || view.getArgNumber() < leading)
+      return;
+    auto argument = dyn_cast<BlockArgument>(parameters[view.getArgNumber() - leading]);
+    for (int64_t axis = 0; argument && axis < access.getView().getType().getRank(); ++axis)
+      if (access.getView().getType().getExtentName(axis) == "B" && !access.isInside(axis))
+        made.arguments[argument.getArgNumber()].axes[static_cast<size_t>(axis)].anyEntry = true;
+  });
+}
+
 CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
   CompiledKernel made;
   made.name = made.entry = kernel.getName().str();
@@ -91,6 +106,12 @@ CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
     }
     add(std::move(described));
   }
+
+  kernel.walk([&](tile::ApplyOp apply) {
+    if (auto function =
+            SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(apply, apply.getFunctionAttr()))
+      markAnyEntry(made, function, apply.getParameters());
+  });
 
   if (auto grid = kernel->getAttrOfType<ArrayAttr>(TileDialect::gridAttr))
     for (Attribute axis : grid) {

@@ -135,6 +135,26 @@ private:
     return std::nullopt;
   }
 
+  /// As irgen marks them; the ranges of a window lie within the views.
+  static bool isOwnIndex(const predicate::Node &index, StringRef axis) {
+    if (index.op != predicate::Op::Variable)
+      return false;
+    switch (index.variable) {
+    case predicate::Variable::Batch:
+      return axis == "B";
+    case predicate::Variable::Head:
+      return axis == "H";
+    case predicate::Variable::QueryRow:
+      return axis == "Nq";
+    case predicate::Variable::KeyRow:
+      return axis == "Nk";
+    case predicate::Variable::QueryPosition:
+    case predicate::Variable::KeyPosition:
+      return false;
+    }
+    return false;
+  }
+
   /// `range` widened by the elements over the axes that `indices` does not have yet.
   Range bounds(const predicate::Node &element, ArrayRef<Axis> axes, SmallVectorImpl<Value> &indices,
                Range range) {
@@ -164,7 +184,11 @@ private:
   Value load(const predicate::Node &element, ValueRange indices) {
     Value view = parameter(element.name);
     Type type = cast<tile::ViewType>(view.getType()).getElementType();
-    Value value = tile::ElementOp::create(builder, loc, type, view, indices);
+    SmallVector<int64_t> inside;
+    for (auto [axis, operand] : llvm::enumerate(element.operands))
+      if (isOwnIndex(nodes[operand], element.axes[axis]))
+        inside.push_back(static_cast<int64_t>(axis));
+    Value value = tile::ElementOp::create(builder, loc, type, view, indices, inside);
     return element.type == predicate::ScalarType::Int ? widen(value) : value;
   }
 

@@ -20,6 +20,7 @@ enum class ElementType { F32, F16, BF16, I32, Bool };
 /// read have exactly the axes that they are written with.
 struct ArgumentAxis {
   std::string name;
+  bool anyEntry = false; ///< of B: a mask or score indexes it by something other than b
   bool operator==(const ArgumentAxis &) const = default;
 };
 

@@ -26,8 +26,9 @@ template <> struct EnumNames<CompiledKernel::Format> {
 };
 
 template <FieldsOf<ArgumentAxis> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
-  auto &[name] = self;
+  auto &[name, anyEntry] = self;
   visit(Field{"name"}, name);
+  visit(Field{"any_entry"}, anyEntry);
 }
 template <FieldsOf<KernelArgument> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
   auto &[name, kind, type, axes, written, sums, slot] = self;
@@ -68,7 +69,7 @@ template <FieldsOf<CompiledKernel> Self, class Visit> void visitFields(Self &sel
 namespace {
 
 constexpr std::string_view magic = "RINGCKRN";
-constexpr uint64_t version = 3;
+constexpr uint64_t version = 4;
 constexpr size_t digestOffset = 32, headerOffset = 64;
 
 static_assert(std::endian::native == std::endian::little);

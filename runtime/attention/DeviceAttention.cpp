@@ -90,6 +90,7 @@ private:
       const DeviceContext &context = owner.ring.deviceOf(0);
       code = context.kernels->get(specOf(owner.options, first.rings.ringSize, inputs, kernel),
                                   context.kernels->sources(userSources(owner.options)));
+      Parameters::checkEntries(code->kernel->arguments, first.rings);
       (void)Parameters(code->kernel->arguments,
                        namedValues(code->kernel->arguments, owner.options, inputs), owner.options,
                        extents);

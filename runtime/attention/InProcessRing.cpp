@@ -204,6 +204,7 @@ private:
       code = owner.context.kernels->get(
           specOf(owner.options, ofRank(0).rings.ringSize, whole, kernel), owner.sources);
       values = namedValues(code.kernel->arguments, owner.options, whole);
+      Parameters::checkEntries(code.kernel->arguments, ofRank(0).rings);
       (void)Parameters(code.kernel->arguments, values, owner.options, extents);
     }
 

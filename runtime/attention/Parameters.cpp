@@ -50,6 +50,20 @@ std::string print(const ArgumentValue &value) {
   return std::to_string(std::get<double>(value));
 }
 
+/// An index that lies outside reads the nearest element, so there must be one; kernels count them
+/// in a signed i32. The extents of the problem itself may be 0: then nothing reads.
+void checkExtents(const KernelArgument &argument, const Tensor &tensor) {
+  constexpr int64_t most = std::numeric_limits<int32_t>::max();
+  for (int axis = 0; axis < tensor.rank(); ++axis) {
+    const std::string &name = argument.axes[size_t(axis)].name;
+    bool ofProblem = name == "B" || name == "Nq" || name == "Nk";
+    if (tensor.dim(axis) > most || (tensor.dim(axis) == 0 && !ofProblem))
+      throw InputError("argument " + argument.name, describe(tensor),
+                       describeParameter(argument) + " with " + (ofProblem ? "0" : "1") + " to " +
+                           std::to_string(most) + " elements along axis " + std::to_string(axis));
+  }
+}
+
 [[noreturn]] void refuse(const KernelArgument &argument, const ArgumentValue &value) {
   throw InputError("argument " + argument.name, print(value), describeParameter(argument));
 }
@@ -140,6 +154,19 @@ Parameters::Parameters(std::span<const KernelArgument> arguments, const NamedVal
   }
 }
 
+void Parameters::checkEntries(std::span<const KernelArgument> arguments, const SubRings &rings) {
+  if (rings.rings() == 1)
+    return;
+  for (const KernelArgument &argument : arguments)
+    for (const ArgumentAxis &axis : argument.axes)
+      if (axis.anyEntry)
+        throw InputError("argument " + argument.name,
+                         "an axis B that is indexed by something other than b, in " +
+                             std::to_string(rings.rings()) + " rings that share the batch",
+                         "b alone, an axis of another name, or one ring of all " +
+                             std::to_string(rings.world) + " ranks");
+}
+
 void Parameters::addScalar(const KernelArgument &argument, const ArgumentValue &value) {
   predicate::ScalarValue &scalar = scalars[argument.name];
   auto *integer = std::get_if<int64_t>(&value);
@@ -172,6 +199,7 @@ void Parameters::addView(const KernelArgument &argument, const Tensor &tensor,
                          const AttentionOptions &options, const Extents &known) {
   if (tensor.rank() != int(argument.axes.size()))
     refuse(argument, tensor);
+  checkExtents(argument, tensor);
   bool ofQueries = axisOf(argument, "Nq").has_value();
   for (int axis = 0; axis < tensor.rank(); ++axis) {
     const std::string &name = argument.axes[size_t(axis)].name;

@@ -44,6 +44,10 @@ public:
   Parameters(std::span<const KernelArgument> arguments, const NamedValues &values,
              const AttentionOptions &options, const Extents &extents);
 
+  /// Throws InputError for a view whose entries of other ranks' batches a kernel would read: a rank
+  /// has its own alone.
+  static void checkEntries(std::span<const KernelArgument> arguments, const SubRings &rings);
+
   /// In addition: document ids of the rank's own rows.
   void addDocuments(const Tensor &cuSeqlens, const RankProblem &problem);
 

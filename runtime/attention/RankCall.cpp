@@ -11,6 +11,7 @@ RankCall::RankCall(const AttentionOptions &given, int world, int rank, const Att
 }
 
 void RankCall::setParameters(const CompiledKernel &kernel, const AttentionInputs &inputs) {
+  Parameters::checkEntries(kernel.arguments, problem.rings);
   parameters.emplace(kernel.arguments, namedValues(kernel.arguments, options, inputs), options,
                      Extents::ofRank(problem));
 }

@@ -162,8 +162,7 @@ NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
       SmallVector<Term> indices;
       for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
         Term at = terms.lookup(index);
-        // b, h, j and the rows are inside by construction; what the user computes is held inside.
-        if (!isa<BlockArgument>(index)) {
+        if (!access.isInside(static_cast<int64_t>(axis))) {
           Term end = fixed(
               [&] { return lowering.scalarCode.lastIndex(access.getView().getType(), axis); });
           Term zero = fixed([&] { return frame.constant32(0); });

@@ -122,13 +122,12 @@ Value ScalarCode::element(tile::ElementOp access) {
   const KernelFrame::View &view = frame.view(access.getView());
   Value offset = frame.constant(0);
   for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
-    // In a visibility function the indices are ranges of the window; a kernel's own are held inside
-    // the view.
-    Value at = index;
-    if (Value computed = scalars.lookup(index)) {
-      at = arith::MinSIOp::create(builder, loc, computed,
-                                  lastIndex(access.getView().getType(), axis));
-      at = arith::MaxSIOp::create(builder, loc, at, frame.constant32(0));
+    Value computed = scalars.lookup(index);
+    Value at = computed ? computed : index; // of the kernel, or of a function written out in it
+    if (!access.isInside(static_cast<int64_t>(axis))) {
+      Value last = lastIndex(access.getView().getType(), axis);
+      at = builder.createOrFold<arith::MinSIOp>(loc, at, last);
+      at = builder.createOrFold<arith::MaxSIOp>(loc, at, frame.constant32(0));
     }
     offset = frame.add(offset, frame.mul(frame.widen(at), view.strides[axis]));
   }

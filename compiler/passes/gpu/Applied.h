@@ -38,7 +38,7 @@ private:
   Value heldInside(Value row, Value count);
   Value element(tile::ElementOp access);
 
-  bool readsAtRows; ///< memory, at i, j or the rows
+  bool readsAtRows; ///< memory, at i, j or the rows, which must be inside
   llvm::DenseMap<Value, Value> terms;
   llvm::DenseMap<Value, const cpu::KernelFrame::View *> views;
 };

@@ -27,10 +27,10 @@ Lowering::Applied::Applied(Lowering &owner, tile::ApplyOp applied)
   }
   set(Batch, [&] { return lowering.frame.batch(); });
   readsAtRows = llvm::any_of(function.getOps<tile::ElementOp>(), [&](tile::ElementOp access) {
-    return llvm::any_of(access.getIndices(), [&](Value index) {
+    return llvm::any_of(access.getInside(), [&](int64_t axis) {
       return llvm::is_contained(
           {argument(QueryPosition), argument(KeyPosition), argument(QueryRow), argument(KeyRow)},
-          index);
+          access.getIndices()[axis]);
     });
   });
 }
@@ -78,8 +78,7 @@ Value Lowering::Applied::element(tile::ElementOp access) {
   Value offset = frame.constant(0);
   for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
     Value at = valueOf(index);
-    // b, h, j and the rows are inside by construction; what the user computes is held inside.
-    if (!isa<BlockArgument>(index)) {
+    if (!access.isInside(static_cast<int64_t>(axis))) {
       Value end = lowering.scalarCode.lastIndex(access.getView().getType(), axis);
       at = arith::MaxSIOp::create(builder, loc, arith::MinSIOp::create(builder, loc, at, end),
                                   lowering.i32(0));

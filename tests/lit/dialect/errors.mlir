@@ -99,6 +99,14 @@ func.func @element_of_other_type(%x: !tile.view<f32, ["H"]>, %i: i32) {
 
 // -----
 
+func.func @element_inside_of_no_axis(%x: !tile.view<f32, ["H"]>, %h: i32) {
+  // expected-error@below {{inside has axis 1, the view 1 axes}}
+  %e = tile.element %x[%h] inside [1] : !tile.view<f32, ["H"]> -> f32
+  return
+}
+
+// -----
+
 func.func @broadcast_of_two(%t: tensor<2x1xf32>) {
   // expected-error@below {{cannot repeat 'tensor<2x1xf32>' to 'tensor<8x4xf32>'}}
   %b = tile.broadcast %t : tensor<2x1xf32> -> tensor<8x4xf32>

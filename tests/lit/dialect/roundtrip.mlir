@@ -11,8 +11,8 @@ func.func private @shown(%b: i32, %h0: i32, %h1: i32, %i0: i32, %i1: i32, %j0: i
 }
 // CHECK-LABEL: func.func private @score
 func.func private @score(%s: f32, %b: i32, %h: i32, %i: i32, %j: i32, %qrow: i32, %krow: i32, %slope: !tile.view<f32, ["H"]>) -> f32 {
-  // CHECK: tile.element %{{.*}}[%{{.*}}] : <f32, ["H"]> -> f32
-  %w = tile.element %slope[%h] : !tile.view<f32, ["H"]> -> f32
+  // CHECK: tile.element %{{.*}}[%{{.*}}] inside [0] : <f32, ["H"]> -> f32
+  %w = tile.element %slope[%h] inside [0] : !tile.view<f32, ["H"]> -> f32
   return %w : f32
 }
 

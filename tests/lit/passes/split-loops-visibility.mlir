@@ -7,12 +7,12 @@
 // CHECK-DAG:     %[[ONE:[a-z0-9_]+]] = arith.constant 1 : i32
 // CHECK:         %[[QEND:[a-z0-9_]+]] = arith.addi %[[LAST_Q]], %[[ONE]]
 // CHECK:         scf.for %[[Q:[a-z0-9_]+]] = %[[FIRST_Q]] to %[[QEND]] step %[[ONE]] iter_args(%[[LOW:[a-z0-9_]+]] = %{{[-a-z0-9_#]+}}, %[[HIGH:[a-z0-9_]+]] = %{{[-a-z0-9_#]+}})
-// CHECK:           %[[VALUE:[a-z0-9_]+]] = tile.element %[[QDOC]][%[[Q]]]
+// CHECK:           %[[VALUE:[a-z0-9_]+]] = tile.element %[[QDOC]][%[[Q]]] inside [0]
 // CHECK:           %[[WIDE:[a-z0-9_]+]] = arith.extsi %[[VALUE]]
 // CHECK-DAG:       arith.minsi %[[LOW]], %[[WIDE]]
 // CHECK-DAG:       arith.maxsi %[[HIGH]], %[[WIDE]]
 // CHECK:         scf.for %[[K:[a-z0-9_]+]] = %[[FIRST_K]] to
-// CHECK:           tile.element %[[KDOC]][%[[K]]]
+// CHECK:           tile.element %[[KDOC]][%[[K]]] inside [0]
 // CHECK:         return
 func.func private @mask(%b: i32, %h: i32, %i: i32, %j: i32, %qrow: i32, %krow: i32, %qdoc: !tile.view<i32, ["Nq"]>, %kdoc: !tile.view<i32, ["Nk"]>) -> i1 {
   %x = tile.element %qdoc[%qrow] : !tile.view<i32, ["Nq"]> -> i32
