@@ -285,11 +285,13 @@ Value ValueBuilder::toFloat(Location loc, Value a) {
 }
 
 Value ValueBuilder::toInteger(Location loc, Value a) {
-  // fptosi is undefined beyond i32; 2147483520 is the largest f32 within.
-  Value bounds[] = {real(loc, -2147483648.0), real(loc, 2147483520.0)};
-  a = elementwise(loc, Builtin::Max, {a, bounds[0]});
-  a = elementwise(loc, Builtin::Min, {a, bounds[1]});
-  return arith::FPToSIOp::create(builder, loc, withElement(a.getType(), builder.getI32Type()), a);
+  // fptosi is undefined beyond i32; 2147483520 is the largest f32 within. NaN becomes the least.
+  Value beyond = binary(loc, BinaryOp::GreaterEqual, a, real(loc, 2147483648.0));
+  a = elementwise(loc, Builtin::Max, {a, real(loc, -2147483648.0)});
+  a = elementwise(loc, Builtin::Min, {a, real(loc, 2147483520.0)});
+  Type type = withElement(a.getType(), builder.getI32Type());
+  Value within = arith::FPToSIOp::create(builder, loc, type, a);
+  return select(loc, beyond, constantLike(loc, type, std::numeric_limits<int32_t>::max()), within);
 }
 
 Value ValueBuilder::cast(Location loc, Value a, Type element) {

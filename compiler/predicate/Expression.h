@@ -44,7 +44,7 @@ enum class Op {
   Not,
   Select, ///< operands condition, then, else
   IntToFloat,
-  FloatToInt, ///< rounds towards zero
+  FloatToInt, ///< rounds towards zero; beyond i32 the nearest end, NaN the least
   Exp2,
   Log2,
   Tanh,

@@ -12,6 +12,13 @@ namespace {
 
 int64_t wrap(int64_t value) { return static_cast<int32_t>(static_cast<uint32_t>(value)); }
 
+int64_t saturated(float value) {
+  using Limits = std::numeric_limits<int32_t>;
+  if (value >= 0x1p31f)
+    return Limits::max();
+  return value >= -0x1p31f ? static_cast<int64_t>(value) : Limits::min();
+}
+
 /// An i32 (or a bool as 0 and 1) or an f32; written apart from Interval.h's HostScalar, whose
 /// results it is there to check.
 struct Value {
@@ -114,9 +121,9 @@ Value applyFloat(Op op, float a, float b) {
   case Op::Div:
     return {.real = a / b};
   case Op::Min:
-    return {.real = a != a || b != b ? a + b : std::min(a, b)};
+    return {.real = std::fmin(a, b)};
   case Op::Max:
-    return {.real = a != a || b != b ? a + b : std::max(a, b)};
+    return {.real = std::fmax(a, b)};
   case Op::Abs:
     return {.real = std::fabs(a)};
   case Op::Neg:
@@ -134,7 +141,7 @@ Value applyFloat(Op op, float a, float b) {
   case Op::Ge:
     return truth(a >= b);
   case Op::FloatToInt:
-    return {.integer = a >= -0x1p31f && a < 0x1p31f ? static_cast<int64_t>(a) : 0};
+    return {.integer = saturated(a)};
   case Op::Exp2:
     return {.real = std::exp2(a)};
   case Op::Log2:

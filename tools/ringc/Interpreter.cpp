@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace ringc::cli {
@@ -17,6 +18,13 @@ using namespace frontend;
 namespace {
 
 using Value = ArgumentValue;
+
+/// i32 of a float: towards zero, beyond its range the nearest end, of NaN the least.
+Value saturated(double value) {
+  constexpr double least = std::numeric_limits<int32_t>::min(),
+                   most = std::numeric_limits<int32_t>::max();
+  return int64_t(std::fmin(std::fmax(value, least), most));
+}
 
 double real(const Value &value) {
   if (auto *integer = std::get_if<int64_t>(&value))
@@ -215,30 +223,45 @@ double Interpreter::slope(double s, const Place &place) const {
 
 Interpreter::Value Interpreter::call(const Function &function, const FunctionDecl &declaration,
                                      const Place &place, const double *s) const {
-  Frame frame{declaration, {}};
+  Frame frame{declaration, {}, {}};
   std::vector<Value> positions = {place.b, place.h, place.i, place.j};
-  if (s)
+  if (s) {
     positions.insert(positions.begin(), *s);
+    frame.ofLogit.insert(declaration.parameters[0].name);
+  }
   for (size_t at = 0; at < declaration.parameters.size(); ++at) {
     const Parameter &parameter = declaration.parameters[at];
     frame.names[parameter.name] =
         at < positions.size() ? positions[at]
                               : typed(function.arguments.at(parameter.name), parameter.type);
   }
-  return body(frame);
+  bool ofLogit = false;
+  return body(frame, ofLogit);
 }
 
-Interpreter::Value Interpreter::body(Frame &frame) const {
+Interpreter::Value Interpreter::body(Frame &frame, bool &ofLogit) const {
   for (const Statement &statement : frame.declaration.body) {
-    if (auto *let = std::get_if<LetStatement>(&statement.node))
-      frame.names[let->name] = evaluate(frame, *let->value);
-    else
-      return evaluate(frame, *std::get<ReturnStatement>(statement.node).value);
+    if (auto *let = std::get_if<LetStatement>(&statement.node)) {
+      bool own = false;
+      frame.names[let->name] = evaluate(frame, *let->value, own);
+      if (own)
+        frame.ofLogit.insert(let->name);
+    } else {
+      return evaluate(frame, *std::get<ReturnStatement>(statement.node).value, ofLogit);
+    }
   }
   throw std::logic_error("a function without return");
 }
 
-Interpreter::Value Interpreter::evaluate(Frame &frame, const Expr &expr) const {
+Interpreter::Value Interpreter::evaluate(Frame &frame, const Expr &expr, bool &ofLogit) const {
+  bool own = false;
+  Value value = exactly(frame, expr, own);
+  ofLogit |= own;
+  auto *number = std::get_if<double>(&value);
+  return number && !own ? Value(double(float(*number))) : value;
+}
+
+Interpreter::Value Interpreter::exactly(Frame &frame, const Expr &expr, bool &ofLogit) const {
   bool isReal = expr.type.isScalar() && expr.type.element.isFloat();
   if (auto *literal = std::get_if<IntLiteral>(&expr.node))
     return isReal ? Value(double(literal->value)) : Value(literal->value);
@@ -251,16 +274,17 @@ Interpreter::Value Interpreter::evaluate(Frame &frame, const Expr &expr) const {
       return std::numbers::log2e;
     if (name->kind == NameExpr::Kind::Ln2)
       return std::numbers::ln2;
+    ofLogit |= frame.ofLogit.contains(name->name);
     return frame.names.at(name->name);
   }
   if (auto *unary = std::get_if<UnaryExpr>(&expr.node)) {
-    Value operand = evaluate(frame, *unary->operand);
+    Value operand = evaluate(frame, *unary->operand, ofLogit);
     if (unary->op == UnaryOp::Not)
       return !truth(operand);
     return isReal ? Value(-real(operand)) : wrapped(-integer(operand));
   }
   if (auto *binary = std::get_if<BinaryExpr>(&expr.node)) {
-    Value a = evaluate(frame, *binary->lhs), b = evaluate(frame, *binary->rhs);
+    Value a = evaluate(frame, *binary->lhs, ofLogit), b = evaluate(frame, *binary->rhs, ofLogit);
     if (auto *left = std::get_if<bool>(&a))
       return binaryBools(binary->op, *left, truth(b));
     if (std::holds_alternative<int64_t>(a) && std::holds_alternative<int64_t>(b))
@@ -268,25 +292,36 @@ Interpreter::Value Interpreter::evaluate(Frame &frame, const Expr &expr) const {
     return binaryReals(binary->op, real(a), real(b));
   }
   if (auto *conditional = std::get_if<ConditionalExpr>(&expr.node))
-    return evaluate(frame, truth(evaluate(frame, *conditional->condition))
-                               ? *conditional->whenTrue
-                               : *conditional->whenFalse);
+    return evaluate(frame,
+                    truth(evaluate(frame, *conditional->condition, ofLogit))
+                        ? *conditional->whenTrue
+                        : *conditional->whenFalse,
+                    ofLogit);
   if (auto *call = std::get_if<CallExpr>(&expr.node))
-    return evaluateCall(frame, *call, expr.type);
-  return element(frame, std::get<SubscriptExpr>(expr.node));
+    return evaluateCall(frame, *call, expr.type, ofLogit);
+  return element(frame, std::get<SubscriptExpr>(expr.node), ofLogit);
 }
 
-Interpreter::Value Interpreter::evaluateCall(Frame &frame, const CallExpr &call,
-                                             const Type &type) const {
+Interpreter::Value Interpreter::evaluateCall(Frame &frame, const CallExpr &call, const Type &type,
+                                             bool &ofLogit) const {
   std::vector<Value> arguments;
-  for (const ExprPtr &argument : call.arguments)
-    arguments.push_back(evaluate(frame, *argument));
-  if (call.target == CallExpr::Target::Function) {
-    Frame inner{*call.function, {}};
-    for (size_t at = 0; at < arguments.size(); ++at)
-      inner.names[call.function->parameters[at].name] = arguments[at];
-    return body(inner);
+  std::vector<bool> areOfLogit;
+  for (const ExprPtr &argument : call.arguments) {
+    bool own = false;
+    arguments.push_back(evaluate(frame, *argument, own));
+    areOfLogit.push_back(own);
   }
+  if (call.target == CallExpr::Target::Function) {
+    Frame inner{*call.function, {}, {}};
+    for (size_t at = 0; at < arguments.size(); ++at) {
+      const std::string &name = call.function->parameters[at].name;
+      inner.names[name] = arguments[at];
+      if (areOfLogit[at])
+        inner.ofLogit.insert(name);
+    }
+    return body(inner, ofLogit);
+  }
+  ofLogit |= std::ranges::count(areOfLogit, true) > 0;
   bool isReal = type.element.isFloat();
   switch (call.builtin) {
   case Builtin::Min:
@@ -312,20 +347,21 @@ Interpreter::Value Interpreter::evaluateCall(Frame &frame, const CallExpr &call,
   case Builtin::ToF32:
     return real(arguments[0]);
   case Builtin::ToI32:
-    return wrapped(int64_t(real(arguments[0])));
+    return saturated(real(arguments[0]));
   default: // the checker keeps what works on tiles alone out of functions
     throw std::logic_error("a builtin of kernels in a function");
   }
 }
 
-Interpreter::Value Interpreter::element(Frame &frame, const SubscriptExpr &subscript) const {
+Interpreter::Value Interpreter::element(Frame &frame, const SubscriptExpr &subscript,
+                                        bool &ofLogit) const {
   const Parameter &parameter =
       *std::ranges::find(frame.declaration.parameters, subscript.view, &Parameter::name);
   const Tensor &tensor = std::get<Tensor>(frame.names.at(subscript.view));
   int64_t shift = inputs.k.dim(1) - inputs.q.dim(1);
   std::vector<int64_t> index;
   for (size_t axis = 0; axis < subscript.axes.size(); ++axis) {
-    int64_t at = integer(evaluate(frame, *subscript.axes[axis].offset));
+    int64_t at = integer(evaluate(frame, *subscript.axes[axis].offset, ofLogit));
     if (parameter.type.shape[axis].name == "Nq")
       at -= shift;
     // An extent of 1 broadcasts; what lies outside reads the nearest element.

@@ -6,13 +6,15 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace ringc::cli {
 
-/// The user's masks and scores, read off their source text and computed in double precision: a
-/// second opinion on them that shares nothing with the compiler behind its parser.
+/// The user's masks and scores, read off their source text: a second opinion on them that shares
+/// nothing with the compiler behind its parser. What depends on the logit is computed in double
+/// precision, all else in f32 as the language has it: it decides what is seen, and what is read.
 class Interpreter {
 public:
   /// Throws InputError, with diagnostics where a source is wrong.
@@ -37,6 +39,7 @@ private:
   struct Frame {
     const frontend::FunctionDecl &declaration;
     Names names;
+    std::set<std::string, std::less<>> ofLogit; ///< names whose value depends on s
   };
 
   std::vector<Function> bind(const std::vector<UserFunction> &functions) const;
@@ -44,11 +47,14 @@ private:
   double slope(double s, const Place &place) const;
   Value call(const Function &function, const frontend::FunctionDecl &declaration,
              const Place &place, const double *s) const;
-  Value body(Frame &frame) const;
-  Value evaluate(Frame &frame, const frontend::Expr &expr) const;
-  Value evaluateCall(Frame &frame, const frontend::CallExpr &call,
-                     const frontend::Type &type) const;
-  Value element(Frame &frame, const frontend::SubscriptExpr &subscript) const;
+  // `ofLogit` becomes true where the value depends on s.
+  Value body(Frame &frame, bool &ofLogit) const;
+  Value evaluate(Frame &frame, const frontend::Expr &expr, bool &ofLogit) const;
+  /// Before it is rounded to f32, where it is.
+  Value exactly(Frame &frame, const frontend::Expr &expr, bool &ofLogit) const;
+  Value evaluateCall(Frame &frame, const frontend::CallExpr &call, const frontend::Type &type,
+                     bool &ofLogit) const;
+  Value element(Frame &frame, const frontend::SubscriptExpr &subscript, bool &ofLogit) const;
 
   frontend::Program program;
   AttentionInputs inputs;
