@@ -18,27 +18,29 @@ static Type typeInMemory(Type element) {
   return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
 }
 
+/// Whether a product is the first row of a program, or less. Others may wrap.
+static bool isOfProgram(arith::MulIOp product) {
+  auto id = product.getLhs().getDefiningOp<tile::ProgramIdOp>();
+  auto factor = product.getRhs().getDefiningOp<arith::ConstantIntOp>();
+  auto grid = product->getParentOfType<func::FuncOp>()->getAttrOfType<ArrayAttr>(
+      tile::TileDialect::gridAttr);
+  if (!id || !factor || !grid || id.getAxis() >= grid.size())
+    return false;
+  auto axis = cast<ArrayAttr>(grid[id.getAxis()]);
+  return factor.value() >= 0 && factor.value() <= cast<IntegerAttr>(axis[1]).getInt();
+}
+
 /// False where an offset is known to be 0 or more.
 static bool mayBeNegative(Value offset) {
-  llvm::SetVector<Value> parts; // sums and products of themselves: each is looked at once
-  parts.insert(offset);
-  for (size_t at = 0; at < parts.size(); ++at) {
-    Value part = parts[at];
-    Operation *op = part.getDefiningOp();
-    auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op);
-    auto argument = dyn_cast<BlockArgument>(part);
-    auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr;
-    if (constant ? constant.value() < 0
-        : loop
-            ? argument != loop.getInductionVar()
-            : !isa_and_nonnull<arith::AddIOp, arith::MulIOp, tile::ProgramIdOp, tile::ExtentOp>(op))
-      return true;
-    if (loop)
-      parts.insert(loop.getLowerBound());
-    else if (isa<arith::AddIOp, arith::MulIOp>(op))
-      parts.insert(op->operand_begin(), op->operand_end());
-  }
-  return false;
+  Operation *op = offset.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op))
+    return constant.value() < 0;
+  if (auto product = dyn_cast_or_null<arith::MulIOp>(op))
+    return !isOfProgram(product);
+  auto argument = dyn_cast<BlockArgument>(offset);
+  if (auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr)
+    return argument != loop.getInductionVar() || mayBeNegative(loop.getLowerBound());
+  return !isa_and_nonnull<tile::ProgramIdOp, tile::ExtentOp>(op);
 }
 
 Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,
