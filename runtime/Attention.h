@@ -88,7 +88,8 @@ struct AttentionOptions {
       {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
 };
 
-/// Of the unsharded tensors, all rings together.
+/// Of the unsharded tensors, all rings together. Lengths are at most 2^31 - 1, and the rows that a
+/// rank holds of the heads that share a KV head at most 2^31 - 2^16 - 1 together.
 struct AttentionShape {
   int64_t batch = 0;
   int64_t queryLength = 0;

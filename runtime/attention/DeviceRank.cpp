@@ -67,6 +67,18 @@ void checkTypes(const CompiledKernel &kernel, const AttentionOptions &options,
                          std::string(nameOf(dtypeOf(argument.type))) + ", on a device");
 }
 
+/// CUDA C++ programming guide, technical specifications: the largest y and z of a grid.
+void checkGrid(const AttentionOptions &options, const RankProblem &problem) {
+  constexpr int64_t largest = 65535;
+  auto check = [](std::string_view argument, int64_t value) {
+    if (value > largest)
+      throw InputError(argument, std::to_string(value),
+                       "at most " + std::to_string(largest) + " on a GPU");
+  };
+  check("kv heads", options.kvHeads);
+  check("batch entries of a rank", problem.batch().count);
+}
+
 } // namespace
 
 DeviceRank::DeviceRank(const AttentionOptions &completeOptions, StreamTransport &ownTransport,
@@ -100,6 +112,7 @@ const PreparedPass *DeviceRank::find(Pass pass, const AttentionShape &shape,
 RankCall DeviceRank::describe(const PreparedPass &pass, const AttentionShape &shape,
                               const AttentionInputs &inputs) const {
   RankCall call(options, transport.world(), transport.rank(), shape, inputs);
+  checkGrid(options, call.problem);
   for (auto [name, tensor] : {std::pair("q", &inputs.q), {"k", &inputs.k}, {"v", &inputs.v}})
     checkUnitStride(name, *tensor);
   call.setParameters(pass.kernel(), inputs);

@@ -7,14 +7,44 @@
 
 namespace ringc {
 
+namespace {
+
+/// Kernels count rows, positions and their differences in signed i32, from the first to one behind
+/// the last; a tile, and the next ones that are fetched ahead, may reach beyond the last row.
+constexpr int64_t mostPositions = (int64_t(1) << 31) - 1;
+constexpr int64_t mostRows = mostPositions - (int64_t(1) << 16);
+
+void checkLength(std::string_view argument, int64_t length) {
+  if (length > mostPositions)
+    throw InputError(argument, std::to_string(length), "0 to " + std::to_string(mostPositions));
+}
+
+void checkRows(std::string_view argument, int64_t rows, int64_t heads) {
+  if (rows > mostRows / heads)
+    throw InputError(argument,
+                     std::to_string(rows) + " rows" +
+                         (heads > 1 ? " for each of " + std::to_string(heads) + " heads" : ""),
+                     "at most " + std::to_string(mostRows / heads) +
+                         "; more ranks hold fewer each");
+}
+
+} // namespace
+
 RankProblem::RankProblem(const AttentionOptions &options, int world, int ownRank,
                          const AttentionShape &shape)
     : rings{world, options.ringSize == 0 ? world : options.ringSize}, layout(options.layout),
       rank(ownRank), global(shape) {
   rings.check();
   (void)batch();
-  (void)keyRows();
   (void)queryPositions();
+  checkLength("queries", global.queryLength);
+  checkLength("keys", global.keyLength);
+  int64_t group = options.kvHeads == 0 ? 1 : options.heads / options.kvHeads;
+  auto mostOfRank = [&](int64_t length) {
+    return paddedLength(layout, rings.ringSize, length) / rings.ringSize;
+  };
+  checkRows("queries of a rank", mostOfRank(global.queryLength), group);
+  checkRows("keys of a rank", mostOfRank(global.keyLength), 1);
 }
 
 void checkTensor(std::string_view argument, const Tensor &tensor, DType dtype,

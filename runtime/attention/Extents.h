@@ -14,7 +14,8 @@ struct RankProblem {
   int rank = 0;
   AttentionShape global;
 
-  /// Throws InputError where the world, ring size, lengths or layout cannot be.
+  /// Throws InputError where the world, ring size, lengths or layout cannot be, and where kernels
+  /// could not count the rows of some rank.
   RankProblem(const AttentionOptions &options, int world, int ownRank, const AttentionShape &shape);
 
   int place() const { return rings.placeOf(rank); }

@@ -6,8 +6,10 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 using namespace ringc;
 using namespace ringc::test;
@@ -116,6 +118,41 @@ TEST_CASE("tensors that do not agree") {
   ints.dataAs<int32_t>()[3] = -1;
   CHECK(messageWith([&](AttentionInputs &i) { i.cuSeqlens = ints; }) ==
         "cu_seqlens[3]: got -1, allowed: numbers that rise from 0 to the 12 keys");
+}
+
+TEST_CASE("rows and lengths that kernels cannot count are refused before anything runs") {
+  std::vector<float> row(32);
+  auto repeated = [&](int64_t n, int64_t heads) { // one row, over and over
+    return Tensor(row.data(), DType::F32, std::array<int64_t, 4>{1, n, heads, 32},
+                  std::array<int64_t, 4>{0, 0, 0, 1});
+  };
+  auto message = [&](int64_t queries, int64_t keys, int world,
+                     SequenceLayout layout = SequenceLayout::contiguous()) {
+    AttentionOptions options = fitting();
+    options.layout = layout;
+    try {
+      InProcessRing ring(options, world, context());
+      (void)ring.plans(Pass::Forward,
+                       {.q = repeated(queries, 4), .k = repeated(keys, 2), .v = repeated(keys, 2)});
+    } catch (const InputError &error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  constexpr int64_t limit = int64_t(1) << 31, most = limit - 1 - (1 << 16);
+  CHECK(message(limit, 8, 4) == "queries: got 2147483648, allowed: 0 to 2147483647");
+  CHECK(message(8, limit, 4) == "keys: got 2147483648, allowed: 0 to 2147483647");
+  CHECK(message(8, limit + 1, 4) == "sequence length: got 2147483649, allowed: 0 to 2^31");
+  for (const SequenceLayout &layout :
+       {SequenceLayout::contiguous(), SequenceLayout::striped(3), SequenceLayout::zigzag()}) {
+    CHECK(message(8, limit - 200000, 4, layout) == "");
+    CHECK(message(limit - 200000, 8, 1, layout).starts_with("queries of a rank: got 21472"));
+  }
+  CHECK(message(8, most + 1, 1) == "keys of a rank: got 2147418112 rows, allowed: at most "
+                                   "2147418111; more ranks hold fewer each");
+  CHECK(message(most / 2 + 1, 8, 1) ==
+        "queries of a rank: got 1073709056 rows for each of 2 heads, allowed: at most 1073709055; "
+        "more ranks hold fewer each");
 }
 
 TEST_CASE("documents want no more queries than keys") {

@@ -222,6 +222,13 @@ TEST_CASE("what a stream's attention refuses") {
   CHECK(messageOf([&] { StreamRing(options, 2, {world[0], world[0]}); }) ==
         "devices: got device 0 (Imaginary GPU) twice, allowed: each once: several ranks share one");
   StreamRing ring(options, 1, {world[0]});
+  auto repeated = [](int64_t heads) { // one row, in 65536 batch entries
+    return Tensor(nullptr, DType::BF16, std::array<int64_t, 4>{65536, 4, heads, 32},
+                  std::array<int64_t, 4>{0, 0, 0, 1});
+  };
+  std::array<AttentionInputs, 1> wide = {{{.q = repeated(4), .k = repeated(2), .v = repeated(2)}}};
+  CHECK(messageOf([&] { ring.prepare(Pass::Forward, {65536, 4, 4}, wide); }) ==
+        "batch entries of a rank: got 65536, allowed: at most 65535 on a GPU");
   RingInputs whole(options, 1, 16, 16);
   RankTensors tensors(options, 1, whole, ofRanks(ring, 1));
   CudaStream stream(ring.deviceOf(0).device);

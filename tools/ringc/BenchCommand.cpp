@@ -1,4 +1,5 @@
 #include "runtime/Error.h"
+#include "runtime/attention/Extents.h"
 #include "runtime/attention/Options.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/AttentionFlags.h"
@@ -204,6 +205,8 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
   options.valueHeadDim = shape.valueHeadDim;
   options.causal = causal;
   setAlibiSlopes(session, flags.attention, options);
+  validate(options);
+  (void)RankProblem(options, world.size(), 0, {shape.batch, shape.queries, shape.keys});
   HostTensor q = randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.headDim}),
              k = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.headDim}),
              v = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.valueHeadDim}),

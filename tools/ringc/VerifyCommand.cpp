@@ -1,4 +1,5 @@
 #include "runtime/Error.h"
+#include "runtime/attention/Extents.h"
 #include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
 #include "runtime/jit/HostCompiler.h"
@@ -88,6 +89,8 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   options.valueHeadDim = shape.valueHeadDim;
   setAlibiSlopes(session, flags.attention, options);
   validate(options);
+  AttentionShape lengths{shape.batch, shape.queries, shape.keys};
+  (void)RankProblem(options, world.size(), 0, lengths); // before there is memory for it
   SideInputs side = readSideInputs(session, flags.attention);
   AttentionInputs &inputs = side.inputs;
   std::mt19937_64 random(flags.seed);
@@ -118,7 +121,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   constexpr size_t tensors = Results::names.size();
   std::vector<double> errors; // and bars, of each tensor of each rank
   for (int rank : world.ranks()) {
-    RankProblem part(options, world.size(), rank, {shape.batch, shape.queries, shape.keys});
+    RankProblem part(options, world.size(), rank, lengths);
     for (size_t tensor = 0; tensor < tensors; ++tensor) {
       errors.push_back(measure.ofRank(many, tensor, part));
       errors.push_back(bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part))
