@@ -1,13 +1,14 @@
 #include "runtime/Attention.h"
 
 #include "runtime/Error.h"
+#include "runtime/attention/CallAgreement.h"
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/FusedBackward.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/RankCall.h"
 #include "runtime/attention/RankSchedule.h"
+#include "runtime/comm/Gather.h"
 #include "runtime/comm/Transport.h"
-#include "runtime/ring/SpeedProbe.h"
 
 #include <exception>
 #include <future>
@@ -73,11 +74,11 @@ private:
 
 class Attention::Rank {
 public:
-  Rank(AttentionOptions given, Transport &ownTransport, AttentionContext ownContext)
-      : options((validate(given), completed(std::move(given), ownContext.pool->threads()))),
+  Rank(const AttentionOptions &asked, Transport &ownTransport, AttentionContext ownContext)
+      : given((validate(asked), asked)), options(completed(asked, hostProcessors())),
         transport(ownTransport), context(std::move(ownContext)),
         sources(context.kernels->sources(userSources(options))),
-        schedule(options, ringSize(), transport.lends(), [this] { return speed(); }) {
+        schedule(options, ringSize(), transport.lends(), typicalHostSpeed(options.dtype)) {
     SubRings{transport.world(), ringSize()}.check();
   }
 
@@ -87,6 +88,7 @@ public:
     checkResults(options, Extents::ofRank(call.problem), results);
     HostCode code = kernel("attention_forward", inputs);
     call.prepare(Pass::Forward, *code.kernel, {});
+    compare(Pass::Forward, call, *code.kernel);
     ForwardKernels kernels(call.setup(), code, carry, call.q, results);
     return execute(call.plan, call.shard, kernels, transport, hops, context.trace.get());
   }
@@ -100,6 +102,7 @@ public:
     BackwardCode code = backwardCode(inputs);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
     call.prepare(Pass::Backward, *code.keys.kernel, {dk.shared(), dv.shared()});
+    compare(Pass::Backward, call, *code.keys.kernel);
     Tensor q = dense(inputs.q, queryRows, *context.pool),
            rows = dense(dout, gradientRows, *context.pool);
     std::unique_ptr<HopKernels> kernels;
@@ -141,10 +144,12 @@ public:
                     call.visibility(*code.kernel, inputs));
   }
 
-  /// Tells the other ranks why this one will not take part.
+  /// Tells the other ranks why this one will not take part, unless all know.
   template <typename Pass> ExecutionReport guarded(Pass &&pass) {
     try {
       return pass();
+    } catch (const DisagreementError &) {
+      throw;
     } catch (const std::exception &error) {
       transport.abort(error.what());
       throw;
@@ -152,11 +157,6 @@ public:
   }
 
 private:
-  RingSpeed speed() {
-    return probeSpeed(transport, ranksOfRing(transport.rank(), ringSize()),
-                      hostFlops(options.dtype, context.pool->threads()));
-  }
-
   int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
 
   /// Everything that one call of a pass works on.
@@ -193,6 +193,25 @@ private:
     Plan plan;
   };
 
+  /// Each time: that a rank's own call is what it was says nothing of the others'.
+  void compare(Pass pass, const Call &call, const CompiledKernel &kernel) {
+    if (ringSize() == 1 || !transport.comparesCalls())
+      return;
+    std::vector<int> ranks = ranksOfRing(transport.rank(), ringSize());
+    std::string build = context.kernels->build();
+    requireAgreement(agreementOf({.pass = pass,
+                                  .call = call,
+                                  .given = given,
+                                  .inputs = call.inputs,
+                                  .kernel = kernel,
+                                  .sources = sources,
+                                  .compilerBuild = build,
+                                  .schedule = call.plan.problem.schedule,
+                                  .memory = Memory::Host}),
+                     transport.rank(), ranks,
+                     [&](std::span<const std::byte> own) { return gather(transport, ranks, own); });
+  }
+
   HostCode kernel(std::string_view name, const AttentionInputs &inputs) {
     return context.kernels->get(specOf(options, ringSize(), inputs, name), sources);
   }
@@ -207,7 +226,7 @@ private:
     return {kernel("attention_delta", inputs), keys.get(), queries};
   }
 
-  AttentionOptions options;
+  AttentionOptions given, options; ///< as the user has them; complete
   Transport &transport;
   AttentionContext context;
   SourceSet sources;
@@ -217,7 +236,7 @@ private:
 };
 
 Attention::Attention(AttentionOptions options, Transport &transport, AttentionContext context)
-    : self(std::make_unique<Rank>(std::move(options), transport, std::move(context))) {}
+    : self(std::make_unique<Rank>(options, transport, std::move(context))) {}
 Attention::~Attention() = default;
 Attention::Attention(Attention &&) noexcept = default;
 Attention &Attention::operator=(Attention &&) noexcept = default;

@@ -79,10 +79,11 @@ struct AttentionOptions {
   SequenceLayout layout = {};
   int ringSize = 0; ///< a divisor of the world; 0: the world
   /// Absent: AllGather where ranks lend keys to each other, as those of InProcessRing do; else the
-  /// one that is expected to be faster, from sizes and from speeds that the ranks measure once.
+  /// one that is expected to be faster, from sizes and from typical speeds: the same every time,
+  /// for the order of sums in dK and dV is the schedule's.
   std::optional<Schedule> schedule = {};
-  /// Absent: Split, but on the host Fused where its KV heads keep all threads busy; there too, the
-  /// bits are the same every time.
+  /// Absent: Split, but on the host Fused where KV heads keep all processors of the machine busy;
+  /// there too the bits are the same every time, and by any number of threads.
   std::optional<BackwardForm> backward = {};
   std::map<std::string, int64_t> tile =
       {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
@@ -133,7 +134,11 @@ struct GradientResults {
 
 /// One rank's share of an exact ring attention: kernels compiled for the options, and the rank's
 /// scratch memory. All ranks of a ring make the same calls with the same options and shape; each
-/// sees its own shard and what the transport brings. Batch entries are dealt to the rings
+/// sees its own shard and what the transport brings. Before a call sends anything its ranks compare
+/// what must be the same: options, sources of masks and scores, shapes, numbers, cu_seqlens and
+/// arguments that are not dealt, the pass, the build; where they differ, each throws a PeerError
+/// that names the field, both values and their ranks. Rings of other sizes in one world do not
+/// meet, and end by the transport's deadline. Batch entries are dealt to the rings
 /// (batchOfRing), rows to a ring's ranks (localLength, positions).
 ///
 /// Sums are f32. Against double precision f32 results are within 2e-5 (relative Frobenius norm) as
@@ -174,8 +179,7 @@ public:
   void prepare(Pass pass, const AttentionInputs &inputs);
 
   /// What a call of one pass does on every rank of this one's ring, by place: hops, messages,
-  /// bytes. Of q, k and v the shapes suffice. Called by all ranks where they have to agree on a
-  /// schedule.
+  /// bytes. Of q, k and v the shapes suffice.
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
 
 private:

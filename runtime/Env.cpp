@@ -19,8 +19,13 @@ static std::optional<std::string> firstOf(std::initializer_list<const char *> na
   return std::nullopt;
 }
 
+static std::optional<std::string> slurmStep() {
+  std::optional<std::string> job = variable("SLURM_JOB_ID"), step = variable("SLURM_STEP_ID");
+  return job && step ? std::optional("slurm " + *job + "." + *step) : std::nullopt;
+}
+
 Env Env::read() {
-  return {.cacheDir = variable("RINGC_CACHE_DIR"),
+  Env env{.cacheDir = variable("RINGC_CACHE_DIR"),
           .xdgCacheHome = variable("XDG_CACHE_HOME"),
           .home = variable("HOME"),
           .cacheBytes = variable("RINGC_CACHE_BYTES"),
@@ -28,17 +33,21 @@ Env Env::read() {
           .ompThreadLimit = variable("OMP_THREAD_LIMIT"),
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),
           .ncclLibrary = variable("RINGC_NCCL_LIBRARY"),
-          .mpiProcesses = firstOf({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"}),
-          .rank = firstOf({"RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}),
-          .worldSize =
-              firstOf({"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}),
-          .localRank = firstOf(
-              {"LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"}),
           .masterAddress = variable("MASTER_ADDR"),
           .masterPort = variable("MASTER_PORT"),
           .slurmNodes = variable("SLURM_STEP_NODELIST"),
           .torchrun = variable("TORCHELASTIC_RUN_ID"),
+          .job = firstOf({"TORCHELASTIC_RUN_ID", "PMIX_NAMESPACE"}),
+          .jobToken = variable("RINGC_JOB_TOKEN"),
           .ncclCommId = variable("NCCL_COMM_ID")};
+  if (!env.job)
+    env.job = slurmStep();
+  for (LauncherVariables *by : {&env.variables, &env.openMpi, &env.pmi, &env.slurm}) {
+    by->rank = variable(by->rankName.c_str());
+    by->world = variable(by->worldName.c_str());
+    by->localRank = variable(by->localRankName.c_str());
+  }
+  return env;
 }
 
 } // namespace ringc

@@ -5,6 +5,12 @@
 
 namespace ringc {
 
+/// What a launcher tells each process that it starts, and under which names.
+struct LauncherVariables {
+  std::string rankName, worldName, localRankName;
+  std::optional<std::string> rank = {}, world = {}, localRank = {};
+};
+
 /// The environment variables that ringc heeds, read in one place; nothing else of the project calls
 /// getenv. An empty variable counts as unset.
 struct Env {
@@ -27,19 +33,16 @@ struct Env {
   std::optional<std::string> cudaLibrary;
   /// RINGC_NCCL_LIBRARY: the file of NCCL, in place of libnccl.so.2 as the loader finds it.
   std::optional<std::string> ncclLibrary;
-  /// OMPI_COMM_WORLD_SIZE or PMI_SIZE, as mpirun sets them: the processes that it started, which
-  /// are the ranks of ringc run, verify and bench.
-  std::optional<std::string> mpiProcesses;
-
-  /// RANK, or OMPI_COMM_WORLD_RANK, PMI_RANK, SLURM_PROCID: of this process, as torchrun, mpirun or
-  /// srun set it.
-  std::optional<std::string> rank;
-  /// WORLD_SIZE, or OMPI_COMM_WORLD_SIZE, PMI_SIZE, SLURM_STEP_NUM_TASKS: how many there are. Not
-  /// SLURM_NTASKS, which a batch script has, too: a program that it starts without srun is alone.
-  std::optional<std::string> worldSize;
-  /// LOCAL_RANK, or OMPI_COMM_WORLD_LOCAL_RANK, MPI_LOCALRANKID, SLURM_LOCALID: among the processes
-  /// of this host.
-  std::optional<std::string> localRank;
+  /// RANK, WORLD_SIZE and LOCAL_RANK, as torchrun sets them, or who starts ranks by hand.
+  LauncherVariables variables{"RANK", "WORLD_SIZE", "LOCAL_RANK"};
+  /// OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE and OMPI_COMM_WORLD_LOCAL_RANK: Open MPI's mpirun.
+  LauncherVariables openMpi{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
+                            "OMPI_COMM_WORLD_LOCAL_RANK"};
+  /// PMI_RANK, PMI_SIZE and MPI_LOCALRANKID: the mpirun of MPICH and its kin.
+  LauncherVariables pmi{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"};
+  /// SLURM_PROCID, SLURM_STEP_NUM_TASKS and SLURM_LOCALID: srun. Not SLURM_NTASKS, which a batch
+  /// script and the shell of salloc have, too: a program that they start without srun is alone.
+  LauncherVariables slurm{"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"};
   /// MASTER_ADDR and MASTER_PORT: where the process of rank 0 can be reached. torchrun sets both;
   /// others neither: then srun's are the step's first host and 29500, mpirun's 127.0.0.1 and 29500,
   /// which several hosts need an address for (mpirun -x MASTER_ADDR=...), and several jobs of a
@@ -49,6 +52,12 @@ struct Env {
   std::optional<std::string> slurmNodes;
   /// TORCHELASTIC_RUN_ID: torchrun is at work, and may listen at MASTER_PORT itself.
   std::optional<std::string> torchrun;
+  /// What a launcher calls the job, the same for all of its ranks and no others:
+  /// TORCHELASTIC_RUN_ID, PMIX_NAMESPACE, or SLURM_JOB_ID and SLURM_STEP_ID.
+  std::optional<std::string> job;
+  /// RINGC_JOB_TOKEN: a secret of the job's ranks, who have to prove to each other that they know
+  /// it before one gets a place in the ring over NCCL (runtime/comm/Bootstrap.h).
+  std::optional<std::string> jobToken;
   /// NCCL_COMM_ID: the address at which NCCL's ranks find each other by themselves.
   std::optional<std::string> ncclCommId;
 

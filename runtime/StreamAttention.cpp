@@ -3,9 +3,8 @@
 #include "runtime/Error.h"
 #include "runtime/attention/DeviceRank.h"
 #include "runtime/attention/Options.h"
-#include "runtime/ring/PlanDigest.h"
+#include "runtime/ring/Agreement.h"
 
-#include <cstring>
 #include <exception>
 #include <span>
 #include <utility>
@@ -17,8 +16,7 @@ public:
   Rank(AttentionOptions given, RemoteTransport &ownTransport, DeviceContext ownContext)
       : transport(ownTransport), options((validate(given), completed(std::move(given)))),
         context(std::move(ownContext)), sources(context.kernels->sources(userSources(options))),
-        elementwise(context.device),
-        rank(options, transport, context, sources, elementwise, [this] { return speed(); }) {}
+        elementwise(context.device), rank(options, transport, context, sources, elementwise) {}
 
   void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
     (void)withMemory(prepared(pass, shape, inputs));
@@ -39,7 +37,13 @@ public:
     transport.follow(stream);
     DeviceRank::Run made(rank, ready, stream, shape, tensors, DeviceRoom(workspace));
     Execution *const alone[] = {&made.execution()};
+    std::unique_ptr<Transfer> announced;
+    if (ready.ring.size() > 1)
+      announced =
+          transport.announce(ranksOf(ready), ready.announcement, ready.announcementOnDevice.data());
     (void)executeInTurns(alone);
+    if (announced)
+      announced->wait();
     made.finish();
   }
 
@@ -47,12 +51,12 @@ public:
     return prepared(pass, shape, inputs).ring;
   }
 
-  /// Gives up the ring where this rank will not take part. After a PeerError there is nothing to
-  /// give up: the transport has failed, or all ranks have seen that their plans differ.
+  /// Gives up the ring where this rank will not take part, unless all ranks have seen that their
+  /// calls differ.
   template <typename Body> auto guarded(Body &&body) {
     try {
       return body();
-    } catch (const PeerError &) {
+    } catch (const DisagreementError &) {
       throw;
     } catch (const std::exception &error) {
       transport.abort(error.what());
@@ -70,7 +74,7 @@ private:
       return *known;
     const PreparedPass &made = rank.prepare(pass, shape, inputs);
     try {
-      compare(made, shape);
+      compare(made);
     } catch (...) {
       rank.forgetLatest();
       throw;
@@ -78,32 +82,17 @@ private:
     return made;
   }
 
-  /// Of the slowest rank of the ring.
-  RingSpeed speed() {
-    int ringSize = options.ringSize == 0 ? transport.world() : options.ringSize;
-    std::vector<int> peers = ranksOfRing(transport.rank(), ringSize);
-    LinkSpeed link = transport.measure(peers);
-    RingSpeed own{.flops = deviceFlops(options.dtype, options.f32Products,
-                                       context.device->facts().multiprocessors),
-                  .bytes = link.bytesPerSecond,
-                  .latency = link.latencySeconds};
-    std::vector<RingSpeed> all;
-    for (const std::vector<std::byte> &bytes :
-         transport.gather(peers, std::as_bytes(std::span(&own, 1))))
-      std::memcpy(&all.emplace_back(), bytes.data(), sizeof own);
-    return RingSpeed::slowest(all);
+  static std::vector<int> ranksOf(const PreparedPass &pass) {
+    std::vector<int> ranks;
+    for (const Plan &plan : pass.ring)
+      ranks.push_back(plan.rank);
+    return ranks;
   }
 
-  void compare(const PreparedPass &made, const AttentionShape &shape) {
-    PlanDigest own = PlanDigest::of(made.ring, shape.batch);
-    std::vector<int> peers;
-    for (const Plan &plan : made.ring)
-      peers.push_back(plan.rank);
-    std::vector<std::vector<std::byte>> all = transport.gather(peers, own.bytes());
-    for (size_t place = 0; place < all.size(); ++place)
-      if (PlanDigest theirs = PlanDigest::of(all[place]); theirs != own)
-        throw PeerError(transport.rank(), peers[place], 0, Channel::Plans,
-                        "the plans differ: " + describeDifference(own, theirs));
+  void compare(const PreparedPass &made) {
+    std::vector<int> peers = ranksOf(made);
+    requireAgreement(made.agreement, transport.rank(), peers,
+                     [&](std::span<const std::byte> own) { return transport.gather(peers, own); });
   }
 
   std::span<std::byte> withMemory(const PreparedPass &pass) {

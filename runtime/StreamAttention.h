@@ -33,9 +33,13 @@ namespace ringc {
 /// One thread at a time calls an object and its transport; those of other ranks may be called
 /// beside it, and share contexts. No use after fork(), as of CUDA itself.
 ///
-/// All ranks of a ring make the same calls. Throws InputError for options and inputs that cannot
-/// be; CudaError where the device fails; PeerError when a rank failed: the call after it happened
-/// does, and `wait`.
+/// All ranks of a ring make the same calls. What they prepare is compared before anything is sent,
+/// and an error of all of them names what differs. Calls of what is prepared announce it to each
+/// other in the order of the streams, those of a graph too: where ranks run different ones, results
+/// are a mixture, and `wait`, or the next call, throws on each of them.
+///
+/// Throws InputError for options and inputs that cannot be; CudaError where the device fails;
+/// PeerError when a rank failed: the call after it happened does, and `wait`.
 class StreamAttention {
 public:
   /// `transport` must outlive it, and be of the context's device.
@@ -44,7 +48,8 @@ public:
   StreamAttention(StreamAttention &&) noexcept;
   StreamAttention &operator=(StreamAttention &&) noexcept;
 
-  /// Compiles, plans, compares the plans of the ring's ranks, and allocates, where the workspace
+  /// Compiles, plans, compares with the ring's ranks what must be the same (as Attention's ranks
+  /// do; what lies on a device by its type and shape alone), and allocates, where the workspace
   /// will be the object's own. Waits for the ranks of the ring, which call it too.
   void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);
 

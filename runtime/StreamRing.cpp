@@ -5,6 +5,7 @@
 #include "runtime/attention/Options.h"
 #include "runtime/comm/InProcessDevices.h"
 #include "runtime/driver/CudaEventPool.h"
+#include "runtime/ring/Agreement.h"
 
 #include <algorithm>
 #include <deque>
@@ -53,19 +54,13 @@ public:
 
   void prepare(Pass pass, const AttentionShape &shape, std::span<const AttentionInputs> inputs) {
     checkCount("inputs", inputs.size());
-    std::vector<const PreparedPass *> ready;
-    for (int rank = 0; rank < world; ++rank)
-      ready.push_back(&prepared(pass, shape, rank, inputs[size_t(rank)]));
-    allocate(ready);
+    allocate(prepared(pass, shape, pointersTo(inputs)));
   }
 
   std::vector<int64_t> workspaceBytes(Pass pass, const AttentionShape &shape,
                                       std::span<const AttentionInputs> inputs) {
     checkCount("inputs", inputs.size());
-    std::vector<const PreparedPass *> ready;
-    for (int rank = 0; rank < world; ++rank)
-      ready.push_back(&prepared(pass, shape, rank, inputs[size_t(rank)]));
-    return bytesOf(ready);
+    return bytesOf(prepared(pass, shape, pointersTo(inputs)));
   }
 
   void run(const CudaStream &stream, Pass pass, const AttentionShape &shape,
@@ -73,11 +68,12 @@ public:
     checkCount("ranks", tensors.size());
     if (broken)
       connect();
-    std::vector<const PreparedPass *> ready;
+    std::vector<const AttentionInputs *> inputs;
     for (int rank = 0; rank < world; ++rank) {
       ranks[size_t(rank)].check(shape, tensors[size_t(rank)]);
-      ready.push_back(&prepared(pass, shape, rank, tensors[size_t(rank)].inputs));
+      inputs.push_back(&tensors[size_t(rank)].inputs);
     }
+    std::vector<const PreparedPass *> ready = prepared(pass, shape, inputs);
     allocate(ready);
     fork(stream);
     try {
@@ -93,8 +89,8 @@ public:
                           std::span<const AttentionInputs> inputs) {
     checkCount("inputs", inputs.size());
     std::vector<Plan> made;
-    for (int rank = 0; rank < world; ++rank)
-      made.push_back(prepared(pass, shape, rank, inputs[size_t(rank)]).plan);
+    for (const PreparedPass *rank : prepared(pass, shape, pointersTo(inputs)))
+      made.push_back(rank->plan);
     return made;
   }
 
@@ -114,6 +110,13 @@ private:
       throw InputError(argument, std::to_string(count), std::to_string(world) + ", one a rank");
   }
 
+  static std::vector<const AttentionInputs *> pointersTo(std::span<const AttentionInputs> inputs) {
+    std::vector<const AttentionInputs *> all;
+    for (const AttentionInputs &each : inputs)
+      all.push_back(&each);
+    return all;
+  }
+
   void connect() {
     broken = false;
     ranks.clear();
@@ -124,26 +127,33 @@ private:
     for (int rank = 0; rank < world; ++rank) {
       RingDevice &device = deviceOf(rank);
       ranks.emplace_back(options, transports->at(rank), device.context, device.sources,
-                         device.elementwise, [this] { return speed(); });
+                         device.elementwise);
     }
   }
 
-  /// Of copies as they are over PCIe, which is the least that devices of a host have between them.
-  RingSpeed speed() const {
-    std::vector<RingSpeed> all;
-    for (const RingDevice &device : devices)
-      all.push_back({.flops = deviceFlops(options.dtype, options.f32Products,
-                                          device.context.device->facts().multiprocessors),
-                     .bytes = 20e9,
-                     .latency = 10e-6});
-    return RingSpeed::slowest(all);
+  /// Of all ranks, which belong together. Throws a DisagreementError where those of a ring do not.
+  std::vector<const PreparedPass *> prepared(Pass pass, const AttentionShape &shape,
+                                             const std::vector<const AttentionInputs *> &inputs) {
+    std::vector<const PreparedPass *> ready;
+    for (int rank = 0; rank < world; ++rank) {
+      DeviceRank &own = ranks[size_t(rank)];
+      const AttentionInputs &given = *inputs[size_t(rank)];
+      ready.push_back(own.find(pass, shape, given));
+      if (!ready.back())
+        ready.back() = &own.prepare(pass, shape, given);
+    }
+    compare(ready);
+    return ready;
   }
 
-  const PreparedPass &prepared(Pass pass, const AttentionShape &shape, int rank,
-                               const AttentionInputs &inputs) {
-    DeviceRank &own = ranks[size_t(rank)];
-    const PreparedPass *known = own.find(pass, shape, inputs);
-    return known ? *known : own.prepare(pass, shape, inputs);
+  void compare(const std::vector<const PreparedPass *> &ready) const {
+    size_t size = ready[0]->ring.size();
+    for (size_t first = 0; first < ready.size(); first += size) {
+      std::vector<const Agreement *> all;
+      for (size_t rank = first; rank < first + size; ++rank)
+        all.push_back(&ready[rank]->agreement);
+      requireAgreement(all, ranksOfRing(int(first), int(size)));
+    }
   }
 
   std::vector<int64_t> bytesOf(const std::vector<const PreparedPass *> &ready) {

@@ -7,6 +7,7 @@
 #include "runtime/ring/Trace.h"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace ringc {
@@ -33,6 +34,9 @@ public:
   /// For the source's own device, whatever target `spec` names. Throws InputError, with rendered
   /// diagnostics where a source is wrong, and CudaError where the device does not take the code.
   virtual DeviceCode get(Spec spec, const SourceSet &sources) = 0;
+
+  /// As KernelSource's.
+  virtual std::string build() const { return {}; }
 };
 
 /// What the attentions on one device share.

@@ -1,6 +1,7 @@
 #include "runtime/attention/DeviceRank.h"
 
 #include "runtime/Error.h"
+#include "runtime/attention/CallAgreement.h"
 #include "runtime/attention/DeviceFusedBackward.h"
 #include "runtime/attention/Options.h"
 
@@ -83,9 +84,10 @@ void checkGrid(const AttentionOptions &options, const RankProblem &problem) {
 
 DeviceRank::DeviceRank(const AttentionOptions &completeOptions, StreamTransport &ownTransport,
                        const DeviceContext &ownContext, const SourceSet &allSources,
-                       const DeviceElementwise &between, std::function<RingSpeed()> speed)
+                       const DeviceElementwise &between)
     : options(completeOptions), transport(ownTransport), context(ownContext), sources(allSources),
-      elementwise(between), schedule(options, ringSize(), transport.lends(), std::move(speed)) {
+      elementwise(between), schedule(options, ringSize(), transport.lends(),
+                                     typicalDeviceSpeed(options.dtype, options.f32Products)) {
   SubRings{transport.world(), ringSize()}.check();
 }
 
@@ -154,6 +156,21 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
   made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank),
                        call.ring(pass, schedule), call.visibility(made.kernel(), inputs));
   made.plan = made.ring[size_t(call.problem.place())];
+  std::string build = context.kernels->build();
+  made.agreement = agreementOf({.pass = pass,
+                                .call = call,
+                                .given = options,
+                                .inputs = inputs,
+                                .kernel = made.kernel(),
+                                .sources = sources,
+                                .compilerBuild = build,
+                                .schedule = made.plan.problem.schedule,
+                                .memory = Memory::Device});
+  made.announcement = announcementOf(made.agreement);
+  int64_t announced = int64_t(made.announcement.size());
+  made.announcementOnDevice = DeviceMemory(context.device, announced);
+  uploads.upload(made.announcementOnDevice.data(), made.announcement.data(), announced);
+  uploads.synchronize();
 
   // As much as a call takes that has to round its gradients.
   Extents extents = Extents::ofRank(call.problem);

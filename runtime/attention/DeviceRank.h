@@ -6,8 +6,8 @@
 #include "runtime/attention/DeviceTensor.h"
 #include "runtime/attention/RankCall.h"
 #include "runtime/comm/StreamTransport.h"
+#include "runtime/ring/Agreement.h"
 
-#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -37,6 +37,9 @@ struct PreparedPass {
   Plan plan;
   std::vector<Plan> ring; ///< the plans of all ranks of the ring, by place
   int64_t workspaceBytes = 0;
+  Agreement agreement; ///< what the other ranks of the ring must have, too
+  std::vector<std::byte> announcement;
+  DeviceMemory announcementOnDevice;
 
   /// The kernel that has all of the pass's masks and scores.
   const CompiledKernel &kernel() const {
@@ -48,11 +51,9 @@ struct PreparedPass {
 /// builds them for the executor. What it refers to must outlive it.
 class DeviceRank {
 public:
-  /// `speed`: that of the ring, for a choice of its schedule; called at most once, while a pass is
-  /// prepared, by all ranks of the ring.
   DeviceRank(const AttentionOptions &completeOptions, StreamTransport &transport,
              const DeviceContext &context, const SourceSet &sources,
-             const DeviceElementwise &elementwise, std::function<RingSpeed()> speed);
+             const DeviceElementwise &elementwise);
 
   /// Null where the pass is not prepared.
   const PreparedPass *find(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs);

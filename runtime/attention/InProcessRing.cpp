@@ -121,7 +121,7 @@ Tensor shapeOfPart(const Tensor &whole, int64_t batch, int64_t rows) {
 class InProcessRing::World {
 public:
   World(AttentionOptions given, int world, AttentionContext shared)
-      : options((validate(given), completed(std::move(given), shared.pool->threads()))),
+      : options((validate(given), completed(std::move(given), hostProcessors()))),
         size(world), context(std::move(shared)),
         sources(context.kernels->sources(userSources(options))) {
     context.plans = std::make_shared<SharedPlans>();
@@ -253,7 +253,7 @@ private:
 
   void connect() {
     ranks.clear();
-    transports.emplace(size);
+    transports.emplace(size, InProcessOptions{.oneCaller = true});
     for (int rank = 0; rank < size; ++rank)
       ranks.emplace_back(options, transports->at(rank), context);
     reports.resize(size_t(size));

@@ -6,6 +6,7 @@
 #include "runtime/driver/HostPool.h"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace ringc {
@@ -27,6 +28,10 @@ public:
 
   /// Throws InputError, with rendered diagnostics where a source is wrong.
   virtual HostCode get(const Spec &spec, const SourceSet &sources) = 0;
+
+  /// What the kernels come from: an id of the compiler, where there is one. Ranks whose kernels are
+  /// not of one kind are refused.
+  virtual std::string build() const { return {}; }
 
   /// Whether `get` would take microseconds, so that a thread for it would cost more. May say no.
   virtual bool isWarm(const Spec &, const SourceSet &) { return false; }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <unistd.h>
 
 namespace ringc {
 
@@ -126,13 +127,18 @@ void validate(const AttentionOptions &options) {
 }
 
 /// One thread runs all programs of a KV head that add to its dq. Five products for seven, and the
-/// additions: 0.8 of the split backward's time, as long as no thread waits.
-static BackwardForm fasterOnHost(int64_t kvHeads, int threads) {
-  int64_t rounds = (kvHeads + threads - 1) / threads;
-  return 8 * rounds * threads <= 10 * kvHeads ? BackwardForm::Fused : BackwardForm::Split;
+/// additions: 0.8 of the split backward's time, as long as no processor waits.
+static BackwardForm fasterOnHost(int64_t kvHeads, int processors) {
+  int64_t rounds = (kvHeads + processors - 1) / processors;
+  return 8 * rounds * processors <= 10 * kvHeads ? BackwardForm::Fused : BackwardForm::Split;
 }
 
-AttentionOptions completed(AttentionOptions options, std::optional<int> hostThreads) {
+int hostProcessors() {
+  // Neither std::thread nor OpenMP: they count those that this process is bound to.
+  return int(std::max(sysconf(_SC_NPROCESSORS_CONF), 1L));
+}
+
+AttentionOptions completed(AttentionOptions options, std::optional<int> processors) {
   if (options.kvHeads == 0)
     options.kvHeads = options.heads;
   if (options.valueHeadDim == 0)
@@ -141,7 +147,7 @@ AttentionOptions completed(AttentionOptions options, std::optional<int> hostThre
     options.scale = 1 / std::sqrt(double(options.headDim));
   if (!options.backward)
     options.backward =
-        hostThreads ? fasterOnHost(options.kvHeads, *hostThreads) : BackwardForm::Split;
+        processors ? fasterOnHost(options.kvHeads, *processors) : BackwardForm::Split;
   return options;
 }
 

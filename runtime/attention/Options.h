@@ -13,9 +13,13 @@ namespace ringc {
 /// Throws InputError naming the option that is wrong, its value and what is allowed.
 void validate(const AttentionOptions &options);
 
-/// With the defaults that depend on others filled in: kvHeads, valueHeadDim, scale, backward. On
-/// the host that depends on the pool's threads.
-AttentionOptions completed(AttentionOptions options, std::optional<int> hostThreads = {});
+/// With the defaults that depend on others filled in: kvHeads, valueHeadDim, scale, backward. The
+/// last depends, on the host, on its processors: not on how many of them a call uses, so that its
+/// bits do not either.
+AttentionOptions completed(AttentionOptions options, std::optional<int> processors = {});
+
+/// Those of this machine, whatever of them this process may use.
+int hostProcessors();
 
 /// The user's .tile texts that the options name, each once. Throws InputError for a file that
 /// cannot be read, or one name with two texts.

@@ -24,7 +24,7 @@ void RankCall::setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed
   shard.gradients = std::move(gradients);
 }
 
-RingProblem RankCall::ring(Pass pass, RankSchedule &schedule) const {
+RingProblem RankCall::ring(Pass pass, const RankSchedule &schedule) const {
   RingProblem ring = problemOfRing();
   ring.schedule = schedule.choose(pass, ring, problem.batch().count);
   return ring;

@@ -2,7 +2,6 @@
 
 #include <cassert>
 #include <numeric>
-#include <utility>
 
 namespace ringc {
 
@@ -18,7 +17,7 @@ double flopsPerPair(const AttentionOptions &options, Pass pass) {
     products = d + dv;
     break;
   case Pass::Backward:
-    products = *options.backward == BackwardForm::Fused ? 3 * d + 2 * dv : 4 * d + 3 * dv;
+    products = 4 * d + 3 * dv; // of either form: the default is not the same on all hosts
     break;
   }
   return 2 * products * (options.causal ? 0.5 : 1.0);
@@ -27,10 +26,10 @@ double flopsPerPair(const AttentionOptions &options, Pass pass) {
 } // namespace
 
 RankSchedule::RankSchedule(const AttentionOptions &completeOptions, int ranks, bool ranksLend,
-                           std::function<RingSpeed()> whenAsked)
-    : options(completeOptions), ringSize(ranks), lends(ranksLend), measure(std::move(whenAsked)) {}
+                           const RingSpeed &typical)
+    : options(completeOptions), ringSize(ranks), lends(ranksLend), speed(typical) {}
 
-Schedule RankSchedule::choose(Pass pass, const RingProblem &problem, int64_t batch) {
+Schedule RankSchedule::choose(Pass pass, const RingProblem &problem, int64_t batch) const {
   if (options.schedule)
     return *options.schedule;
   if (ringSize == 1)
@@ -39,10 +38,8 @@ Schedule RankSchedule::choose(Pass pass, const RingProblem &problem, int64_t bat
     return Schedule::AllGather;
   if (ringSize <= 2) // the same either way
     return Schedule::Ring;
-  if (!speed)
-    speed = measure();
   return chooseSchedule(problem, flopsPerPair(options, pass) * double(batch * options.heads),
-                        *speed);
+                        speed);
 }
 
 std::vector<int> ranksOfRing(int rank, int ringSize) {
@@ -51,24 +48,19 @@ std::vector<int> ranksOfRing(int rank, int ringSize) {
   return ranks;
 }
 
-double hostFlops(DType dtype, int threads) {
-  // About half of what a core with vectors of 512 bits can do (docs/performance.md).
-  return (dtype == DType::F32 ? 80e9 : 150e9) * threads;
+RingSpeed typicalHostSpeed(DType dtype) {
+  // Of a core with vectors of 512 bits about half of what it can do (docs/performance.md).
+  constexpr int cores = 8;
+  return {.flops = (dtype == DType::F32 ? 80e9 : 150e9) * cores, .bytes = 5e9, .latency = 20e-6};
 }
 
-double deviceFlops(DType dtype, F32Products f32Products, int multiprocessors) {
+RingSpeed typicalDeviceSpeed(DType dtype, F32Products f32Products) {
   // FlashAttention-2 and kernels like it, on an A100 and on an H100.
-  constexpr double of16Bits = 2.2e12;
-  if (dtype != DType::F32)
-    return of16Bits * multiprocessors;
-  switch (f32Products) {
-  case F32Products::Tf32x3:
-    return of16Bits / 6 * multiprocessors;
-  case F32Products::Tf32:
-    return of16Bits / 2 * multiprocessors;
-  }
-  assert(false && "not an F32Products");
-  return of16Bits;
+  constexpr double of16Bits = 2.2e12 * 132;
+  RingSpeed speed{.flops = of16Bits, .bytes = 100e9, .latency = 20e-6};
+  if (dtype == DType::F32)
+    speed.flops = of16Bits / (f32Products == F32Products::Tf32x3 ? 6 : 2);
+  return speed;
 }
 
 } // namespace ringc

@@ -289,6 +289,7 @@ public:
   /// The ranks that copy share their processors with the kernels.
   bool movesBesideKernels() const override { return false; }
   bool lends() const override { return room->options.lends; }
+  bool comparesCalls() const override { return !room->options.oneCaller; }
 
   std::unique_ptr<Transfer> post(const Exchange &exchange) override {
     if (room->options.beforePost)

@@ -14,12 +14,15 @@ struct InProcessOptions {
   /// Whether ranks may read each other's memory, or get copies as they would over a network.
   bool lends = true;
 
+  /// Whether one caller gives all ranks the same options and shapes, so that nobody has to compare.
+  bool oneCaller = false;
+
   /// The longest that one wait may last. Ranks of one process cannot vanish, so this only bounds
   /// how uneven their work may be.
   std::chrono::milliseconds deadline = std::chrono::hours(1);
 
   /// Called before each exchange is posted, on its rank's thread. Tests delay and poison here.
-  std::function<void(int rank, const Exchange &exchange)> beforePost;
+  std::function<void(int rank, const Exchange &exchange)> beforePost = {};
 };
 
 struct InProcessMailroom;

@@ -1,6 +1,7 @@
 #include "runtime/comm/Nccl.h"
 
 #include "runtime/Error.h"
+#include "runtime/comm/NcclAnnouncements.h"
 #include "runtime/comm/NcclLink.h"
 
 #include <string>
@@ -40,6 +41,7 @@ NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
   NcclCommunicator made =
       NcclCommunicator::make(library, *device, rank, world, id, options.deadline);
   link = std::make_shared<NcclLink>(std::move(device), std::move(made), options);
+  announcements = std::make_unique<NcclAnnouncements>(link);
 }
 
 NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
@@ -48,6 +50,7 @@ NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
   checkOptions(options);
   NcclCommunicator borrowed = NcclCommunicator::borrow(library, *device, theirs);
   link = std::make_shared<NcclLink>(std::move(device), std::move(borrowed), options);
+  announcements = std::make_unique<NcclAnnouncements>(link);
 }
 
 NcclTransport::~NcclTransport() = default;
@@ -71,8 +74,20 @@ std::vector<std::vector<std::byte>> NcclTransport::gather(std::span<const int> r
   return link->gather(ranks, own);
 }
 
-LinkSpeed NcclTransport::measure(std::span<const int> ranks) { return link->measure(ranks); }
-void NcclTransport::check() const { link->check(); }
-void NcclTransport::wait(const CudaStream &stream) { link->wait(stream); }
+std::unique_ptr<Transfer> NcclTransport::announce(std::span<const int> ranks,
+                                                  std::span<const std::byte> own,
+                                                  const void *onDevice) {
+  return announcements->announce(ranks, own, onDevice);
+}
+
+void NcclTransport::check() const {
+  announcements->compare();
+  link->check();
+}
+
+void NcclTransport::wait(const CudaStream &stream) {
+  link->wait(stream);
+  check();
+}
 
 } // namespace ringc

@@ -15,6 +15,7 @@ struct NcclOptions {
 };
 
 struct NcclLink;
+class NcclAnnouncements;
 
 /// One rank of a world of devices, of this process or of several.
 ///
@@ -50,12 +51,14 @@ public:
   void follow(const CudaStream &stream) override;
   std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                              std::span<const std::byte> own) override;
-  LinkSpeed measure(std::span<const int> ranks) override;
+  std::unique_ptr<Transfer> announce(std::span<const int> ranks, std::span<const std::byte> own,
+                                     const void *onDevice) override;
   void check() const override;
   void wait(const CudaStream &stream) override;
 
 private:
   std::shared_ptr<NcclLink> link;
+  std::unique_ptr<NcclAnnouncements> announcements;
 };
 
 } // namespace ringc

@@ -98,6 +98,14 @@ void NcclLink::join(Posted &exchange) {
     check();
 }
 
+void NcclLink::bringHome(Posted &exchange, void *toHost, const void *from, int64_t bytes) {
+  settle();
+  if (!exchange.end)
+    return check();
+  stream.download(toHost, from, bytes);
+  exchange.end = events.record(stream);
+}
+
 std::vector<std::vector<std::byte>> NcclLink::gather(std::span<const int> ranks,
                                                      std::span<const std::byte> own) {
   int64_t size = int64_t(own.size()), count = int64_t(ranks.size());
@@ -129,38 +137,6 @@ std::vector<std::vector<std::byte>> NcclLink::gather(std::span<const int> ranks,
     }
   stream.synchronize();
   return all;
-}
-
-double NcclLink::timeShifts(std::span<const int> ranks, int64_t bytes, int times) {
-  size_t count = ranks.size(), self = size_t(std::ranges::find(ranks, rank()) - ranks.begin());
-  int right = ranks[(self + 1) % count], left = ranks[(self + count - 1) % count];
-  if (staging.bytes() < 2 * bytes)
-    staging = DeviceMemory(device, 2 * bytes);
-  auto *memory = static_cast<std::byte *>(staging.data());
-  CudaEvent start(device, CudaEvent::Timing::On), end(device, CudaEvent::Timing::On);
-  const CudaStream *before = std::exchange(follower, &stream);
-  start.record(stream);
-  for (int hop = 0; hop < times; ++hop)
-    post({.hop = hop,
-          .channel = Channel::Plans,
-          .sends = {{right, {memory, size_t(bytes)}}},
-          .receives = {{left, {memory + bytes, size_t(bytes)}}}});
-  settle();
-  end.record(stream);
-  follower = before;
-  wait(stream);
-  return end.since(start);
-}
-
-/// What NCCL makes at the first exchange is not counted.
-LinkSpeed NcclLink::measure(std::span<const int> ranks) {
-  constexpr int64_t small = 256, large = 4 << 20;
-  constexpr int smalls = 8, larges = 4;
-  (void)timeShifts(ranks, large, 1);
-  double latency = timeShifts(ranks, small, smalls) * 1e-3 / smalls;
-  double whole = timeShifts(ranks, large, larges) * 1e-3 / larges;
-  double moving = std::max(whole - latency, whole / 16); // a large message is not all latency
-  return {.bytesPerSecond = moving > 0 ? double(large) / moving : 1e12, .latencySeconds = latency};
 }
 
 void NcclLink::check() const {

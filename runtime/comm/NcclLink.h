@@ -35,9 +35,15 @@ struct NcclLink {
   std::shared_ptr<Posted> post(const Exchange &exchange);
   /// Makes the followed stream wait for it.
   void join(Posted &exchange);
+  /// Downloads what an exchange has brought, behind all that were posted; `join` waits for it, too.
+  void bringHome(Posted &exchange, void *toHost, const void *from, int64_t bytes);
+  bool isCapturing() const { return follower->isCapturing(); }
+  /// Of a peer that did what it should not have done.
+  void failAt(int peer, std::string_view what) noexcept {
+    fail({.peer = peer, .hop = 0, .channel = Channel::Plans}, what);
+  }
   std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                              std::span<const std::byte> own);
-  LinkSpeed measure(std::span<const int> ranks);
   void check() const;
   void wait(const CudaStream &stream);
   void abort(std::string_view reason) noexcept;
@@ -62,10 +68,6 @@ private:
     std::string what;
   };
 
-  /// Milliseconds of `times` exchanges of `bytes` bytes with the next of `ranks`, one after
-  /// another.
-  double timeShifts(std::span<const int> ranks, int64_t bytes, int times);
-
   /// Lets NCCL finish giving the device what it was told last.
   void settle();
   static Place placeOf(const Exchange &exchange);
@@ -82,7 +84,7 @@ private:
   const CudaStream *follower = nullptr;
   std::shared_ptr<Posted> begun; ///< that NCCL may not have given to the device yet
   std::optional<Place> captured; ///< the first exchange of captured work
-  DeviceMemory staging;          ///< of `gather` and `measure`
+  DeviceMemory staging;          ///< of `gather`
 
   mutable std::mutex mutex; ///< of what follows
   std::condition_variable_any changed;

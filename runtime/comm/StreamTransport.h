@@ -25,12 +25,6 @@ public:
   virtual void follow(const CudaStream &stream) = 0;
 };
 
-/// What exchanges cost when there is nothing else to do.
-struct LinkSpeed {
-  double bytesPerSecond = 0;
-  double latencySeconds = 0; ///< of a small one
-};
-
 /// A stream transport between processes, or threads: what a peer does wrong shows later, in
 /// `check`, `wait` and the next `post`.
 class RemoteTransport : public StreamTransport {
@@ -41,9 +35,12 @@ public:
   virtual std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
                                                      std::span<const std::byte> own) = 0;
 
-  /// Times a few exchanges between `ranks`, this one among them, as this rank sees them. All of
-  /// them call it. Waits and throws as `gather` does.
-  virtual LinkSpeed measure(std::span<const int> ranks) = 0;
+  /// Tells `ranks`, this one among them, what this rank takes its next exchanges for: a record of
+  /// one size on all of them, which lies on the device too. Waits for nobody; where another rank
+  /// says something else, `check` and `wait` throw once that has come. The transfer is waited for
+  /// behind the exchanges; it and what lies on the device live until then.
+  virtual std::unique_ptr<Transfer>
+  announce(std::span<const int> ranks, std::span<const std::byte> own, const void *onDevice) = 0;
 
   /// Throws PeerError where an exchange has failed since the transport was made.
   virtual void check() const = 0;

@@ -110,6 +110,9 @@ public:
   /// Whether exchanges may lend and borrow: ranks can reach each other's memory.
   virtual bool lends() const { return false; }
 
+  /// Whether the calls of its ranks are compared: not where one caller gives all of them the same.
+  virtual bool comparesCalls() const { return true; }
+
   /// Does not block on peers. The memory must live until the transfer is waited for or destroyed.
   virtual std::unique_ptr<Transfer> post(const Exchange &exchange) = 0;
 

@@ -17,6 +17,8 @@ SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
   return compilerSources(std::move(user));
 }
 
+std::string DeviceCompiler::build() const { return compilerBuild(); }
+
 DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources) {
   spec.target = target.name;
   KernelRequest request = compilerRequest(spec, sources, target);

@@ -18,6 +18,7 @@ public:
 
   SourceSet sources(std::vector<SourceText> user) override;
   DeviceCode get(Spec spec, const SourceSet &sources) override;
+  std::string build() const override;
 
 private:
   std::shared_ptr<KernelCache> cache;

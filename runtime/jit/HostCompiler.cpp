@@ -14,6 +14,8 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
   return makeRequest(spec, sources, target);
 }
 
+std::string compilerBuild() { return compilerBuildId(); }
+
 CompiledKernel compileOrThrow(const KernelRequest &request) {
   CompileOutput output = compile(request);
   if (!output.kernel)
@@ -50,6 +52,8 @@ HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
   }
   return entry->code;
 }
+
+std::string HostCompiler::build() const { return compilerBuildId(); }
 
 bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources) {
   KernelRequest request = makeRequest(spec, sources, target);

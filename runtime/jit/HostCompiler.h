@@ -19,6 +19,7 @@ public:
   SourceSet sources(std::vector<SourceText> user) override;
   HostCode get(const Spec &spec, const SourceSet &sources) override;
   bool isWarm(const Spec &spec, const SourceSet &sources) override;
+  std::string build() const override;
 
 private:
   struct Linked {
@@ -39,6 +40,7 @@ private:
 SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target);
 CompiledKernel compileOrThrow(const KernelRequest &request);
+std::string compilerBuild();
 
 /// Kernels from HostCompiler with the user's own cache folder, and a HostPool of `threads` threads,
 /// which throws as its constructor does.

@@ -17,16 +17,6 @@ int64_t most(int64_t length, int ranks) { return (length + ranks - 1) / ranks; }
 
 } // namespace
 
-RingSpeed RingSpeed::slowest(std::span<const RingSpeed> ranks) {
-  RingSpeed speed = ranks.front();
-  for (const RingSpeed &rank : ranks) {
-    speed.flops = std::min(speed.flops, rank.flops);
-    speed.bytes = std::min(speed.bytes, rank.bytes);
-    speed.latency = std::max(speed.latency, rank.latency);
-  }
-  return speed;
-}
-
 ScheduleTimes expectedTimes(const RingProblem &problem, double flopsPerPair,
                             const RingSpeed &speed) {
   int ranks = problem.rings.ringSize;

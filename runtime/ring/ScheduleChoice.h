@@ -3,18 +3,14 @@
 #include "runtime/ring/Plan.h"
 
 #include <cstdint>
-#include <span>
 
 namespace ringc {
 
-/// What the ranks of a ring can do; all of them must go by the same numbers.
+/// What the ranks of a ring can do; all of them go by the same numbers.
 struct RingSpeed {
   double flops = 0;   ///< of one rank's kernels, a second
   double bytes = 0;   ///< into one rank, and out of it, a second
   double latency = 0; ///< seconds that an exchange takes besides
-
-  /// A ring is as fast as the slowest of its ranks. `ranks` are not empty.
-  static RingSpeed slowest(std::span<const RingSpeed> ranks);
 };
 
 /// What a pass is expected to take, in seconds, with blocks of one size of which each rank sees

@@ -3,7 +3,7 @@
 
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
-#include "runtime/comm/Nccl.h"
+#include "tests/gpu/FakeNcclWorld.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
 
@@ -12,11 +12,9 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <thread>
 
 using namespace ringc;
 using namespace ringc::test;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -76,15 +74,6 @@ std::vector<std::string> callsSince(size_t first) {
 
 bool has(const std::vector<std::string> &calls, std::string_view name) {
   return std::ranges::find(calls, name) != calls.end();
-}
-
-template <typename Body> std::string messageOf(Body &&body) {
-  try {
-    body();
-  } catch (const std::exception &error) {
-    return error.what();
-  }
-  return "nothing thrown";
 }
 
 } // namespace
@@ -241,39 +230,6 @@ TEST_CASE("what a stream's attention refuses") {
         "argument bias.bias: got bf16[1, 1, 16, 16], allowed: f32, on a device");
 }
 
-namespace {
-
-/// Each rank a thread with a device of its own, over NCCL; what each threw.
-struct NcclWorld {
-  explicit NcclWorld(int ranks) : devices(fakeWorld(3)) {
-    REQUIRE(ranks <= 3);
-    devices.resize(size_t(ranks));
-    library = NcclLibrary::open(RINGC_FAKE_NCCL);
-    library->check(library->functions().getUniqueId(&id), "ncclGetUniqueId");
-  }
-
-  std::vector<std::string> run(const std::function<void(int rank, NcclTransport &)> &body) {
-    std::vector<std::string> errors(devices.size());
-    std::vector<std::jthread> threads;
-    for (size_t rank = 0; rank < devices.size(); ++rank)
-      threads.emplace_back([&, rank] {
-        errors[rank] = messageOf([&] {
-          NcclTransport transport(library, devices[rank].device, int(rank), int(devices.size()), id,
-                                  {.deadline = 2s});
-          body(int(rank), transport);
-        });
-      });
-    threads.clear();
-    return errors;
-  }
-
-  std::vector<DeviceContext> devices;
-  std::shared_ptr<const NcclLibrary> library;
-  NcclUniqueId id{};
-};
-
-} // namespace
-
 TEST_CASE("ranks over NCCL give the host's bits") {
   for (auto [world, schedule] : {std::pair(1, Schedule::Ring),
                                  {2, Schedule::Ring},
@@ -300,31 +256,7 @@ TEST_CASE("ranks over NCCL give the host's bits") {
   }
 }
 
-TEST_CASE("a shape that another rank does not have is an error of all, before anything is sent") {
-  NcclWorld nccl(3);
-  RingInputs whole(options, 2, 41, 41);
-  RankTensors tensors(options, 3, whole, nccl.devices);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
-    AttentionShape shape = tensors.shape();
-    AttentionInputs inputs = tensors.forwards[size_t(rank)].inputs;
-    if (rank == 2) {
-      shape.batch = 1;
-      for (Tensor *each : {&inputs.q, &inputs.k, &inputs.v})
-        *each = each->slice(0, 0, 1);
-    }
-    CHECK_THROWS_AS(attention.prepare(Pass::Forward, shape, inputs), PeerError);
-    attention.prepare(Pass::Forward, shape, inputs); // is compared again
-  });
-  CHECK(errors[0] == "rank 0: hop 0, plans, peer 2: the plans differ: 2 entries in the batch here, "
-                     "1 there");
-  CHECK(errors[1] == "rank 1: hop 0, plans, peer 2: the plans differ: 2 entries in the batch here, "
-                     "1 there");
-  CHECK(errors[2] == "rank 2: hop 0, plans, peer 0: the plans differ: 1 entries in the batch here, "
-                     "2 there");
-}
-
-TEST_CASE("ranks over NCCL agree on a schedule by what they measure, for each shape") {
+TEST_CASE("ranks over NCCL choose one schedule for a shape") {
   NcclWorld nccl(3);
   AttentionOptions any = options;
   any.schedule = {};
@@ -345,19 +277,22 @@ TEST_CASE("ranks over NCCL agree on a schedule by what they measure, for each sh
   CHECK(chosen == std::vector(3, chosen[0]));
 }
 
-TEST_CASE("a schedule that another rank does not have is an error of all") {
-  NcclWorld nccl(2);
-  RingInputs whole(options, 2, 41, 41);
-  RankTensors tensors(options, 2, whole, nccl.devices);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention attention(with(allSchedules[size_t(rank)]), transport,
-                              nccl.devices[size_t(rank)]);
-    attention.prepare(Pass::Forward, tensors.shape(), tensors.forwards[size_t(rank)].inputs);
-  });
-  CHECK(errors[0] == "rank 0: hop 0, plans, peer 1: the plans differ: a ring here, an all-gather "
-                     "there");
-  CHECK(errors[1] == "rank 1: hop 0, plans, peer 0: the plans differ: an all-gather here, a ring "
-                     "there");
+TEST_CASE("the ranks of a StreamRing have one caller, whose inputs are compared all the same") {
+  AttentionOptions counted = options;
+  counted.masks = {{"own.tile", "near",
+                    "mask near(b: index, h: index, i: index, j: index, reach: i32) "
+                    "{ return i - j < reach }"}};
+  StreamRing ring(counted, 2, fakeWorld());
+  RingInputs whole(options, 1, 24, 24);
+  RankTensors tensors(options, 2, whole, ofRanks(ring, 2));
+  std::vector<AttentionInputs> inputs = tensors.inputs();
+  inputs[0].arguments["reach"] = int64_t(5);
+  inputs[1].arguments["reach"] = int64_t(5);
+  CHECK_NOTHROW(ring.prepare(Pass::Forward, tensors.shape(), inputs));
+  inputs[1].arguments["reach"] = int64_t(6);
+  CHECK(messageOf([&] { ring.prepare(Pass::Forward, tensors.shape(), inputs); }) ==
+        "rank 1: hop 0, plans, peer 0: the ranks do not agree: argument near.reach: 5 on rank 0, 6 "
+        "on rank 1");
 }
 
 TEST_CASE("a workspace of the user's") {

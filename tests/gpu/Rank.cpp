@@ -262,6 +262,72 @@ int borrowed(std::chrono::milliseconds deadline) {
   return worst <= 1 && alive ? 0 : 1;
 }
 
+/// A pass for which the faulty rank has another option, and one once all have the same again.
+int disagreement(const std::string &option, std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  self.connect();
+  auto options = [](const std::string &changed) {
+    AttentionOptions made = optionsOf(DType::BF16, SequenceLayout::zigzag(), 0);
+    if (changed == "window")
+      made.window = {64, -1};
+    else if (changed == "scale")
+      made.scale = 0.5;
+    else if (changed == "dtype")
+      made.dtype = DType::F16;
+    else if (changed == "prefix")
+      made.prefix = 8;
+    else if (changed == "backward")
+      made.backward = BackwardForm::Fused;
+    return made;
+  };
+  try {
+    Job job(self, options(self.process.rank == faulty ? option : ""), 2, 203);
+    job.forward();
+    job.attention.wait(job.stream);
+    std::printf("rank %d finished\n", job.rank);
+    return 1;
+  } catch (const PeerError &error) {
+    std::printf("rank %d ended: %s\n", self.process.rank, error.what());
+  }
+  Job again(self, options(option), 2, 203);
+  again.forward();
+  again.attention.wait(again.stream);
+  std::printf("rank %d goes on\n", again.rank);
+  return 5;
+}
+
+/// Two passes that all have prepared, of which the faulty rank runs the other one, by a call or in
+/// a graph.
+int mixture(bool inGraph, std::chrono::milliseconds deadline) {
+  Self self(deadline);
+  self.connect();
+  AttentionOptions options = optionsOf(DType::BF16, SequenceLayout::zigzag(), 0), other = options;
+  other.window = {64, -1};
+  Job one(self, options, 2, 203), two(self, other, 2, 203);
+  for (Job *job : {&one, &two}) {
+    job->forward();
+    job->attention.wait(job->stream);
+  }
+  Job &called = self.process.rank == faulty ? two : one;
+  std::optional<CudaGraph> graph;
+  if (inGraph)
+    graph.emplace(called.stream.capture([&] { called.forward(); }));
+  try {
+    for (int again = 0; again < 3; ++again) {
+      if (graph)
+        graph->launch(called.stream);
+      else
+        called.forward();
+    }
+    called.attention.wait(called.stream);
+  } catch (const PeerError &error) {
+    std::printf("rank %d ended: %s\n", called.rank, error.what());
+    return 5;
+  }
+  std::printf("rank %d finished\n", called.rank);
+  return 1;
+}
+
 /// A pass that the faulty rank spoils, and another in the same process, once all have a new
 /// transport.
 int fault(const std::string &mode, std::chrono::milliseconds deadline) {
@@ -378,6 +444,10 @@ int runRank(int argc, char **argv) {
       code = fewNumbers(deadline);
     else if (mode == "borrowed")
       code = borrowed(deadline);
+    else if (mode == "mixture" || mode == "mixture-graph")
+      code = mixture(mode == "mixture-graph", deadline);
+    else if (mode.starts_with("other-"))
+      code = disagreement(mode.substr(6), deadline);
     else if (mode == "speed")
       code = speed(deadline);
     else

@@ -162,8 +162,29 @@ class Faults(NcclTest):
     def test_a_rank_has_another_shape(self):
         errors, everything = self.ended("shape", range)
         for line in errors.values():
-            self.assertIn("the plans differ: ", line)
+            self.assertIn("the ranks do not agree: queries: ", line)
         self.goes_on(everything, range(len(errors)))
+
+
+    def test_a_rank_runs_another_pass_that_all_have_prepared(self):
+        world = 2 if devices() == 2 else 3
+        for mode in "mixture", "mixture-graph":
+            with self.subTest(mode):
+                said, codes = self.ranks(world, mode, DEADLINE, shared=devices() < world)
+                self.assertEqual(codes, [5] * world)
+                self.assertIn("the ranks do not agree: it was in another call meanwhile", "".join(said))
+
+    def test_a_rank_has_another_option(self):
+        world = 2 if devices() == 2 else 3
+        for option, here, there in [("window", "-1,-1", "64,-1"), ("scale", "0.125", "0.5"), ("dtype", "bf16", "f16"),
+                                    ("prefix", "0", "8"), ("backward", "split", "fused")]:
+            with self.subTest(option):
+                said, codes = self.ranks(world, f"other-{option}", DEADLINE, shared=devices() < world)
+                self.assertEqual(codes, [5] * world)
+                for rank, text in enumerate(said):
+                    self.assertRegex(text, rf"rank {rank} ended: rank {rank}: hop 0, plans, peer \d: the ranks do not "
+                                           rf"agree: {option}: {here} on rank 0, {there} on rank 1\n")
+                    self.assertIn(f"rank {rank} goes on", text)
 
 
 def missing():

@@ -157,10 +157,78 @@ class Commands(MpiTest):
     def test_shapes_that_differ(self):
         line = f"{PROGRAM} verify --deadline 20 --shape"
         done = self.mpirun(1, line, "1,64,1,1,32", ":", "-n 2", line, "1,96,1,1,32", recover=True)
-        for rank in range(3):
-            self.assertRegex(done.stderr, rf"ringc: rank {rank}: hop \d, \w+, peer \d: ")
-        self.assertIn("the plans differ", done.stderr)
+        self.disagrees(done, 3, "--shape: 1,64,1,1,32 on rank 0, 1,96,1,1,32 on rank 1")
+
+    def disagrees(self, done, ranks, what):
+        """Each of them says what differs, and nothing else comes of it."""
+        for rank in range(ranks):
+            self.assertRegex(
+                done.stderr,
+                rf"ringc: rank {rank}: hop 0, plans, peer \d: the ranks do not agree: {re.escape(what)}\n",
+            )
         self.assertEqual(done.stdout, "")
+
+    def test_command_lines_that_differ(self):
+        common = "verify --shape 1,64,2,1,32 --causal --deadline 20"
+        for option, here, there in [
+            ("--window", "20,-1", "30,-1"),
+            ("--scale", "0.5", "0.25"),
+            ("--dtype", "bf16", "f16"),
+            ("--prefix", "3", "4"),
+            ("--softcap", "5", "6"),
+            ("--layout", "striped", "zigzag"),
+            ("--ring-size", "1", "3"),
+            ("--schedule", "ring", "all-gather"),
+            ("--backward", "split", "fused"),
+            ("--kv-head-map", "blocked", "tiled"),
+            ("--tile", "q=16", "q=32"),
+            ("--seed", "1", "2"),
+        ]:
+            with self.subTest(option):
+                line = f"{PROGRAM} {common} {option}"
+                done = self.mpirun(2, f"{line} {here}", ":", "-n 1", f"{line} {there}", recover=True)
+                self.disagrees(done, 3, f"{option}: {here} on rank 0, {there} on rank 2")
+        line = f"{PROGRAM} {common}"
+        done = self.mpirun(1, f"{line} --alibi", ":", "-n 1", line, recover=True)
+        self.disagrees(done, 2, "--alibi: true on rank 0, not given on rank 1")
+        done = self.mpirun(1, line, ":", "-n 1", f"{PROGRAM} bench --deadline 20", recover=True)
+        self.disagrees(done, 2, "command: verify on rank 0, bench on rank 1")
+        done = self.mpirun(1, f"{line} --alibi", ":", "-n 1", line)
+        self.assertEqual(done.returncode, 1)  # which mpirun tells of the first that it is not 0
+        # What may be another on each host.
+        done = self.mpirun(1, f"{line} --threads 1", ":", "-n 1", f"{line} --threads 2 -q")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_files_that_differ(self):
+        for name in "qkv":
+            self.save(f"{name}.npy", [1, 24, 1, 32])
+        self.save("k2.npy", [1, 24, 1, 32], [1.0] + [0.0] * (24 * 32 - 1))
+        self.save("q2.npy", [1, 20, 1, 32])
+        self.save("reach.npy", [1], [3.0])
+        self.save("reach2.npy", [1], [4.0])
+        for name, rule in [("one", "i - j < 5"), ("two", "i - j < 6")]:
+            self.write(
+                f"{name}.tile",
+                f"mask near(b: index, h: index, i: index, j: index) {{ return {rule} }}\n"
+                "score bent(s: f32, b: index, h: index, i: index, j: index, of: view<f32>[M])"
+                " { return s + of[0] }\n",
+            )
+        line = f"{PROGRAM} run --v v.npy --out out.npy --deadline 20"
+        inputs = "--q q.npy --k k.npy"
+
+        def differ(here, there, what):
+            done = self.mpirun(1, f"{line} {here}", ":", "-n 2", f"{line} {there}", recover=True)
+            for rank in range(3):
+                self.assertRegex(done.stderr, rf"rank {rank}: hop 0, plans, peer \d: the ranks do not agree: {what}")
+            self.assertFalse(os.path.exists(self.path("out.npy")))
+
+        differ(inputs, "--q q2.npy --k k.npy", r"shape of q: f32\[1, 24, 1, 32\] on rank 0, f32\[1, 20, 1, 32\] on rank 1")
+        differ(inputs, "--q q.npy --k k2.npy", r"k: f32\[1, 24, 1, 32\] with checksum \w+ on rank 0, f32.* on rank 1")
+        differ(f"{inputs} --mask one.tile:near", f"{inputs} --mask two.tile:near",
+               r"source of mask near: sha256 \w+ on rank 0, sha256 \w+ on rank 1")
+        differ(f"{inputs} --score one.tile:bent --arg of=reach.npy", f"{inputs} --score one.tile:bent --arg of=reach2.npy",
+               r"argument of: f32\[1\] with checksum \w+ on rank 0, f32\[1\] with checksum \w+ on rank 1")
+        differ(f"{inputs} --mask one.tile:near", inputs, "masks: near on rank 0, none on rank 1")
 
     def test_a_killed_process(self):
         """The others say so within the deadline."""
@@ -198,12 +266,38 @@ class Commands(MpiTest):
         self.assertEqual(done.stdout, "")
 
 
+    def test_a_launcher_that_mpi_does_not_know(self):
+        """Else each process would be a world of its own, and say that all is well."""
+        line = ("verify", "--shape", "1,64,1,1,32")
+        for env, said in [
+            ({"PMI_SIZE": "4"}, "PMI_SIZE: got 4, allowed: PMI_RANK beside it"),
+            ({"PMI_RANK": "2"}, "PMI_RANK: got 2, allowed: PMI_SIZE beside it"),
+            ({"RANK": "0", "WORLD_SIZE": "2"}, "WORLD_SIZE: got 2, allowed: 1 or unset with --device cpu"),
+            ({"RANK": "5", "WORLD_SIZE": "2"}, "RANK: got 5, allowed: 0 to 1"),
+            ({"RANK": "0", "WORLD_SIZE": "-3"}, "WORLD_SIZE: got -3, allowed: 1 to"),
+            ({"RANK": "0"}, "RANK: got 0, allowed: WORLD_SIZE beside it"),
+            ({"RANK": "", "WORLD_SIZE": "2"}, "WORLD_SIZE: got 2, allowed: RANK beside it"),
+            ({"SLURM_STEP_NUM_TASKS": "3"}, "SLURM_STEP_NUM_TASKS: got 3, allowed: SLURM_PROCID beside it"),
+        ]:
+            with self.subTest(env=env):
+                done = self.refused(said, *line, env=env)
+                self.assertEqual(done.stdout, "")
+        for env in [{"PMI_SIZE": "4", "PMI_RANK": "0"}, {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1"}]:
+            with self.subTest(env=env):
+                done = self.refused(": got 4, allowed: 1, the ranks that MPI knows", *line, env=env)
+                self.assertEqual(done.stdout, "")
+        for env in [{"WORLD_SIZE": "1"}, {"RANK": "0", "WORLD_SIZE": "1"}, {"SLURM_NTASKS": "4"},
+                    {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}]:
+            with self.subTest(env=env):
+                self.ok(*line, env=env)
+
+
 class WithoutMpi(RingcTest):
     def test_it_is_said(self):
         done = self.refused(
             "built without MPI: install libopenmpi-dev",
             "verify",
-            env={"OMPI_COMM_WORLD_SIZE": "2"},
+            env={"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"},
         )
         self.assertIn("--ranks 2", done.stderr)
 

@@ -124,7 +124,7 @@ void AttentionFlags::addTo(CLI::App &command) {
       .add_option("--backward", backward,
                   "split: dq in a kernel of its own, the same bits every time; fused: with dk and "
                   "dv, fewer products, on a GPU in any order of f32 additions; split unless given, "
-                  "on the CPU fused where there are KV heads for all threads")
+                  "on the CPU fused where there are KV heads for all processors")
       ->type_name("split|fused");
   command.add_option("--dtype", dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");

@@ -214,7 +214,7 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
                  randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
   AttentionInputs inputs{.q = q, .k = k, .v = v};
   AttentionOptions complete =
-      world.devices().empty() ? completed(options, context.pool->threads()) : completed(options);
+      world.devices().empty() ? completed(options, hostProcessors()) : completed(options);
   std::unique_ptr<WorldRing> ring = world.ring(options, context, inputs, dout), one;
   if (flags.besideOne) {
     AttentionOptions alone = options;

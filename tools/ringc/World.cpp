@@ -3,16 +3,16 @@
 #include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/comm/Transport.h"
+#include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/DeviceRing.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/WorldAgreement.h"
 #include "tools/ringc/WorldDevices.h"
 
-#include <charconv>
 #include <chrono>
 #include <exception>
 #include <iostream>
 #include <numeric>
-#include <optional>
 #include <string>
 
 namespace ringc::cli {
@@ -53,24 +53,13 @@ public:
     return std::make_unique<ThreadRing>(options, count, context, inputs, dout);
   }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
+  void agree(const Agreement &) override {}
   double largest(double own) override { return own; }
   void abort(const std::string &) noexcept override {}
 
 private:
   int count;
 };
-
-/// As mpirun says; 1 without it.
-int startedProcesses() {
-  std::optional<std::string> text = Env::read().mpiProcesses;
-  int processes = 1;
-  if (text) {
-    auto [stop, error] = std::from_chars(text->data(), text->data() + text->size(), processes);
-    if (error != std::errc() || *stop || processes < 1)
-      throw InputError("OMPI_COMM_WORLD_SIZE or PMI_SIZE", *text, "a number, 1 or more");
-  }
-  return processes;
-}
 
 std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFlags &flags) {
   constexpr double longest = 1e6;
@@ -80,7 +69,8 @@ std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFla
   bool onDevices = attention.device == "cuda";
   if (!onDevices && !flags.devices.empty())
     throw InputError("devices", flags.devices, "nothing without --device cuda");
-  int ranks = attention.ranks, processes = onDevices ? launchedProcesses() : startedProcesses();
+  ProcessRank process = ProcessRank::of(Env::read()).value_or(ProcessRank());
+  int ranks = attention.ranks, processes = process.world;
   if (processes == 1 && onDevices)
     return makeDeviceWorld(ranks, flags.devices);
   if (processes == 1)
@@ -91,11 +81,19 @@ std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFla
   auto deadline = std::chrono::ceil<std::chrono::milliseconds>(
       std::chrono::duration<double>(flags.deadlineSeconds));
   if (onDevices)
-    return makeNcclWorld(flags.devices, deadline);
+    return makeNcclWorld(process, flags.devices, deadline);
+  // Each of them would compute the whole, and write the same files.
+  if (process.launcher == ProcessRank::Launcher::Variables)
+    throw InputError(
+        process.worldVariable, std::to_string(processes),
+        "1 or unset with --device cpu, where ranks are processes of mpirun (mpirun -n " +
+            std::to_string(processes) + " ringc ...) or of one process (--ranks " +
+            std::to_string(processes) + "): unset RANK and WORLD_SIZE");
 #if RINGC_WITH_MPI
-  return makeMpiWorld(deadline);
+  return makeMpiWorld(process, deadline);
 #else
-  throw InputError("mpirun has started " + std::to_string(processes) +
+  throw InputError((process.launcher == ProcessRank::Launcher::Slurm ? "srun" : "mpirun") +
+                   std::string(" has started ") + std::to_string(processes) +
                    " processes, but this ringc is built without MPI: install libopenmpi-dev and "
                    "openmpi-bin and build it again, or start one process with --ranks " +
                    std::to_string(processes));
@@ -105,6 +103,7 @@ std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFla
 } // namespace
 
 void WorldFlags::addTo(CLI::App &command) {
+  app = &command;
   ranks = command.get_option("--ranks");
   command
       .add_option("--deadline", deadlineSeconds,
@@ -120,7 +119,9 @@ void WorldFlags::addTo(CLI::App &command) {
       "With --device cuda each process that torchrun, srun or mpirun has started is a rank:\n"
       "by RANK, WORLD_SIZE and LOCAL_RANK, or by what srun and mpirun set instead. Rank 0\n"
       "listens at MASTER_ADDR (unless set: 127.0.0.1, or the first of several hosts that srun\n"
-      "names) and MASTER_PORT (29500); mpirun over several hosts needs -x MASTER_ADDR=HOST.");
+      "names) and MASTER_PORT (29500); mpirun over several hosts needs -x MASTER_ADDR=HOST.\n"
+      "Whoever reaches that port can take a rank's place, unless RINGC_JOB_TOKEN is set to one\n"
+      "secret for all ranks: then each has to prove that it knows it, which is never sent.");
 }
 
 WorldRing::Took WorldRing::timed(Pass pass) {
@@ -156,10 +157,12 @@ int runInWorld(const Session &session, const AttentionFlags &attention, const Wo
   Session heard = session;
   heard.quiet |= !world->isFirst();
   try {
+    world->agree(agreementOf(*flags.app, compilerBuild()));
     int code = command(heard, *world);
     return int(world->largest(code));
   } catch (const PeerError &error) {
-    world->abort(error.what());
+    if (!dynamic_cast<const DisagreementError *>(&error)) // that all have seen
+      world->abort(error.what());
     // In one piece: other processes write to the same place.
     std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;

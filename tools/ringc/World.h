@@ -3,6 +3,8 @@
 #include "runtime/Attention.h"
 #include "runtime/attention/DeviceCode.h"
 #include "runtime/attention/InProcessRing.h"
+#include "runtime/comm/ProcessRank.h"
+#include "runtime/ring/Agreement.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 
@@ -78,6 +80,9 @@ public:
   /// numbers for each of its ranks. In others nothing.
   virtual std::vector<double> gather(const std::vector<double> &own) = 0;
 
+  /// Throws DisagreementError, in all processes, where one says something else than the others.
+  virtual void agree(const Agreement &own) = 0;
+
   /// The largest that a process has given; none goes on before all have.
   virtual double largest(double own) = 0;
 
@@ -90,20 +95,22 @@ struct WorldFlags {
   double deadlineSeconds = 600;
   std::string devices;                ///< "0,1"; empty: all
   const CLI::Option *ranks = nullptr; ///< --ranks
+  const CLI::App *app = nullptr;      ///< the command
 
   /// After --ranks.
   void addTo(CLI::App &command);
 };
 
 /// Runs `command` in a world as `attention` says: of its ranks, or of the processes of a launcher,
-/// on the host or on devices. Returns the largest exit code of all. Where a process fails, all do.
-/// Throws InputError where the ranks that were asked for are not those that were started, or, on
-/// the host, this build has no MPI.
+/// on the host or on devices. Returns the largest exit code of all. Where a process fails, or its
+/// command line is not that of the others, all do. Throws InputError where the ranks that were
+/// asked for are not those that were started, or, on the host, where they are not processes of MPI
+/// or this build has none.
 int runInWorld(const Session &session, const AttentionFlags &attention, const WorldFlags &flags,
                const std::function<int(const Session &, World &)> &command);
 
-/// Of the processes that mpirun has started, which wait for each other at most so long. Throws
-/// InputError when MPI does not start. Only in a build with MPI.
-std::unique_ptr<World> makeMpiWorld(std::chrono::milliseconds deadline);
+/// Of the processes that mpirun, or srun, has started, which wait for each other at most so long.
+/// Throws InputError when MPI does not start, or does not know of them. Only in a build with MPI.
+std::unique_ptr<World> makeMpiWorld(const ProcessRank &process, std::chrono::milliseconds deadline);
 
 } // namespace ringc::cli

@@ -2,11 +2,13 @@
 
 #include "runtime/Env.h"
 #include "runtime/Error.h"
+#include "runtime/attention/Options.h"
 #include "runtime/comm/Bootstrap.h"
 #include "runtime/comm/Nccl.h"
 #include "runtime/jit/DeviceCompiler.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/DeviceRing.h"
+#include "tools/ringc/WorldAgreement.h"
 
 #include <algorithm>
 #include <cstring>
@@ -42,6 +44,7 @@ public:
   }
   const std::vector<DeviceContext> &devices() const override { return contexts; }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
+  void agree(const Agreement &) override {}
   double largest(double own) override { return own; }
   void abort(const std::string &) noexcept override {}
 
@@ -64,6 +67,7 @@ public:
   std::vector<int> ranks() const override { return {transport->rank()}; }
   std::unique_ptr<WorldRing> ring(const AttentionOptions &options, const AttentionContext &context,
                                   const AttentionInputs &inputs, const Tensor &dout) override {
+    agree(agreementOf(options, contexts[0].kernels->sources(userSources(options)), inputs, dout));
     contexts[0].trace = context.trace;
     return makeRemoteRing(options, *transport, contexts[0], inputs, dout);
   }
@@ -72,6 +76,12 @@ public:
   std::vector<double> gather(const std::vector<double> &own) override {
     std::vector<double> all = ofAll(own);
     return isFirst() ? all : std::vector<double>();
+  }
+  void agree(const Agreement &own) override {
+    std::vector<int> all = firstRanks(size());
+    requireAgreement(own, transport->rank(), all, [&](std::span<const std::byte> bytes) {
+      return transport->gather(all, bytes);
+    });
   }
   double largest(double own) override { return std::ranges::max(ofAll({own})); }
   void abort(const std::string &reason) noexcept override { transport->abort(reason); }
@@ -114,13 +124,8 @@ std::unique_ptr<World> makeDeviceWorld(int ranks, const std::string &text) {
   return std::make_unique<DeviceWorld>(ranks, devices);
 }
 
-int launchedProcesses() {
-  std::optional<ProcessRank> process = ProcessRank::of(Env::read());
-  return process ? process->world : 1;
-}
-
-std::unique_ptr<World> makeNcclWorld(const std::string &text, std::chrono::milliseconds deadline) {
-  ProcessRank process = ProcessRank::of(Env::read()).value();
+std::unique_ptr<World> makeNcclWorld(const ProcessRank &process, const std::string &text,
+                                     std::chrono::milliseconds deadline) {
   std::vector<int> devices = text.empty() ? firstRanks(deviceCount()) : parseDevices(text);
   int device = devices[size_t(process.localRank) % devices.size()];
   return std::make_unique<NcclWorld>(process, device, deadline);

@@ -16,13 +16,10 @@ std::vector<int> parseDevices(const std::string &text);
 /// there are, and ranks. Throws InputError and CudaError.
 std::unique_ptr<World> makeDeviceWorld(int ranks, const std::string &text);
 
-/// How many processes a launcher has started, of which this is one; 1 without a launcher. Throws
-/// InputError for variables that cannot be.
-int launchedProcesses();
-
 /// The world of the processes that torchrun, mpirun or srun has started, each with a device: of
 /// those that `text` names, or of all, that of its local rank, in turn. They wait for each other at
 /// most so long. Throws InputError, CudaError and NcclError.
-std::unique_ptr<World> makeNcclWorld(const std::string &text, std::chrono::milliseconds deadline);
+std::unique_ptr<World> makeNcclWorld(const ProcessRank &process, const std::string &text,
+                                     std::chrono::milliseconds deadline);
 
 } // namespace ringc::cli

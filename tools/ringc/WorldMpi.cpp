@@ -1,12 +1,15 @@
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/Parameters.h"
+#include "runtime/comm/Gather.h"
 #include "runtime/comm/Mpi.h"
 #include "tools/ringc/World.h"
+#include "tools/ringc/WorldAgreement.h"
 #include "tools/ringc/WorldShard.h"
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <span>
 
 namespace ringc::cli {
@@ -29,9 +32,9 @@ class MpiRing final : public WorldRing {
 public:
   MpiRing(const AttentionOptions &given, Transport &ownTransport, const AttentionContext &context,
           const AttentionInputs &inputs, const Tensor &gradient)
-      : options(checked(given, context)), transport(ownTransport),
+      : options(checked(given)), transport(ownTransport),
         shape{inputs.q.dim(0), inputs.q.dim(1), inputs.k.dim(1)}, whole(inputs), dout(gradient),
-        part(problemOf(transport.rank())), attention(options, transport, context),
+        part(problemOf(transport.rank())), attention(given, transport, context),
         own(dealt(context)) {
     if (dout.rank() != 0) {
       checkTensor("dout", dout, options.dtype,
@@ -67,10 +70,9 @@ public:
   }
 
 private:
-  static AttentionOptions checked(const AttentionOptions &options,
-                                  const AttentionContext &context) {
+  static AttentionOptions checked(const AttentionOptions &options) {
     validate(options);
-    return completed(options, context.pool->threads());
+    return completed(options, hostProcessors());
   }
   static std::vector<int64_t> shapeOf(const Tensor &tensor) {
     return {tensor.shape().begin(), tensor.shape().end()};
@@ -128,14 +130,23 @@ private:
 
 class MpiWorld final : public World {
 public:
-  explicit MpiWorld(std::chrono::milliseconds deadline)
-      : transport(session, MPI_COMM_WORLD, {.deadline = deadline}) {}
+  MpiWorld(const ProcessRank &process, std::chrono::milliseconds deadline)
+      : transport(session, MPI_COMM_WORLD, {.deadline = deadline}), all(size_t(transport.world())) {
+    if (transport.world() != process.world)
+      throw InputError(process.worldVariable, std::to_string(process.world),
+                       std::to_string(transport.world()) +
+                           ", the ranks that MPI knows: start them by the mpirun of the MPI that "
+                           "this ringc is built with (or srun --mpi=pmix), or unset the launcher's "
+                           "variables");
+    std::iota(all.begin(), all.end(), 0);
+  }
 
   int size() const override { return transport.world(); }
   std::vector<int> ranks() const override { return {transport.rank()}; }
 
   std::unique_ptr<WorldRing> ring(const AttentionOptions &options, const AttentionContext &context,
                                   const AttentionInputs &inputs, const Tensor &dout) override {
+    agree(agreementOf(options, context.kernels->sources(userSources(options)), inputs, dout));
     return std::make_unique<MpiRing>(options, transport, context, inputs, dout);
   }
 
@@ -144,22 +155,28 @@ public:
       send(transport, 0, std::as_bytes(std::span(own)));
       return {};
     }
-    std::vector<double> all = own, theirs(own.size());
+    std::vector<double> given = own, theirs(own.size());
     for (int rank = 1; rank < size(); ++rank) {
       receive(transport, rank, std::as_writable_bytes(std::span(theirs)));
-      all.insert(all.end(), theirs.begin(), theirs.end());
+      given.insert(given.end(), theirs.begin(), theirs.end());
     }
-    return all;
+    return given;
+  }
+
+  void agree(const Agreement &own) override {
+    requireAgreement(own, transport.rank(), all, [&](std::span<const std::byte> bytes) {
+      return ringc::gather(transport, all, bytes);
+    });
   }
 
   double largest(double own) override {
-    std::vector<double> all = gather({own});
+    std::vector<double> given = gather({own});
     std::array<double, 1> result{};
     if (transport.rank() != 0) {
       receive(transport, 0, std::as_writable_bytes(std::span(result)));
       return result[0];
     }
-    result[0] = std::ranges::max(all);
+    result[0] = std::ranges::max(given);
     for (int rank = 1; rank < size(); ++rank)
       send(transport, rank, std::as_bytes(std::span(result)));
     return result[0];
@@ -170,13 +187,15 @@ public:
 private:
   MpiSession session;
   MpiTransport transport;
+  std::vector<int> all; ///< ranks
 };
 
 } // namespace
 
-std::unique_ptr<World> makeMpiWorld(std::chrono::milliseconds deadline) {
+std::unique_ptr<World> makeMpiWorld(const ProcessRank &process,
+                                    std::chrono::milliseconds deadline) {
   try {
-    return std::make_unique<MpiWorld>(deadline);
+    return std::make_unique<MpiWorld>(process, deadline);
   } catch (const MpiError &error) {
     throw InputError(error.what());
   }

@@ -128,22 +128,6 @@ TEST_CASE("ranks learn what the others say") {
     CHECK(error.empty());
 }
 
-TEST_CASE("ranks measure the links between them, beside what other rings do") {
-  Machine machine(4);
-  auto errors = machine.run(4, {}, [](NcclTransport &transport) {
-    if (transport.rank() == 0)
-      return;
-    std::array<int, 3> ring = {1, 2, 3};
-    LinkSpeed speed = transport.measure(ring);
-    CHECK(speed.bytesPerSecond > 0);
-    CHECK(speed.latencySeconds >= 0);
-    int said = transport.rank(); // messages still fit each other
-    CHECK(transport.gather(ring, std::as_bytes(std::span(&said, 1))).size() == 3);
-  });
-  for (const std::string &error : errors)
-    CHECK(error.empty());
-}
-
 TEST_CASE("a rank that does not post is an error of its neighbours, which names hop and peer") {
   Machine machine(2);
   auto begin = std::chrono::steady_clock::now();

@@ -3,12 +3,12 @@
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
 #include "runtime/attention/RankSchedule.h"
-#include "runtime/comm/InProcess.h"
-#include "runtime/ring/SpeedProbe.h"
 
 #include <doctest/doctest.h>
 
-#include <vector>
+#include <optional>
+#include <sched.h>
+#include <thread>
 
 using namespace ringc;
 
@@ -70,50 +70,58 @@ TEST_CASE("an empty sequence costs latencies alone, and a ring that cannot be is
   CHECK_THROWS_AS((void)chooseSchedule(problem, 1e3, speed), InputError);
 }
 
-TEST_CASE("a ring is as fast as the slowest of its ranks") {
-  const RingSpeed ranks[] = {{1, 20, 0.3}, {2, 10, 0.1}, {3, 30, 0.2}};
-  RingSpeed slowest = RingSpeed::slowest(ranks);
-  CHECK(slowest.flops == 1);
-  CHECK(slowest.bytes == 10);
-  CHECK(slowest.latency == 0.3);
-}
-
-TEST_CASE("ranks that measure their links come to the same figures") {
-  constexpr int size = 6; // two rings
-  InProcessWorld world(size, {.lends = false});
-  std::vector<RingSpeed> found(size);
-  runRanks(world, [&](int rank) {
-    found[size_t(rank)] = probeSpeed(world.at(rank), ranksOfRing(rank, 3), 100.0 + rank);
-  });
-  for (int ring : {0, 1})
-    for (int place = 0; place < 3; ++place) {
-      const RingSpeed &rank = found[size_t(3 * ring + place)], &first = found[size_t(3 * ring)];
-      CHECK(rank.flops == 100 + 3 * ring);
-      CHECK(rank.bytes == first.bytes);
-      CHECK(rank.latency == first.latency);
-      CHECK(rank.bytes > 1e6);
-      CHECK(rank.latency > 0);
-    }
-}
-
-TEST_CASE("speeds are measured once, and only where they matter") {
-  int measured = 0;
-  auto measure = [&] {
-    ++measured;
-    return speed;
-  };
+TEST_CASE("what is chosen depends on options and sizes alone") {
   AttentionOptions options = completed({.headDim = 64});
-  RankSchedule lending(options, 4, /*lends=*/true, measure);
-  CHECK(lending.choose(Pass::Forward, problemOf(4, 400), 1) == Schedule::AllGather);
-  RankSchedule two(options, 2, false, measure), alone(options, 1, true, measure);
-  CHECK(two.choose(Pass::Forward, problemOf(2, 400), 1) == Schedule::Ring);
-  CHECK(alone.choose(Pass::Forward, problemOf(1, 400), 1) == Schedule::Ring);
-  CHECK(measured == 0);
-  RankSchedule four(options, 4, false, measure);
-  CHECK(four.choose(Pass::Forward, problemOf(4, 400), 1) == Schedule::AllGather);
-  CHECK(four.choose(Pass::Backward, problemOf(4, 40000), 1) == Schedule::Ring);
-  CHECK(measured == 1);
+  auto chosen = [&](int ranks, bool lends, Pass pass, int64_t length) {
+    return RankSchedule(options, ranks, lends, speed).choose(pass, problemOf(ranks, length), 1);
+  };
+  CHECK(chosen(4, /*lends=*/true, Pass::Forward, 40000) == Schedule::AllGather);
+  CHECK(chosen(2, false, Pass::Forward, 400) == Schedule::Ring);
+  CHECK(chosen(1, true, Pass::Forward, 400) == Schedule::Ring);
+  CHECK(chosen(4, false, Pass::Forward, 400) == Schedule::AllGather);
+  CHECK(chosen(4, false, Pass::Backward, 40000) == Schedule::Ring);
+  // The form of a backward is not the same on all hosts by default.
+  for (int64_t length = 100; length < 20000; length += 100) {
+    options.backward = BackwardForm::Split;
+    Schedule split = chosen(4, false, Pass::Backward, length);
+    options.backward = BackwardForm::Fused;
+    CHECK(chosen(4, false, Pass::Backward, length) == split);
+  }
   options.schedule = Schedule::Ring;
-  CHECK(lending.choose(Pass::Forward, problemOf(4, 400), 1) == Schedule::Ring);
-  CHECK(four.choose(Pass::Forward, problemOf(4, 400), 1) == Schedule::Ring);
+  CHECK(chosen(4, true, Pass::Forward, 400) == Schedule::Ring);
+  CHECK(chosen(4, false, Pass::Forward, 400) == Schedule::Ring);
+}
+
+TEST_CASE("typical speeds: short sequences are gathered, long ones go around") {
+  for (DType dtype : {DType::F32, DType::BF16}) {
+    for (const RingSpeed &typical :
+         {typicalHostSpeed(dtype), typicalDeviceSpeed(dtype, F32Products::Tf32x3)}) {
+      AttentionOptions options = completed({.heads = 32, .headDim = 128, .dtype = dtype});
+      RankSchedule schedule(options, 4, false, typical);
+      CHECK(schedule.choose(Pass::Forward, problemOf(4, 64), 1) == Schedule::AllGather);
+      CHECK(schedule.choose(Pass::Forward, problemOf(4, 1 << 17, 16384), 1) == Schedule::Ring);
+    }
+  }
+}
+
+TEST_CASE("the default backward depends on the machine, not on threads") {
+  auto backward = [](int64_t kvHeads, std::optional<int> processors) {
+    return *completed({.heads = 64, .kvHeads = kvHeads}, processors).backward;
+  };
+  CHECK(backward(8, 2) == BackwardForm::Fused);
+  CHECK(backward(1, 2) == BackwardForm::Split);
+  CHECK(backward(8, 64) == BackwardForm::Split);
+  CHECK(backward(64, 64) == BackwardForm::Fused);
+  CHECK(backward(64, {}) == BackwardForm::Split); // a device
+  CHECK(*completed({.backward = BackwardForm::Split}, 1).backward == BackwardForm::Split);
+  int processors = hostProcessors();
+  CHECK(processors >= 1);
+  std::jthread([&] { // bound to one of them
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(size_t(sched_getcpu()), &one);
+    (void)sched_setaffinity(0, sizeof one, &one);
+    CHECK(hostProcessors() == processors);
+  })
+      .join();
 }
