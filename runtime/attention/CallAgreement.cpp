@@ -70,7 +70,7 @@ void addOptions(Agreement &to, const AttentionOptions &given) {
   AttentionOptions complete = completed(given);
   complete.backward = given.backward;
   auto &[heads, kvHeads, headDim, valueHeadDim, headMap, dtype, f32Products, scale, causal, prefix,
-         window, softcap, alibi, masks, scores, layout, ringSize, schedule, backward, tile] =
+         window, softcap, alibi, alibiSlopes, masks, scores, layout, ringSize, schedule, backward, tile] =
       complete;
   std::vector<std::string> tiles;
   for (const auto &[dimension, size] : tile)
@@ -93,7 +93,12 @@ void addOptions(Agreement &to, const AttentionOptions &given) {
       .add("prefix", prefix)
       .add("window", std::to_string(window.left) + "," + std::to_string(window.right));
   addOptional(to, "softcap", softcap);
+  std::ostringstream slopes;
+  slopes << std::setprecision(9);
+  for (float slope : alibiSlopes)
+    slopes << (slopes.tellp() > 0 ? ", " : "") << slope;
   to.add("alibi", alibi)
+      .add("alibi slopes", slopes.str())
       .add("masks", namesOf(masks))
       .add("scores", namesOf(scores))
       .add("layout", nameOf(layout))

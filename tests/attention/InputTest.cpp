@@ -81,13 +81,20 @@ TEST_CASE("options that cannot be") {
   CHECK(messageAfter([](Options &o) { o.dtype = DType::I32; }) ==
         "dtype: got i32, allowed: f32, f16, bf16");
   CHECK(messageAfter([](Options &o) { o.scale = std::numeric_limits<double>::quiet_NaN(); }) ==
-        "scale: got nan, allowed: a finite number that f32 holds");
+        "scale: got nan, allowed: a number below 2^126 (8.5e37) in magnitude");
   CHECK(messageAfter([](Options &o) { o.scale = 1e300; }) ==
-        "scale: got 1e+300, allowed: a finite number that f32 holds");
+        "scale: got 1e+300, allowed: a number below 2^126 (8.5e37) in magnitude");
   CHECK(messageAfter([](Options &o) { o.softcap = 0; }) ==
-        "softcap: got 0, allowed: a finite number above 0");
+        "softcap: got 0, allowed: 1e-30 to 1e30");
+  CHECK(messageAfter([](Options &o) { o.softcap = 1e-31; }) ==
+        "softcap: got 1e-31, allowed: 1e-30 to 1e30");
+  CHECK(messageAfter([](Options &o) {
+          o.softcap = 1e-10;
+          o.scale = 1e30;
+        }) ==
+        "softcap: got 1e-10 with scale 1e+30, allowed: a scale below 2^126 (8.5e37) times it");
   CHECK(messageAfter([](Options &o) { o.softcap = infinity; }) ==
-        "softcap: got inf, allowed: a finite number above 0");
+        "softcap: got inf, allowed: 1e-30 to 1e30");
   CHECK(messageAfter([](Options &o) { o.window.left = -2; }) ==
         "window left: got -2, allowed: -1 to 2147483647");
   CHECK(messageAfter([](Options &o) { o.prefix = -1; }) ==

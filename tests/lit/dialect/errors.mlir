@@ -259,3 +259,11 @@ func.func @resume_of_other_type(%state: !tile.carry, %t: tensor<8x16xf32>) {
   %r = "tile.resume"(%state, %t) : (!tile.carry, tensor<8x16xf32>) -> tensor<8x8xf32>
   return
 }
+
+// -----
+
+func.func @shortcut_by_a_matrix(%c: tensor<8x16xi1>, %t: tensor<8x16xf32>) {
+  // expected-error@below {{needs a column of i1 with the rows of 'tensor<8x16xf32>', got 'tensor<8x16xi1>'}}
+  %r = tile.shortcut %c, %t, %t : tensor<8x16xi1>, tensor<8x16xf32>
+  return
+}

@@ -56,6 +56,12 @@ func.func @tiles(%x: f32, %a: tensor<64x32xbf16>, %b: tensor<32x128xbf16>, %acc:
   %m = tile.reduce max %d axis 1 : tensor<64x128xf32> -> tensor<64x1xf32>
   // CHECK: tile.reduce sum %{{.*}} axis 0 : tensor<64x128xf32> -> tensor<1x128xf32>
   %s = tile.reduce sum %d axis 0 : tensor<64x128xf32> -> tensor<1x128xf32>
+  %zero = arith.constant dense<0.0> : tensor<64x1xf32>
+  %positive = arith.cmpf ogt, %m, %zero : tensor<64x1xf32>
+  // CHECK: tile.shortcut %{{.*}}, %{{.*}}, %{{.*}} : tensor<64x1xi1>, tensor<64x128xf32>
+  %q = tile.shortcut %positive, %d, %e : tensor<64x1xi1>, tensor<64x128xf32>
+  // CHECK: tile.all %{{.*}} : tensor<64x1xi1>
+  %every = tile.all %positive : tensor<64x1xi1>
   return
 }
 

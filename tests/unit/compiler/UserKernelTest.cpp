@@ -37,6 +37,37 @@ constexpr int64_t rows = 130, columns = 131;
 
 } // namespace
 
+TEST_CASE("rounded once, chosen by a scalar, by a shortcut") {
+  constexpr const char *text = R"(
+function rest(x: f32, y: f32) -> f32 { return fma(x, y, -(x * y)) }
+kernel chosen<BM = 8, BN = 8>(x: view<f32>[M, N], flag: bool, y: view<f32>[M, N], z: view<f32>[M, N], w: view<f32>[M, N])
+  over r in M step BM
+{
+  let t = x[r : BM, 0 : BN]
+  y[r : BM, 0 : BN] = rest(t, t + 0.1)
+  z[r : BM, 0 : BN] = where(flag, t, 0.5)
+  let rows = rowmax(t) > 0.5
+  w[r : BM, 0 : BN] = shortcut(rows, t * 2.0, t + t)
+}
+)";
+  everywhere([&](const Target &target, Shape tile) {
+    for (bool flag : {false, true}) {
+      KernelRun run(specOf("chosen", tile), text, target);
+      Matrix x = Matrix::random(ElementType::F32, tile.rows, tile.columns, 3);
+      Matrix y(ElementType::F32, tile.rows, tile.columns),
+          z(ElementType::F32, tile.rows, tile.columns),
+          w(ElementType::F32, tile.rows, tile.columns);
+      run.bind("x", x).bind("y", y).bind("z", z).bind("w", w).bind("flag", int32_t{flag}).run();
+      CHECK(largestError(y, [&](int64_t i, int64_t j) {
+              auto a = float(x.at(i, j)), b = a + 0.1f;
+              return double(std::fma(a, b, -(a * b)));
+            }) == 0);
+      CHECK(largestError(z, [&](int64_t i, int64_t j) { return flag ? x.at(i, j) : 0.5; }) == 0);
+      CHECK(largestError(w, [&](int64_t i, int64_t j) { return 2 * x.at(i, j); }) == 0);
+    }
+  });
+}
+
 TEST_CASE("reductions along both axes") {
   constexpr const char *text = R"(
 kernel reductions<BM = 8, BN = 8>(x: view<f32>[M, N], rs: view<f32>[M], rm: view<f32>[M], cs: view<f32>[1, N], cm: view<f32>[1, N], all: view<f32>[1, 1])
