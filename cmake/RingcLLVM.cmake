@@ -45,6 +45,7 @@ function(ringc_use_mlir_headers target)
   separate_arguments(definitions UNIX_COMMAND "${LLVM_DEFINITIONS}")
   list(TRANSFORM definitions REPLACE "^-D" "")
   target_compile_definitions(${target} PRIVATE ${definitions})
+  set_target_properties(${target} PROPERTIES RINGC_USES_MLIR ON)
 endfunction()
 
 # Links `target` with the named static MLIR libraries and LLVM's components, or with libMLIR.so and

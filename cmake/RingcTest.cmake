@@ -1,5 +1,6 @@
 # How tests are added:
-#   ringc_add_unit_test(name SOURCES file... [LIBS target...] [LABEL label])
+#   ringc_add_unit_test(name SOURCES file... [LIBS target...] [LABEL label] [THREADS])
+#   ringc_skip_test(name reason)
 #   ringc_add_fuzz_target(name SOURCES file... [LIBS target...] [CORPUS folder])
 
 find_package(doctest REQUIRED)
@@ -8,16 +9,27 @@ add_library(ringc_test_main OBJECT ${PROJECT_SOURCE_DIR}/tests/unit/main.cpp)
 target_link_libraries(ringc_test_main PUBLIC doctest::doctest)
 
 # One doctest binary, bin/test-<name>, registered with ctest as <label>.<name>; the label is `unit`
-# unless another is given.
+# unless another is given. THREADS also labels it for the thread sanitizer's build.
 function(ringc_add_unit_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "LABEL" "SOURCES;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "THREADS" "LABEL" "SOURCES;LIBS")
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
   add_executable(test-${name} ${arg_SOURCES})
   target_link_libraries(test-${name} PRIVATE ringc_test_main doctest::doctest ${arg_LIBS})
   add_test(NAME ${arg_LABEL}.${name} COMMAND test-${name})
-  set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS ${arg_LABEL} TIMEOUT 900)
+  set(labels ${arg_LABEL})
+  if(arg_THREADS)
+    list(APPEND labels threads)
+  endif()
+  set_tests_properties(${arg_LABEL}.${name} PROPERTIES LABELS "${labels}" TIMEOUT 900)
+endfunction()
+
+# A test that this machine cannot have, so that the summary says so.
+function(ringc_skip_test name reason)
+  string(REGEX REPLACE "\\..*" "" label ${name})
+  add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "skipped: ${reason}")
+  set_tests_properties(${name} PROPERTIES LABELS ${label} SKIP_REGULAR_EXPRESSION "skipped: ")
 endfunction()
 
 add_custom_target(fuzz COMMENT "Every fuzz target")
@@ -37,6 +49,6 @@ function(ringc_add_fuzz_target name)
   endif()
   add_test(NAME fuzz.${name}
            COMMAND ${PROJECT_SOURCE_DIR}/cmake/run-fuzz.sh ${program}
-                   ${PROJECT_BINARY_DIR}/fuzz/${name} ${arg_CORPUS})
+                   ${PROJECT_SOURCE_DIR}/build/fuzz/${name} ${arg_CORPUS})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz SKIP_RETURN_CODE 77 TIMEOUT 900)
 endfunction()

@@ -20,17 +20,26 @@ if(RINGC_WERROR)
   add_compile_options(-Werror)
 endif()
 
-# vptr needs LLVM itself instrumented. function reads what stands before a function: before a kernel
-# compiled in process there may be no memory. Coverage is for the fuzz targets.
-option(RINGC_SANITIZE "Address and undefined behaviour sanitizers, and fuzz targets; needs clang" OFF)
+# address: also undefined behaviour. vptr needs LLVM itself instrumented. function reads what stands before a
+# function: before a kernel compiled in process there may be no memory. Coverage is for the fuzz targets.
+set(RINGC_SANITIZE "" CACHE STRING "Sanitizers, which need clang: address (and undefined), with fuzz targets; thread; none")
+set_property(CACHE RINGC_SANITIZE PROPERTY STRINGS "" address thread)
 if(RINGC_SANITIZE)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
-    message(FATAL_ERROR "RINGC_SANITIZE needs clang 22: use the asan preset")
+    message(FATAL_ERROR "RINGC_SANITIZE needs clang 22: use the presets asan and tsan")
   endif()
-  add_compile_options(-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize=vptr,function
-                      -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
-  add_link_options(-fsanitize=address,undefined -fno-sanitize=vptr,function)
+  set(ringc_sanitizers_address -fsanitize=address,undefined -fno-sanitize=vptr,function)
+  set(ringc_sanitizers_thread -fsanitize=thread)
+  if(NOT DEFINED ringc_sanitizers_${RINGC_SANITIZE})
+    message(FATAL_ERROR "RINGC_SANITIZE: got ${RINGC_SANITIZE}, allowed: address, thread, or nothing")
+  endif()
+  add_compile_options(${ringc_sanitizers_${RINGC_SANITIZE}} -fno-omit-frame-pointer)
+  add_link_options(${ringc_sanitizers_${RINGC_SANITIZE}})
+  if(RINGC_SANITIZE STREQUAL "address")
+    add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=undefined)
+  endif()
 endif()
+option(RINGC_PCH "Precompile headers" OFF)
 
 # One archive for other distributions: nothing of g++ is needed at run time, and of LLVM only what is used.
 # The project's own files are compiled as ever, so that a compiler cache has them.

@@ -16,6 +16,17 @@ PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "ringc"
 CODES = {"f4": "f", "i4": "i", "i8": "q", "b1": "?", "f2": "e"}
 
 
+class Result(unittest.TextTestResult):
+    """Says what is skipped as the summary of all tests looks for it."""
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        print(f"skipped: {test}: {reason}", flush=True)
+
+
+unittest.TextTestRunner.resultclass = Result
+
+
 class RingcTest(unittest.TestCase):
     """A folder of its own for each test, which is the program's working directory."""
 

@@ -4,12 +4,11 @@
 #include "compiler/frontend/Parser.h"
 #include "compiler/frontend/Printer.h"
 #include "kernels.tiles/Library.h"
-
-#include <cstdio>
-#include <cstdlib>
+#include "tests/fuzz/Require.h"
 
 using namespace ringc;
 using namespace ringc::frontend;
+using ringc::fuzz::require;
 
 namespace {
 
@@ -24,13 +23,6 @@ std::vector<const Module *> library() {
     return modules;
   }();
   return {&parsed[0].module, &parsed[1].module};
-}
-
-void require(bool holds, const char *what) {
-  if (holds)
-    return;
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
 }
 
 void requirePlaces(const std::vector<Diagnostic> &diagnostics) {

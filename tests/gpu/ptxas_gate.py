@@ -266,7 +266,7 @@ def main():
     ptxas = find_ptxas()
     if not ptxas:
         print(
-            "no ptxas on PATH, in /usr/local/cuda/bin or in the Python package nvidia-cuda-nvcc; get it by "
+            "skipped: no ptxas on PATH, in /usr/local/cuda/bin or in the Python package nvidia-cuda-nvcc; get it by "
             "`tools/dev setup` or `pip install nvidia-cuda-nvcc==13.0.88`, or as cuda-nvcc-13-0 from NVIDIA's apt "
             "repository, https://developer.download.nvidia.com/compute/cuda/repos"
         )

@@ -1,6 +1,6 @@
 # Tests are .mlir, .tile, .json and .test files with RUN lines; `ringc`, `ringc-opt`, `FileCheck`, `not`
-# and `split-file` name this build's and LLVM 22's programs; %kernels is the folder of tile sources.
-# `REQUIRES: avx512f` and the like name CPU features as /proc/cpuinfo spells them.
+# and `split-file` name this build's and LLVM 22's programs; %kernels is the folder of tile sources. No test asks what
+# this processor is: `compile-for CHIP` compiles for any.
 
 import os
 
@@ -18,12 +18,3 @@ config.environment["PATH"] = os.pathsep.join(
 # Kernels compiled by a test stay out of the user's own cache.
 config.environment["RINGC_CACHE_DIR"] = os.path.join(config.test_exec_root, "cache")
 config.substitutions.append(("%kernels", os.path.join(config.ringc_source_dir, "kernels.tiles")))
-
-try:
-    with open("/proc/cpuinfo") as cpuinfo:
-        for line in cpuinfo:
-            if line.startswith("flags"):
-                config.available_features.update(line.split(":")[1].split())
-                break
-except OSError:
-    pass

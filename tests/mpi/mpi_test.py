@@ -312,6 +312,6 @@ def missing():
 
 if __name__ == "__main__":
     if "WithoutMpi" not in sys.argv and (reason := missing()):
-        print("mpi: skipped:", reason)
+        print("skipped:", reason)
         sys.exit(77)
     unittest.main()

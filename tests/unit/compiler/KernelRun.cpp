@@ -4,6 +4,7 @@
 
 #include <bit>
 #include <charconv>
+#include <set>
 
 namespace ringc::testing {
 
@@ -135,8 +136,14 @@ std::vector<Target> hostVariants() {
   std::vector<Target> all = {host};
   auto add = [&](int64_t bytes, int64_t registers, bool bf16Dot) {
     if (bytes > host.vectorBytes || registers > host.vectorRegisters ||
-        (bf16Dot && !host.hasBf16Dot))
+        (bf16Dot && !host.hasBf16Dot)) {
+      static std::set<std::string> said; // what lit's cpu/instruction-sets.test disassembles
+      std::string what =
+          describe({.vectorBytes = bytes, .vectorRegisters = registers, .hasBf16Dot = bf16Dot});
+      if (said.insert(what).second)
+        MESSAGE("skipped: runs with vectors of " << what << ": this host has " << describe(host));
       return;
+    }
     Target target = host;
     target.vectorBytes = bytes;
     target.vectorRegisters = registers;
@@ -147,13 +154,23 @@ std::vector<Target> hostVariants() {
   add(64, 32, false);
   add(32, 32, true);
   add(32, 16, false);
+  if (host.vectorBytes == 64) { // a processor that has no AVX-512 at all
+    Target narrow = host;
+    narrow.chip = "haswell";
+    narrow.features = "";
+    narrow.vectorBytes = 32;
+    narrow.vectorRegisters = 16;
+    narrow.hasBf16Dot = false;
+    all.push_back(narrow);
+  }
   add(16, 16, true);
   add(16, 16, false);
   return all;
 }
 
 std::string describe(const Target &target) {
-  return std::to_string(target.vectorBytes) + " bytes x " + std::to_string(target.vectorRegisters) +
+  return std::string(target.chip == "haswell" ? "haswell: " : "") +
+         std::to_string(target.vectorBytes) + " bytes x " + std::to_string(target.vectorRegisters) +
          (target.hasBf16Dot ? ", bf16" : "");
 }
 

@@ -1,4 +1,5 @@
 #include "runtime/files/TensorFile.h"
+#include "tests/unit/OtherUser.h"
 #include "tests/unit/files/FileFixtures.h"
 
 #include <doctest/doctest.h>
