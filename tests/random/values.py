@@ -3,7 +3,7 @@
 import numpy as np
 
 F = np.float32
-LEAST = (-1e4, -65504.0, -1e9, -1e30, -1e38, -3e38, float(np.finfo(F).min))
+LEAST = (-np.inf, -1e4, -65504.0, -1e9, -1e30, -1e38, -3e38, float(np.finfo(F).min))
 SCALES = (1e6, 1e8, 1e10, 1e20, 1e35)
 
 
