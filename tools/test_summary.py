@@ -12,6 +12,7 @@ import sys
 import xml.etree.ElementTree as xml
 
 SKIPPED = re.compile(r"skipped(?:: +| ')(.+)")
+SEED = re.compile(r"^\d+ of \d+ right, seed \d+$", re.M)
 UNSUPPORTED = re.compile(r"^UNSUPPORTED: +(.+)", re.M)
 
 
@@ -39,6 +40,8 @@ def main():
             name = f"{preset} {case.get('name')}"
             if case.get("status") == "fail":
                 failed.append(name)
+            for drawn in SEED.findall(case.findtext("system-out") or ""):
+                print(f"         {case.get('name')}: {drawn}")
             skipped += [f"{name}: {reason}" for reason in reasons(case)]
     for title, lines in (("skipped", skipped), ("failed", failed)):
         if lines:

@@ -9,7 +9,7 @@ import unittest
 TOOLS = os.path.abspath(sys.argv.pop(1))
 
 RESULTS = """<testsuite name="x" tests="4" time="12.5">
-  <testcase name="unit.good" status="run"><system-out>12 cases&#10;</system-out></testcase>
+  <testcase name="unit.good" status="run"><system-out>3 of 3 right, seed 77&#10;</system-out></testcase>
   <testcase name="unit.partly" status="run"><system-out>a.cpp:3: MESSAGE: skipped: a full disk: may not mount&#10;</system-out></testcase>
   <testcase name="gpu.device" status="notrun"><skipped message="SKIP_RETURN_CODE=77"/><system-out>skipped: no CUDA driver&#10;</system-out></testcase>
   <testcase name="lit.cpu" status="{status}"><system-out>UNSUPPORTED: ringc :: cpu/x.test (1 of 2)&#10;</system-out></testcase>
@@ -52,6 +52,7 @@ class Dev(unittest.TestCase):
     def test_summary_gives_reasons(self):
         done = self.summary("run")
         self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertIn("unit.good: 3 of 3 right, seed 77\n", done.stdout)
         self.assertIn("skipped:\n  asan unit.partly: a full disk: may not mount\n  asan gpu.device: no CUDA driver\n"
                       "  asan lit.cpu: ringc :: cpu/x.test (1 of 2)\n", done.stdout)
         self.assertTrue(done.stdout.endswith("100% tests passed, 0 tests failed out of 4\n"))
