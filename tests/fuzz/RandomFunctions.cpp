@@ -24,8 +24,8 @@ std::string RandomFunctions::index() {
 
 std::string RandomFunctions::integer(int depth) {
   if (depth == 0 || choices.oneIn(5)) {
-    constexpr std::array leaves = {"i", "j", "i - j", "b",    "h", "p",         "1",
-                                   "2", "3", "7",     "(-4)", "0", "2147483647"};
+    constexpr std::array leaves = {"i", "j", "(i - j)", "b",    "h", "p",         "1",
+                                   "2", "3", "7",       "(-4)", "0", "2147483647"};
     switch (choices.below(8)) {
     case 0:
       return "w[" + (depth ? index() : std::string("j")) + "]";
