@@ -153,6 +153,17 @@ class Verify(RingcTest):
         self.refused("argument odd.period: got nothing, allowed: i32",
                      "verify --shape 1,50,2,1,32 --mask odd.tile:odd")
 
+    def test_rows_so_few_that_one_rank_may_be_lucky(self):
+        for problem in ["1,1/270,24,3,33/33 --ranks 7 --layout zigzag --alibi --backward fused --schedule all-gather --seed 941244",
+                        "1,2/30,1,1,64/64 --ranks 8 --layout contiguous --backward split --schedule ring --seed 866150204",
+                        "1,1/270,24,3,4/4 --ranks 4 --layout zigzag --backward fused --schedule ring --seed 900540277 --alibi",
+                        "1,1/270,2,1,4/4 --ranks 5 --layout striped --backward split --schedule ring --seed 344646376 --causal",
+                        "1,1/2,1,1,64/64 --ranks 3 --backward fused --schedule all-gather --dtype bf16 --seed 713239997",
+                        "1,1/2,2,1,4/4 --ranks 4 --layout zigzag --backward split --schedule ring --dtype bf16 --seed 935883430",
+                        "1,1/2,1,1,33/33 --ranks 8 --layout striped --backward fused --schedule ring --dtype f16 --seed 572963718"]:
+            with self.subTest(problem):
+                self.ok("verify --shape", problem)
+
     def test_nothing_to_do(self):
         for shape in ["0,5,1,1,32", "1,0,1,1,32", "1,5/0,1,1,32", "1,1,1,1,1"]:
             self.ok(f"verify --shape {shape} --ranks 3 --causal")
