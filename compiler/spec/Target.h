@@ -53,8 +53,8 @@ Target gpuTarget(std::string_view name);
 /// InputError below 80.
 Target gpuTargetFor(int64_t sm);
 
-/// Throws InputError where kernels are not compiled for processors of LLVM's `triple`: a GPU's still
-/// are, on any host.
+/// Throws InputError where kernels are not compiled for processors of LLVM's `triple`: a GPU's
+/// still are, on any host.
 void requireHost(std::string_view triple);
 
 /// "cpu, native, sm_80, ...": the names of targets that this build compiles for. The first two are

@@ -70,8 +70,8 @@ void addOptions(Agreement &to, const AttentionOptions &given) {
   AttentionOptions complete = completed(given);
   complete.backward = given.backward;
   auto &[heads, kvHeads, headDim, valueHeadDim, headMap, dtype, f32Products, scale, causal, prefix,
-         window, softcap, alibi, alibiSlopes, masks, scores, layout, ringSize, schedule, backward, tile] =
-      complete;
+         window, softcap, alibi, alibiSlopes, masks, scores, layout, ringSize, schedule, backward,
+         tile] = complete;
   std::vector<std::string> tiles;
   for (const auto &[dimension, size] : tile)
     tiles.push_back(dimension + "=" + std::to_string(size));

@@ -121,9 +121,8 @@ Tensor shapeOfPart(const Tensor &whole, int64_t batch, int64_t rows) {
 class InProcessRing::World {
 public:
   World(AttentionOptions given, int world, AttentionContext shared)
-      : options((validate(given), completed(std::move(given), hostProcessors()))),
-        size(world), context(std::move(shared)),
-        sources(context.kernels->sources(userSources(options))) {
+      : options((validate(given), completed(std::move(given), hostProcessors()))), size(world),
+        context(std::move(shared)), sources(context.kernels->sources(userSources(options))) {
     context.plans = std::make_shared<SharedPlans>();
     connect();
   }
