@@ -58,10 +58,9 @@ void scaleInMultiplyAdd(tile::ShortcutOp shortcut) {
   };
   Value both = builder.createOrFold<arith::MulFOp>(loc, scale.getValue(),
                                                    number(constant.getSplatValue<float>()));
-  Value inverse = builder.createOrFold<arith::DivFOp>(loc, number(1), scale.getValue());
   Type type = shortcut.getType();
-  shortcut.getAlwaysMutable().assign(arith::MulFOp::create(
-      builder, loc, shortcut.getAlways(), tile::SplatOp::create(builder, loc, type, inverse)));
+  shortcut.getAlwaysMutable().assign(
+      arith::DivFOp::create(builder, loc, shortcut.getAlways(), product.getRhs()));
   shortcut.getQuickMutable().assign(product.getLhs());
   fma.getBMutable().assign(tile::SplatOp::create(builder, loc, type, both));
 }

@@ -215,7 +215,7 @@ TEST_CASE("a source with errors is shown at their places") {
   CHECK(message.starts_with("m.tile:2:14: error: "));
   options.masks[0].name = "far";
   options.masks[0].text = "mask near(b: index, h: index, i: index, j: index) { return true }\n";
-  CHECK(messageOf(options, inputs.all).starts_with("mask: got m.tile:far, allowed: near"));
+  CHECK(messageOf(options, inputs.all).starts_with("mask: got m.tile:far, allowed: m.tile:near"));
   options.masks = {{.file = "no such file.tile", .name = "far"}};
   CHECK(messageOf(options, inputs.all) == "no such file.tile: cannot be read");
 }

@@ -79,6 +79,33 @@ Value Lowering::broadcast(Value scalar, int64_t count) {
                                      scalar);
 }
 
+/// f32 to the nearest bf16, ties to even, a NaN to a quiet one. Without AVX512_BF16 LLVM would call
+/// a function of compiler-rt for each element, which nobody here has.
+static Value roundedToBf16(OpBuilder &builder, Location loc, Value value, Type to) {
+  auto like = [&](Type element) -> Type {
+    auto vector = dyn_cast<VectorType>(to);
+    return vector ? Type(VectorType::get(vector.getShape(), element)) : element;
+  };
+  Type wide = like(builder.getI32Type()), narrow = like(builder.getI16Type());
+  auto constant = [&](int64_t number) -> Value {
+    Attribute element = builder.getI32IntegerAttr(static_cast<int32_t>(number));
+    if (auto vector = dyn_cast<VectorType>(wide))
+      return arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(vector, element));
+    return arith::ConstantOp::create(builder, loc, cast<TypedAttr>(element));
+  };
+  Value bits = arith::BitcastOp::create(builder, loc, wide, value);
+  Value high = arith::ShRUIOp::create(builder, loc, bits, constant(16));
+  Value odd = arith::AndIOp::create(builder, loc, high, constant(1));
+  Value half = arith::AddIOp::create(builder, loc, odd, constant(0x7fff));
+  Value rounded = arith::ShRUIOp::create(
+      builder, loc, arith::AddIOp::create(builder, loc, bits, half), constant(16));
+  Value quiet = arith::OrIOp::create(builder, loc, high, constant(0x40));
+  Value isNone = arith::CmpFOp::create(builder, loc, arith::CmpFPredicate::UNO, value, value);
+  Value chosen = arith::SelectOp::create(builder, loc, isNone, quiet, rounded);
+  return arith::BitcastOp::create(builder, loc, to,
+                                  arith::TruncIOp::create(builder, loc, narrow, chosen));
+}
+
 Value Lowering::convert(Value value, Type element) {
   Type from = getElementTypeOrSelf(value.getType());
   if (from == element)
@@ -89,6 +116,8 @@ Value Lowering::convert(Value value, Type element) {
   if (isa<FloatType>(from) && isa<FloatType>(element)) {
     if (from.getIntOrFloatBitWidth() < element.getIntOrFloatBitWidth())
       return arith::ExtFOp::create(builder, loc, to, value);
+    if (element.isBF16() && from.isF32() && !target.hasBf16Dot)
+      return roundedToBf16(builder, loc, value, to);
     if (from.getIntOrFloatBitWidth() > element.getIntOrFloatBitWidth())
       return arith::TruncFOp::create(builder, loc, to, value);
     Type wide = builder.getF32Type();

@@ -16,6 +16,8 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Iterators.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include <nlohmann/json.hpp>
 
@@ -51,6 +53,11 @@ struct LowerToVector : impl::LowerToVectorBase<LowerToVector> {
       module.emitError("no function has the attribute tile.kernel");
       return signalPassFailure();
     }
+    // A tile that nobody reads has no place that stays its own while others are computed beside it.
+    kernel->walk<WalkOrder::PostOrder, ReverseIterator>([](Operation *op) {
+      if (isOpTriviallyDead(op))
+        op->erase();
+    });
     cpu::CpuTarget target;
     target.vectorBytes = vectorBytes;
     target.registers = registers;

@@ -68,6 +68,28 @@ kernel chosen<BM = 8, BN = 8>(x: view<f32>[M, N], flag: bool, y: view<f32>[M, N]
   });
 }
 
+TEST_CASE("what nobody reads disturbs nobody") {
+  constexpr const char *text = R"(
+kernel unread<BM = 8, BN = 8>(x: view<f32>[M, N], y: view<f32>[M, N], z: view<f32>[M, N])
+  over r in M step BM
+{
+  let t = x[r : BM, 0 : BN]
+  y[r : BM, 0 : BN] = t + 1.0
+  let largest = rowmax(t)
+  let above = largest + 1.0
+  z[r : BM, 0 : BN] = t + t
+}
+)";
+  everywhere([&](const Target &target, Shape tile) {
+    KernelRun run(specOf("unread", tile), text, target);
+    Matrix x = Matrix::random(ElementType::F32, tile.rows, tile.columns, 3);
+    Matrix y(ElementType::F32, tile.rows, tile.columns),
+        z(ElementType::F32, tile.rows, tile.columns);
+    run.bind("x", x).bind("y", y).bind("z", z).run();
+    CHECK(largestError(z, [&](int64_t i, int64_t j) { return 2 * x.at(i, j); }) == 0);
+  });
+}
+
 TEST_CASE("reductions along both axes") {
   constexpr const char *text = R"(
 kernel reductions<BM = 8, BN = 8>(x: view<f32>[M, N], rs: view<f32>[M], rm: view<f32>[M], cs: view<f32>[1, N], cm: view<f32>[1, N], all: view<f32>[1, 1])
