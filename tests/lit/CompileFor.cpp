@@ -12,7 +12,6 @@
 using namespace ringc;
 
 static const Target chips[] = {
-    {.chip = "x86-64"},
     {.chip = "haswell", .vectorBytes = 32},
     {.chip = "skylake-avx512", .vectorBytes = 64, .vectorRegisters = 32},
     {.chip = "cooperlake", .vectorBytes = 64, .vectorRegisters = 32, .hasBf16Dot = true},
