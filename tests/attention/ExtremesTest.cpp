@@ -225,7 +225,7 @@ TEST_CASE("a large common offset costs no accuracy") {
       AttentionInputs inputs{.q = tensors.q, .k = tensors.k, .v = tensors.v, .bias = tensors.bias};
       CAPTURE(offset);
       CAPTURE(causal);
-      // Plain f32 has 0.5e-6 to 1e-6 in the gradients, whose terms nearly cancel.
+      // Plain f32 has up to 2e-6 in dq, whose terms nearly cancel, and 3e-7 elsewhere.
       checkEverywhere(options, tensors, inputs, 4e-6);
     }
 }
