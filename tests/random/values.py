@@ -188,7 +188,7 @@ def mask(draw, problem):
         problem.flags += [f"--window={left},{right}"]
     elif kind == "documents" and queries <= keys:
         cuts = [0]
-        while cuts[-1] < keys:
+        while cuts[-1] < keys or len(cuts) < 2:
             cuts.append(min(keys, cuts[-1] + draw.upto(keys // 2 + 2) - 1))
         cuts = np.array(cuts, np.int32)
         of = lambda x: np.searchsorted(cuts, x, side="right")
