@@ -49,6 +49,20 @@ TEST_CASE("one rank, types and head dims") {
                    1, 2, 257, 257);
 }
 
+TEST_CASE("head dims of one column") {
+  for (auto [headDim, valueDim] : {std::pair{1, 1}, {1, 64}, {64, 1}})
+    for (BackwardForm form : {BackwardForm::Split, BackwardForm::Fused})
+      for (DType dtype : {DType::BF16, DType::F32})
+        checkClose({.heads = 2,
+                    .headDim = headDim,
+                    .valueHeadDim = valueDim,
+                    .dtype = dtype,
+                    .causal = true,
+                    .layout = SequenceLayout::zigzag(),
+                    .backward = form},
+                   2, 1, 200, 200);
+}
+
 TEST_CASE("several logical ranks, every layout") {
   for (const SequenceLayout &layout : {SequenceLayout::contiguous(), SequenceLayout::striped(),
                                        SequenceLayout::striped(5), SequenceLayout::zigzag()})

@@ -39,7 +39,7 @@ void LaneAnalysis::identify(Value a, int axisOfA, Value b, int axisOfB) {
   };
   if (ofConstants == Constants::Ignore && (isConstant(a) || isConstant(b)))
     return;
-  if (extent(a, axisOfA) == 1 || extent(b, axisOfB) == 1)
+  if ((extent(a, axisOfA) == 1) != (extent(b, axisOfB) == 1))
     return;
   int left = axisClass(a, axisOfA), right = axisClass(b, axisOfB);
   parent[right] = left;
@@ -111,7 +111,8 @@ void LaneAnalysis::visit(Operation *op) {
       identifyAll(init, result);
     return;
   }
-  // Reductions, broadcasts and everything elementwise: axes of extent 1 identify nothing.
+  // Reductions, broadcasts and everything elementwise: an axis of extent 1 is none of another
+  // extent.
   for (Value result : op->getResults())
     if (isTileValue(result))
       for (Value operand : op->getOperands())

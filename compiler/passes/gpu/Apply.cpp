@@ -147,7 +147,7 @@ LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
     return layout.kind == Kind::Matrix ? layout.mAxis == axis : layout.kind == Kind::AlongM;
   };
   auto coordinate = [&](int axis, int64_t m, int64_t n) -> Value {
-    if (type.getDimSize(axis) == 1)
+    if (layout.kind != Kind::Matrix && type.getDimSize(axis) == 1)
       return i32(0);
     return isAlongM(axis) ? mAt(m) : nAt(n);
   };

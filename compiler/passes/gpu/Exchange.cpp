@@ -31,8 +31,6 @@ LogicalResult Lowering::share(Value tile, Operation *maker) {
   if (failed(given))
     return failure();
   FragmentLayout layout = layoutOf(tile);
-  if (layout.kind != Kind::Matrix)
-    return maker->emitOpError("of a single row or column is no operand of a product on a GPU");
   SharedTile place;
   place.rows = layout.mExtent;
   place.columns = layout.nExtent;

@@ -44,7 +44,12 @@ private:
   void chooseLayouts();
   void chooseTransposed(tile::DotOp dot);
   int mAxisOf(Value tile) const;
+  void findSingleMatrices();
+  bool isMatrix(Value tile) const;
   FragmentLayout layoutOf(Value tile) const;
+  FragmentLayout singleLayoutOf(Value tile) const; ///< of a row or column that is no matrix
+  void setM(FragmentLayout &layout, int64_t extent) const;
+  void setN(FragmentLayout &layout, int64_t extent) const;
   int64_t reachM(const FragmentLayout &layout) const { return layout.mBlocks * grid.mTurn(); }
   int64_t reachN(const FragmentLayout &layout) const { return layout.nBlocks / 2 * grid.nTurn(); }
   LogicalResult lowerBlock(mlir::Block &block);
@@ -101,6 +106,9 @@ private:
 
   // Reductions.cpp
   using Combine = llvm::function_ref<Value(Value, Value)>;
+  Fragment reduced(const Fragment &fragment, const FragmentLayout &to, bool overM, Combine combine,
+                   Value neutral);
+  mlir::FailureOr<Fragment> asSingle(Value tile, mlir::Operation *user);
   LogicalResult lowerReduce(tile::ReduceOp op);
   LogicalResult lowerAll(tile::AllOp op);
   LogicalResult reduceConditions(tile::ReduceOp op, Value tile, const FragmentLayout &to,
@@ -250,6 +258,7 @@ private:
   mlir::OpBuilder builder;
   mlir::Location loc;
   cpu::LaneAnalysis axes;
+  llvm::DenseSet<Value> singleMatrices; ///< single rows and columns that are matrices
   llvm::DenseSet<int> mClasses;
   llvm::DenseSet<std::pair<int, int>> columnsAreM; ///< classes of rows and columns: m is columns
   WarpGrid grid;

@@ -108,7 +108,7 @@ Lowering::Places Lowering::placesOf(const Window &window, const FragmentLayout &
     bool beyond;     ///< may lie outside the tile
   };
   auto coordinateOf = [&](int axis, int64_t e) -> Coordinate {
-    if (type.getDimSize(axis) == 1)
+    if (layout.kind != Kind::Matrix && type.getDimSize(axis) == 1)
       return {i32(0), 0, false};
     bool alongM = layout.kind == Kind::Matrix ? layout.mAxis == axis : layout.kind == Kind::AlongM;
     int64_t m = layout.mOf(e), n = layout.nOf(e);

@@ -15,8 +15,6 @@ static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()
 
 LogicalResult Lowering::lowerDot(tile::DotOp dot) {
   FragmentLayout layout = layoutOf(dot.getResult());
-  if (layout.kind != Kind::Matrix)
-    return dot.emitOpError("of a single row or column has no lowering to a GPU");
   Fragment sums{layout, {}};
   if (dot.getAcc()) {
     FailureOr<Fragment> start = whole(dot.getAcc(), dot);
@@ -234,8 +232,8 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
   if (grid.n == 1 && failed(inRegisters(dot, left, computed)))
     return failure();
   bool once = kernel->hasAttr(tile::TileDialect::tf32Attr);
-  // Both operands in shared memory are multiplied in a loop: unrolled, the products of a backward
-  // keep ptxas busy for a second. Some sixty at once hide the latency of a load.
+  // Both operands in shared memory are singleMatrices in a loop: unrolled, the products of a
+  // backward keep ptxas busy for a second. Some sixty at once hide the latency of a load.
   int64_t together = computed ? steps : 1;
   while (together < 4 && steps % (2 * together) == 0 &&
          together * layout.mBlocks * layout.nBlocks * (once ? 1 : 3) < 64)

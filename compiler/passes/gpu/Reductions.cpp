@@ -102,13 +102,56 @@ LogicalResult Lowering::reduceConditions(tile::ReduceOp op, Value tile, const Fr
   return success();
 }
 
+Fragment Lowering::reduced(const Fragment &fragment, const FragmentLayout &to, bool overM,
+                           Combine combine, Value neutral) {
+  const FragmentLayout &from = fragment.layout;
+  SmallVector<Value> sums(static_cast<size_t>(to.count()));
+  for (int64_t e = 0; e < from.count(); ++e) {
+    Value value = fragment.elements[static_cast<size_t>(e)];
+    int64_t m = from.mOf(e), n = from.nOf(e);
+    if (Value in = counts(from, m, n, overM))
+      value = arith::SelectOp::create(builder, loc, in, value, neutral);
+    Value &sum = sums[static_cast<size_t>(to.at(m, n))];
+    sum = sum ? combine(sum, value) : value;
+  }
+  acrossLanes(combine, sums, overM);
+  acrossWarps(combine, sums, overM);
+  return {to, sums};
+}
+
+/// The tile; a row or column that is a matrix for products' sake has its one number for all of the
+/// other axis.
+FailureOr<Fragment> Lowering::asSingle(Value tile, Operation *user) {
+  FailureOr<Fragment> given = whole(tile, user);
+  if (failed(given) || !singleMatrices.contains(tile) || given->layout.kind != Kind::Matrix)
+    return given;
+  if (!given->elements.front().getType().isF32())
+    return user->emitOpError("needs a row or column of a product, of another type than f32, as a "
+                             "row or column, for which there is no conversion between registers");
+  Fragment fragment = *given;
+  Value zero = zeroOf(builder.getF32Type());
+  auto sum = [&](Value a, Value b) -> Value { return arith::AddFOp::create(builder, loc, a, b); };
+  auto reduceTo = [&](Kind kind, bool overM) {
+    FragmentLayout to = fragment.layout;
+    to.kind = kind;
+    fragment = reduced(fragment, to, overM, sum, zero);
+  };
+  bool oneN = given->layout.nExtent == 1;
+  if (oneN)
+    reduceTo(Kind::AlongM, /*overM=*/false);
+  if (given->layout.mExtent == 1)
+    reduceTo(oneN ? Kind::Single : Kind::AlongN, /*overM=*/true);
+  return fragment;
+}
+
 LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
-  FailureOr<Fragment> given = whole(op.getOperand(), op);
+  FailureOr<Fragment> given = asSingle(op.getOperand(), op);
   if (failed(given))
     return failure();
-  Fragment operand = expanded(*given, layoutOf(op.getOperand()));
-  const FragmentLayout &from = operand.layout;
-  FragmentLayout to = layoutOf(op.getResult());
+  FragmentLayout from =
+      singleMatrices.contains(op.getOperand()) ? given->layout : layoutOf(op.getOperand());
+  Fragment operand = expanded(*given, from);
+  FragmentLayout to = singleLayoutOf(op.getResult());
   bool overM = from.kind == Kind::Matrix ? static_cast<int>(op.getAxis()) == from.mAxis
                                          : from.kind == Kind::AlongM;
   if (from.kind == Kind::Single || to.kind == from.kind) {
@@ -131,18 +174,7 @@ LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
   float identity =
       op.getKind() == tile::ReduceKind::Max ? -std::numeric_limits<float>::infinity() : 0.0f;
   Value neutral = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(identity));
-  SmallVector<Value> sums(static_cast<size_t>(to.count()));
-  for (int64_t e = 0; e < from.count(); ++e) {
-    Value value = operand.elements[static_cast<size_t>(e)];
-    int64_t m = from.mOf(e), n = from.nOf(e);
-    if (Value in = counts(from, m, n, overM))
-      value = arith::SelectOp::create(builder, loc, in, value, neutral);
-    Value &sum = sums[static_cast<size_t>(to.at(m, n))];
-    sum = sum ? combine(sum, value) : value;
-  }
-  acrossLanes(combine, sums, overM);
-  acrossWarps(combine, sums, overM);
-  fragments[op.getResult()] = {to, sums};
+  fragments[op.getResult()] = reduced(operand, to, overM, combine, neutral);
   return success();
 }
 

@@ -72,7 +72,8 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
   SmallVector<Fragment> operands;
   FragmentLayout layout;
   for (Value operand : op->getOperands()) {
-    FailureOr<Fragment> fragment = whole(operand, op);
+    FailureOr<Fragment> fragment =
+        isa<tile::BroadcastOp>(op) ? asSingle(operand, op) : whole(operand, op);
     if (failed(fragment))
       return failure();
     layout = joined(layout, fragment->layout, full);
@@ -88,7 +89,7 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
     fragments[result] = operands.front(); // expanded where a matrix of it is needed
     return success();
   }
-  // Many elements divided by one number are multiplied by its reciprocal.
+  // Many elements divided by one number are singleMatrices by its reciprocal.
   reciprocals.clear();
   if (isa<arith::DivFOp>(op) && operands[1].layout.count() < layout.count())
     for (Value divisor : operands[1].elements)

@@ -103,8 +103,6 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
                                                        Value view, ValueRange offsets,
                                                        const FragmentLayout &layout,
                                                        RankedTensorType tile) {
-  if (layout.kind != Kind::Matrix)
-    return op->emitOpError("of sums needs a tile with several rows and columns on a GPU");
   for (auto [offset, of, name] : {std::tuple(offsets[0], SumsBlock::rows, "row"),
                                   {offsets[1], SumsBlock::columns, "column"}}) {
     llvm::DenseMap<Value, bool> known;
