@@ -81,7 +81,6 @@ void BackwardRows::setMaker(LaunchSlots &launch, const RingKernelSetup &setup,
   launch.set("delta", ProgramTensor::numbers(delta));
   launch.set("base", ProgramTensor::numbers(base));
   launch.set("shift", ProgramTensor::numbers(shift));
-  launch.set("weight", ProgramTensor::numbers(weight));
 }
 
 void BackwardRows::setReader(LaunchSlots &launch, const RingKernelSetup &setup, const Tensor &q,
@@ -92,7 +91,6 @@ void BackwardRows::setReader(LaunchSlots &launch, const RingKernelSetup &setup, 
   launch.set("delta", ProgramTensor::numbers(delta));
   launch.set("base", ProgramTensor::numbers(base));
   launch.set("shift", ProgramTensor::numbers(shift));
-  launch.set("weight", ProgramTensor::numbers(weight));
 }
 
 Tensor madeIn(std::list<HostTensor> &memory, std::span<const int64_t> shape) {

@@ -51,11 +51,11 @@ void setResults(LaunchSlots &forward, const ForwardResults &results, Memory &&me
 
 /// What the kernels of a backward share of each query row: f32 [b, h, n_q].
 struct BackwardRows {
-  Tensor delta, base, shift, weight;
+  Tensor delta, base, shift;
 
   template <typename Memory> static BackwardRows in(const ForwardResults &from, Memory &&memory) {
     auto shape = from.lse.shape();
-    return {memory(shape), memory(shape), memory(shape), memory(shape)};
+    return {memory(shape), memory(shape), memory(shape)};
   }
 
   /// attention_delta, which makes them.

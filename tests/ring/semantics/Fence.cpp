@@ -27,7 +27,7 @@ makeEntries(std::integer_sequence<int, numbers...>) {
 /// Memory that a rank's kernels share among themselves: what attention_delta makes, and the fused
 /// backward's sum of dQ.
 bool isOwnScratch(const CompiledKernel &kernel, const std::string &view) {
-  return view == "delta" || view == "base" || view == "shift" || view == "weight" ||
+  return view == "delta" || view == "base" || view == "shift" ||
          (kernel.name == "attention_backward" && view == "dq") ||
          (kernel.name == "attention_backward_round" && view == "sum");
 }

@@ -61,8 +61,7 @@ void check(const Case &c, const Target &target = hostTarget()) {
   Matrix out(c.dtype, c.nq, c.dv * c.group), lse(ElementType::F32, c.nq, c.group),
       rowMax(ElementType::F32, c.nq, c.group), rowSum(ElementType::F32, c.nq, c.group),
       delta(ElementType::F32, c.nq, c.group), base(ElementType::F32, c.nq, c.group),
-      shift(ElementType::F32, c.nq, c.group), weight(ElementType::F32, c.nq, c.group),
-      dq(c.dtype, c.nq, c.d * c.group);
+      shift(ElementType::F32, c.nq, c.group), dq(c.dtype, c.nq, c.d * c.group);
   auto zeros = [&](int64_t columns) {
     return Matrix::from(ElementType::F32, c.nk, columns, [](int64_t, int64_t) { return 0; });
   };
@@ -95,7 +94,6 @@ void check(const Case &c, const Target &target = hostTarget()) {
                                                                {"delta", &delta},
                                                                {"base", &base},
                                                                {"shift", &shift},
-                                                               {"weight", &weight},
                                                                {"dq", &dq},
                                                                {"dk", &dk},
                                                                {"dv", &dv}};
