@@ -39,7 +39,7 @@ NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
   if (rank < 0 || rank >= world)
     throw InputError("rank", std::to_string(rank), "0 to " + std::to_string(world - 1));
   NcclCommunicator made =
-      NcclCommunicator::make(library, *device, rank, world, id, options.deadline);
+      NcclCommunicator::make(library, device, rank, world, id, options.deadline);
   link = std::make_shared<NcclLink>(std::move(device), std::move(made), options);
   announcements = std::make_unique<NcclAnnouncements>(link);
 }
@@ -48,7 +48,7 @@ NcclTransport::NcclTransport(std::shared_ptr<const NcclLibrary> library,
                              std::shared_ptr<const CudaDevice> device, NcclComm theirs,
                              const NcclOptions &options) {
   checkOptions(options);
-  NcclCommunicator borrowed = NcclCommunicator::borrow(library, *device, theirs);
+  NcclCommunicator borrowed = NcclCommunicator::borrow(library, device, theirs);
   link = std::make_shared<NcclLink>(std::move(device), std::move(borrowed), options);
   announcements = std::make_unique<NcclAnnouncements>(link);
 }

@@ -50,7 +50,7 @@ NcclAnnouncements::NcclAnnouncements(std::shared_ptr<NcclLink> ownLink) : link(s
   slots.resize(calls + captures + 1);
 }
 
-NcclAnnouncements::~NcclAnnouncements() = default;
+NcclAnnouncements::~NcclAnnouncements() { link->finish(); }
 
 std::span<std::byte> NcclAnnouncements::heardOnDevice(size_t slot, size_t peer) {
   return {static_cast<std::byte *>(device.data()) + (slot * peers + peer) * room, recordBytes};

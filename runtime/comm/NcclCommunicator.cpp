@@ -2,6 +2,7 @@
 
 #include "runtime/Error.h"
 
+#include <exception>
 #include <string>
 #include <thread>
 #include <utility>
@@ -31,20 +32,21 @@ private:
 
 NcclCommunicator::NcclCommunicator(NcclCommunicator &&other) noexcept
     : nccl(std::move(other.nccl)), on(other.on), comm(std::exchange(other.comm, nullptr)),
-      owned(other.owned), ownRank(other.ownRank), ranks(other.ranks), patience(other.patience) {}
+      owned(other.owned), ownRank(other.ownRank), ranks(other.ranks), patience(other.patience),
+      ending(std::move(other.ending)) {}
 
 NcclCommunicator NcclCommunicator::make(std::shared_ptr<const NcclLibrary> library,
-                                        const CudaDevice &device, int rank, int world,
-                                        const NcclUniqueId &id,
+                                        std::shared_ptr<const CudaDevice> device, int rank,
+                                        int world, const NcclUniqueId &id,
                                         std::chrono::milliseconds deadline) {
-  NcclCommunicator made(std::move(library), device);
+  NcclCommunicator made(std::move(library), std::move(device));
   made.owned = true;
   made.ownRank = rank;
   made.ranks = world;
   made.patience = deadline;
   std::string what =
       "ncclCommInitRankConfig of rank " + std::to_string(rank) + " of " + std::to_string(world);
-  CudaCurrent current(device);
+  CudaCurrent current(*made.on);
   NcclConfig config;
   config.blocking = 0;
   NcclResult begun =
@@ -64,31 +66,51 @@ NcclCommunicator NcclCommunicator::make(std::shared_ptr<const NcclLibrary> libra
 }
 
 NcclCommunicator NcclCommunicator::borrow(std::shared_ptr<const NcclLibrary> library,
-                                          const CudaDevice &device, NcclComm theirs) {
-  NcclCommunicator made(std::move(library), device);
+                                          std::shared_ptr<const CudaDevice> device,
+                                          NcclComm theirs) {
+  NcclCommunicator made(std::move(library), std::move(device));
   made.comm = theirs;
   const NcclFunctions &functions = made.nccl->functions();
   int ordinal = 0;
   made.nccl->check(functions.commCuDevice(theirs, &ordinal), "ncclCommCuDevice");
   made.nccl->check(functions.commCount(theirs, &made.ranks), "ncclCommCount");
   made.nccl->check(functions.commUserRank(theirs, &made.ownRank), "ncclCommUserRank");
-  if (ordinal != device.facts().ordinal) {
+  if (ordinal != made.on->facts().ordinal) {
     made.comm = nullptr;
     throw InputError("communicator", "of device " + std::to_string(ordinal),
-                     "of " + device.facts().describe());
+                     "of " + made.on->facts().describe());
   }
   return made;
 }
 
 NcclCommunicator::~NcclCommunicator() {
-  if (!comm || !owned)
-    return;
-  CudaCurrent current(on);
-  const NcclFunctions &functions = nccl->functions();
-  NcclResult begun = functions.commFinalize(comm);
-  bool ended = begun == NcclResult::Success ||
-               (begun == NcclResult::InProgress && settle(patience) == NcclResult::Success);
-  (void)(ended ? functions.commDestroy(comm) : functions.commAbort(comm));
+  if (comm && owned) {
+    CudaCurrent current(*on);
+    const NcclFunctions &functions = nccl->functions();
+    NcclResult begun = functions.commFinalize(comm);
+    bool final = begun == NcclResult::Success ||
+                 (begun == NcclResult::InProgress && settle(patience) == NcclResult::Success);
+    end(final ? &NcclFunctions::commDestroy : &NcclFunctions::commAbort, comm);
+  }
+  constexpr std::chrono::seconds forGraphs(5);
+  if (ending.valid())
+    (void)ending.wait_for(forGraphs);
+}
+
+/// Both of NCCL's ways to end return only when no graph is left that was captured with the
+/// communicator, and the thread that has failed is likely to be the one that holds the graphs.
+void NcclCommunicator::end(EndingCall call, NcclComm gone) noexcept {
+  try {
+    std::packaged_task<void()> task([library = nccl, device = on, call, gone] {
+      CudaCurrent current(*device);
+      (void)(library->functions().*call)(gone);
+    });
+    std::future<void> done = task.get_future();
+    std::thread(std::move(task)).detach();
+    ending = std::move(done);
+  } catch (const std::exception &) { // no thread to be had
+    (void)(nccl->functions().*call)(gone);
+  }
 }
 
 NcclResult NcclCommunicator::settle(std::chrono::milliseconds deadline) {
@@ -111,7 +133,7 @@ NcclResult NcclCommunicator::asyncError() {
 
 NcclResult NcclCommunicator::exchange(std::span<const Send> sends,
                                       std::span<const Receive> receives, CudaStreamHandle stream) {
-  CudaCurrent current(on);
+  CudaCurrent current(*on);
   const NcclFunctions &functions = nccl->functions();
   NcclResult result = NcclResult::Success;
   {
@@ -138,10 +160,18 @@ NcclResult NcclCommunicator::exchange(std::span<const Send> sends,
 }
 
 void NcclCommunicator::abort() noexcept {
-  CudaCurrent current(on);
-  std::unique_lock lock(mutex);
-  if (NcclComm gone = std::exchange(comm, nullptr))
-    (void)nccl->functions().commAbort(gone);
+  constexpr std::chrono::seconds forKernels(
+      1); // that have heard of it, unless graphs are waited for
+  NcclComm gone = nullptr;
+  {
+    std::lock_guard lock(mutex);
+    gone = std::exchange(comm, nullptr);
+  }
+  if (!gone)
+    return;
+  end(&NcclFunctions::commAbort, gone);
+  if (ending.valid())
+    (void)ending.wait_for(forKernels);
 }
 
 } // namespace ringc

@@ -4,6 +4,7 @@
 #include "runtime/driver/CudaDevice.h"
 
 #include <chrono>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -15,18 +16,20 @@ namespace ringc {
 class NcclCommunicator {
 public:
   /// Waits for all ranks. Throws NcclError when NCCL fails, or not all come within the deadline.
-  static NcclCommunicator make(std::shared_ptr<const NcclLibrary> library, const CudaDevice &device,
-                               int rank, int world, const NcclUniqueId &id,
-                               std::chrono::milliseconds deadline);
+  static NcclCommunicator make(std::shared_ptr<const NcclLibrary> library,
+                               std::shared_ptr<const CudaDevice> device, int rank, int world,
+                               const NcclUniqueId &id, std::chrono::milliseconds deadline);
 
   /// The user's, which may block, and is not destroyed here. Throws InputError where it is not of
   /// the device.
   static NcclCommunicator borrow(std::shared_ptr<const NcclLibrary> library,
-                                 const CudaDevice &device, NcclComm theirs);
+                                 std::shared_ptr<const CudaDevice> device, NcclComm theirs);
 
   NcclCommunicator(NcclCommunicator &&other) noexcept;
   NcclCommunicator &operator=(NcclCommunicator &&) = delete;
-  /// Ends in good order, together with the other ranks, unless it was aborted.
+  /// Ends in good order, together with the other ranks, unless it was aborted. NCCL keeps what
+  /// graphs that were captured with it need until the last of them is destroyed: this waits for
+  /// that a few seconds, and then leaves it to a thread.
   ~NcclCommunicator();
 
   int rank() const { return ownRank; }
@@ -56,19 +59,26 @@ public:
   /// Success, or what went wrong behind the caller's back.
   NcclResult asyncError();
 
-  /// Ends all that is under way on the device. From any thread; the communicator is gone then.
+  /// Ends all that is under way on the device. From any thread, and at once, whatever graphs there
+  /// are; the communicator is gone then.
   void abort() noexcept;
 
 private:
-  NcclCommunicator(std::shared_ptr<const NcclLibrary> library, const CudaDevice &device)
-      : nccl(std::move(library)), on(device) {}
+  using EndingCall = NcclResult (*NcclFunctions::*)(NcclComm);
+
+  NcclCommunicator(std::shared_ptr<const NcclLibrary> library,
+                   std::shared_ptr<const CudaDevice> device)
+      : nccl(std::move(library)), on(std::move(device)) {}
+  void end(EndingCall call, NcclComm gone) noexcept;
+
   std::shared_ptr<const NcclLibrary> nccl;
-  const CudaDevice &on;
+  std::shared_ptr<const CudaDevice> on;
   NcclComm comm = nullptr; ///< null once aborted
   bool owned = false;
   int ownRank = 0, ranks = 1;
   std::chrono::milliseconds patience{};
-  std::mutex mutex; ///< of `comm`
+  std::mutex mutex;         ///< of `comm`
+  std::future<void> ending; ///< of the thread in which NCCL takes it apart
 };
 
 } // namespace ringc

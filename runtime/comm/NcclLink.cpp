@@ -14,15 +14,19 @@ NcclLink::NcclLink(std::shared_ptr<const CudaDevice> on, NcclCommunicator made,
       stream(device, CudaStream::Priority::Highest), events(device),
       watcher([this](const std::stop_token &stop) { watch(stop); }) {}
 
-/// What is freed after this waits for the device, and so for peers: the watcher sees to an end.
-NcclLink::~NcclLink() {
+NcclLink::~NcclLink() { finish(); }
+
+void NcclLink::finish() noexcept {
   try {
     settle();
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [this] { return watched.empty() || givenUp; });
+    }
+    stream.synchronize(); // which is on its way behind the last exchange
   } catch (const std::exception &error) {
     abort(error.what());
   }
-  std::unique_lock lock(mutex);
-  changed.wait(lock, [this] { return watched.empty() || failure; });
 }
 
 /// The peer that is waited for: who sends, where somebody does.
@@ -140,10 +144,12 @@ std::vector<std::vector<std::byte>> NcclLink::gather(std::span<const int> ranks,
 }
 
 void NcclLink::check() const {
-  std::lock_guard lock(mutex);
-  if (failure)
-    throw PeerError(rank(), failure->place.peer, failure->place.hop, failure->place.channel,
-                    failure->what);
+  std::unique_lock lock(mutex);
+  if (!failure)
+    return;
+  changed.wait(lock, [this] { return givenUp; });
+  throw PeerError(rank(), failure->place.peer, failure->place.hop, failure->place.channel,
+                  failure->what);
 }
 
 /// Exchanges have their own deadlines; work that was captured has only this one.
@@ -171,6 +177,8 @@ void NcclLink::abort(std::string_view reason) noexcept {
   }
 }
 
+/// Known before the device comes to rest, so that nobody takes that for an end; and told only when
+/// it has been given up.
 void NcclLink::fail(const Place &place, std::string_view what) noexcept {
   {
     std::lock_guard lock(mutex);
@@ -183,6 +191,10 @@ void NcclLink::fail(const Place &place, std::string_view what) noexcept {
     }
   }
   communicator.abort();
+  {
+    std::lock_guard lock(mutex);
+    givenUp = true;
+  }
   changed.notify_all();
 }
 

@@ -35,6 +35,8 @@ struct NcclLink {
   std::shared_ptr<Posted> post(const Exchange &exchange);
   /// Makes the followed stream wait for it.
   void join(Posted &exchange);
+  /// Returns when nothing that was posted is under way any more, in good order or given up.
+  void finish() noexcept;
   /// Downloads what an exchange has brought, behind all that were posted; `join` waits for it, too.
   void bringHome(Posted &exchange, void *toHost, const void *from, int64_t bytes);
   bool isCapturing() const { return follower->isCapturing(); }
@@ -87,9 +89,10 @@ private:
   DeviceMemory staging;          ///< of `gather`
 
   mutable std::mutex mutex; ///< of what follows
-  std::condition_variable_any changed;
+  mutable std::condition_variable_any changed;
   std::deque<Watched> watched;
   std::optional<Failure> failure;
+  bool givenUp = false; ///< the communicator, behind `failure`
 
   std::jthread watcher; ///< last: it ends before what it uses
 };

@@ -342,7 +342,8 @@ int fault(const std::string &mode, std::chrono::milliseconds deadline) {
     if (spoils && mode == "die")
       (void)raise(SIGKILL);
     if (spoils && mode == "late")
-      std::this_thread::sleep_for(3 * deadline);
+      std::this_thread::sleep_for(3 * deadline /
+                                  2); // others wait as long again for a new transport
     Clock::time_point start = Clock::now();
     auto say = [&](const char *when, const std::exception &error) {
       std::printf("rank %d %s: %s\n", job.rank, when, error.what());

@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 
 using namespace ringc;
 
@@ -57,6 +59,11 @@ std::map<NcclComm, std::shared_ptr<ncclComm>> communicators; ///< queued work ou
 void record(const std::string &call) {
   std::lock_guard lock(mutex);
   fake.calls.push_back(call);
+}
+
+void waitForGraphs() {
+  while (std::atomic_ref(fake.graphs) != 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 /// Other sizes never meet: the group hangs, as NCCL's would.
@@ -158,6 +165,7 @@ NcclResult ncclCommFinalize(NcclComm comm) {
 }
 NcclResult ncclCommDestroy(NcclComm comm) {
   record("ncclCommDestroy");
+  waitForGraphs();
   std::lock_guard lock(mutex);
   communicators.erase(comm);
   --fake.liveCommunicators;
@@ -165,8 +173,9 @@ NcclResult ncclCommDestroy(NcclComm comm) {
 }
 NcclResult ncclCommAbort(NcclComm comm) {
   record("ncclCommAbort");
-  std::lock_guard lock(mutex);
   comm->aborted = true;
+  waitForGraphs();
+  std::lock_guard lock(mutex);
   --fake.liveCommunicators;
   return NcclResult::Success;
 }

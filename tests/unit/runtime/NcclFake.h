@@ -17,6 +17,7 @@ struct NcclFake {
   int64_t liveCommunicators = 0;
   int failingRank = -1; ///< whose communicator reports `failure`
   NcclResult failure = NcclResult::Success;
+  int64_t graphs = 0; ///< that were captured: ending a communicator waits for them
 };
 
 /// The symbol under which the library exports its `NcclFake *()`.

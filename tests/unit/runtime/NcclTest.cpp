@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <dlfcn.h>
@@ -199,6 +200,19 @@ TEST_CASE("a rank that gives up frees its device, and says why ever after") {
     transport.check();
   });
   CHECK(errors[0] == "rank 0: hop 0, plans, peer 0: this rank failed: no memory");
+}
+
+TEST_CASE("a failure is no hang where graphs are that were captured, and the rest ends with them") {
+  Machine machine(1);
+  fakeNccl().graphs = 1;
+  auto errors = machine.run(1, {}, [](NcclTransport &transport) {
+    transport.abort("no memory");
+    CHECK(fakeNccl().liveCommunicators == 1);
+    std::atomic_ref(fakeNccl().graphs) = 0;
+    transport.check();
+  });
+  CHECK(errors[0] == "rank 0: hop 0, plans, peer 0: this rank failed: no memory");
+  CHECK(fakeNccl().liveCommunicators == 0);
 }
 
 TEST_CASE("a communicator of the user's is used, and left alone") {
