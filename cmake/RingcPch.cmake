@@ -25,6 +25,7 @@ function(ringc_precompile_headers target)
       target_precompile_headers(ringc_mlir_headers PRIVATE ${ringc_mlir_headers})
     endif()
     target_precompile_headers(${target} REUSE_FROM ringc_mlir_headers)
+    target_compile_options(${target} PRIVATE -fPIC) # an executable's -fPIE is not that of the headers
   elseif(count GREATER 3)
     target_precompile_headers(${target} PRIVATE ${ringc_std_headers})
     if("${links}" MATCHES "doctest")

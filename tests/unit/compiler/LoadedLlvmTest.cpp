@@ -18,8 +18,9 @@ int ofThisProgram = 0;
 } // namespace
 
 TEST_CASE("a library is told by its build id, this program by nothing") {
-  int (*print)(const char *) = std::puts;
-  std::string c = buildIdOf(reinterpret_cast<const void *>(print));
+  size_t (*write)(const void *, size_t, size_t, FILE *) =
+      std::fwrite; // which no sanitizer puts in itself
+  std::string c = buildIdOf(reinterpret_cast<const void *>(write));
   double (*cosine)(double) = std::cos;
   std::string mathematics = buildIdOf(reinterpret_cast<const void *>(cosine));
   CHECK(buildIdOf(&ofThisProgram).empty());
