@@ -50,7 +50,8 @@ template <typename Body> std::string messageOf(Body &&body) {
 
 /// Ranks of one job as threads.
 struct Job {
-  explicit Job(int ranks) : world(ranks), ids(size_t(ranks)), said(size_t(ranks)) {}
+  explicit Job(int ranks)
+      : world(ranks), ids(size_t(ranks)), said(size_t(ranks)), took(size_t(ranks)) {}
 
   ProcessRank process(int rank) const {
     ProcessRank made;
@@ -68,7 +69,7 @@ struct Job {
       std::string text =
           messageOf([&] { ids[size_t(slot)] = shareUniqueId(*library, process, deadline).bytes; });
       said[size_t(slot)] = text;
-      took = std::max<Clock::duration>(took, Clock::now() - begin);
+      took[size_t(slot)] = Clock::now() - begin;
     });
   }
   void join() { threads.clear(); }
@@ -91,7 +92,7 @@ struct Job {
   std::chrono::milliseconds deadline = 30s;
   std::vector<std::array<char, 128>> ids;
   std::vector<std::string> said;
-  Clock::duration took{};
+  std::vector<Clock::duration> took;
   std::vector<std::jthread> threads;
 };
 
@@ -337,7 +338,7 @@ TEST_CASE("who does not come is named within the deadline") {
   job.start(2);
   job.join();
   CHECK(job.said[2] == "rank 2 of 3: rank 0 did not answer in time at " + at);
-  CHECK(job.took < 2s);
+  CHECK(std::ranges::max(job.took) < 2s);
 }
 
 TEST_CASE("a rank that comes late is still in time") {

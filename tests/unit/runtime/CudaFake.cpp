@@ -194,6 +194,7 @@ CudaResult cuMemFreeAsync(CudaAddress address, CudaStreamHandle stream) {
       {.run = [=] { std::free(memory(address)); }, .ready = {}, .waits = {}, .completes = {}});
 }
 CudaResult cuMemAllocHost_v2(void **address, size_t bytes) {
+  std::lock_guard lock(fakeMutex);
   ++fake.liveObjects;
   *address = std::malloc(bytes);
   return record("cuMemAllocHost", bytes);

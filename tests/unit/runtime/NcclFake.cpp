@@ -131,9 +131,10 @@ NcclResult ncclCommInitRankConfig(NcclComm *comm, int count, NcclUniqueId id, in
                                   NcclConfig *config) {
   std::lock_guard lock(mutex);
   std::shared_ptr<World> &world = worlds[id.bytes.data()];
-  if (!world)
+  if (!world) {
     world = std::make_shared<World>();
-  world->size = count;
+    world->size = count;
+  }
   world->joined.insert(rank);
   auto made = std::make_shared<ncclComm>();
   made->world = world;
