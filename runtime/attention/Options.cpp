@@ -192,7 +192,7 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
   for (const UserFunction &mask : options.masks)
     spec.mask.push_back(qualified(mask));
   if (options.softcap)
-    spec.score.push_back("softcap");
+    spec.score.push_back(softcapScore(*options.softcap));
   for (const UserFunction &score : options.scores)
     spec.score.push_back(qualified(score));
   if (options.alibi)
@@ -200,6 +200,11 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
   if (inputs.bias)
     spec.score.push_back("bias");
   return spec;
+}
+
+std::string softcapScore(double cap) {
+  constexpr double mostOfTanh = 1000; // kernels.tiles/scores.tile
+  return cap > mostOfTanh ? "wide_softcap" : "softcap";
 }
 
 BackwardNames backwardNames(BackwardForm form) {

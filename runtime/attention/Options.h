@@ -5,6 +5,7 @@
 #include "runtime/Attention.h"
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,9 @@ std::vector<SourceText> userSources(const AttentionOptions &options);
 /// `options` are complete.
 Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs &inputs,
             std::string_view kernel);
+
+/// The score that softcap is, by name: one for a cap far above most logits.
+std::string softcapScore(double cap);
 
 /// The kernels of a backward besides attention_delta: `keys` gives dK and dV, `queries` dQ.
 struct BackwardNames {

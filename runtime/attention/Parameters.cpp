@@ -79,7 +79,7 @@ NamedValues optionValues(const AttentionOptions &options, const AttentionInputs 
     values["window.right"] = options.window.right;
   }
   if (options.softcap)
-    values["softcap.cap"] = *options.softcap;
+    values[softcapScore(*options.softcap) + ".cap"] = *options.softcap;
   if (inputs.keyMask)
     values["key_padding.key_mask"] = *inputs.keyMask;
   if (inputs.bias)

@@ -21,15 +21,17 @@ double rootMeanSquare(const std::vector<double> &values) {
   return values.empty() ? 0 : std::sqrt(sum / double(values.size()));
 }
 
-/// Of delta_i = sum over e of dout_ie * out_ie.
+/// Of delta_i = sum over e of dout_ie * out_ie, as it is where its terms do not happen to cancel.
 double deltaSize(const Array &out, const Array &dout) {
-  std::vector<double> deltas;
+  std::vector<double> deltas, terms;
   int64_t width = out.shape[3];
   for (size_t row = 0; row * size_t(width) < out.data.size(); ++row) {
     auto at = [&](const Array &array) { return array.data.begin() + int64_t(row) * width; };
     deltas.push_back(std::inner_product(at(out), at(out) + width, at(dout), 0.0));
   }
-  return rootMeanSquare(deltas);
+  for (size_t i = 0; i < out.data.size(); ++i)
+    terms.push_back(out.data[i] * dout.data[i]);
+  return std::max(rootMeanSquare(deltas), rootMeanSquare(terms) * std::sqrt(double(width)));
 }
 
 Array arrayOr(const HostTensor &tensor) {
@@ -64,7 +66,11 @@ ErrorMeasure::ErrorMeasure(const reference::Problem &problem, const reference::R
   double delta = problem.dout ? deltaSize(expected.out, *problem.dout) : 0;
   perElement[lseTensor] = 1;
   perElement[dqTensor] = scale * delta * rootMeanSquare(problem.k.data);
-  perElement[dkTensor] = scale * delta * rootMeanSquare(problem.q.data);
+  // A key's p add up to the queries that there are for it, and their squares to no more.
+  double queries = double(problem.q.shape[1] * problem.q.shape[2]) /
+                   double(std::max<int64_t>(1, problem.k.shape[1] * problem.k.shape[2]));
+  perElement[dkTensor] =
+      scale * delta * rootMeanSquare(problem.q.data) * std::sqrt(std::max(1.0, queries));
 }
 
 double ErrorMeasure::measure(const Array &actual, size_t tensor, const Part &part) const {

@@ -37,6 +37,17 @@ TEST_CASE("softcap derivative or order: cap 1.0 with large logits, before ALiBi 
       }
 }
 
+TEST_CASE("softcaps from far below the logits to far above them") {
+  for (double cap : {1e-30, 1e-3, 999.0, 1001.0, 1e4, 1e6, 1e30})
+    for (double spread : {1.0, 30.0}) { // logits of deviation 1 and 900
+      CAPTURE(cap);
+      checkCase({.options = {.heads = 2, .headDim = 16, .softcap = cap},
+                 .world = 2,
+                 .shape = {1, 40, 40},
+                 .logitSpread = spread});
+    }
+}
+
 TEST_CASE("softcap with logits beyond tanh's range is finite and has no gradient") {
   Case given{.options = {.headDim = 16, .softcap = 30.0}, .world = 2, .shape = {1, 40, 40}};
   given.logitSpread = 300;

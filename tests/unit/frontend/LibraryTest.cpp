@@ -35,7 +35,7 @@ TEST_CASE("the library is without errors") {
                            "attention_merge", "matmul", "row_softmax"})
     CHECK(program.findKernel(name));
   for (const char *name : {"all", "causal", "prefix", "window", "documents", "key_padding",
-                           "identity", "softcap", "alibi", "bias"})
+                           "identity", "softcap", "wide_softcap", "alibi", "bias"})
     CHECK(program.findFunction(name));
 }
 
