@@ -86,7 +86,7 @@ public:
                           const ForwardResults &results) {
     Call call(*this, shape, inputs);
     checkResults(options, Extents::ofRank(call.problem), results);
-    HostCode code = kernel("attention_forward", inputs);
+    HostCode code = kernel("attention_forward", inputs, shape.keyLength);
     call.prepare(Pass::Forward, *code.kernel, {});
     compare(Pass::Forward, call, *code.kernel);
     ForwardKernels kernels(call.setup(), code, carry, call.q, results);
@@ -99,7 +99,7 @@ public:
     Call call(*this, shape, inputs);
     checkResults(options, Extents::ofRank(call.problem), results);
     checkGradients(options, Extents::ofRank(call.problem), dout, gradients);
-    BackwardCode code = backwardCode(inputs);
+    BackwardCode code = backwardCode(inputs, shape.keyLength);
     GradientSum dk(gradients.dk, keySums), dv(gradients.dv, valueSums);
     call.prepare(Pass::Backward, *code.keys.kernel, {dk.shared(), dv.shared()});
     compare(Pass::Backward, call, *code.keys.kernel);
@@ -126,10 +126,11 @@ public:
   }
 
   void prepare(Pass pass, const AttentionInputs &inputs) {
+    int64_t length = inputs.k.rank() > 1 ? inputs.k.dim(1) * ringSize() : 0;
     if (pass == Pass::Forward)
-      (void)kernel("attention_forward", inputs);
+      (void)kernel("attention_forward", inputs, length);
     else
-      (void)backwardCode(inputs);
+      (void)backwardCode(inputs, length);
   }
 
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
@@ -138,7 +139,7 @@ public:
     if (pass == Pass::Backward)
       gradients = {{Tensor(nullptr, DType::F32, inputs.k.shape()), 1},
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
-    HostCode code = kernel("attention_forward", inputs);
+    HostCode code = kernel("attention_forward", inputs, shape.keyLength);
     call.describe(*code.kernel, std::move(gradients));
     return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(pass, schedule),
                     call.visibility(*code.kernel, inputs));
@@ -212,18 +213,20 @@ private:
                      [&](std::span<const std::byte> own) { return gather(transport, ranks, own); });
   }
 
-  HostCode kernel(std::string_view name, const AttentionInputs &inputs) {
-    return context.kernels->get(specOf(options, ringSize(), inputs, name), sources);
+  HostCode kernel(std::string_view name, const AttentionInputs &inputs, int64_t keyLength) {
+    return context.kernels->get(specOf(options, ringSize(), inputs, name), sources,
+                                workOf(options, ringSize(), keyLength));
   }
 
   /// Compiled side by side where they are not known yet.
-  BackwardCode backwardCode(const AttentionInputs &inputs) {
+  BackwardCode backwardCode(const AttentionInputs &inputs, int64_t keyLength) {
     BackwardNames names = backwardNames(*options.backward);
-    bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, names.keys), sources);
+    bool warm = context.kernels->isWarm(specOf(options, ringSize(), inputs, names.keys), sources,
+                                        workOf(options, ringSize(), keyLength));
     auto keys = std::async(warm ? std::launch::deferred : std::launch::async,
-                           [this, &inputs, names] { return kernel(names.keys, inputs); });
-    HostCode queries = kernel(names.queries, inputs);
-    return {kernel("attention_delta", inputs), keys.get(), queries};
+                           [=, this, &inputs] { return kernel(names.keys, inputs, keyLength); });
+    HostCode queries = kernel(names.queries, inputs, keyLength);
+    return {kernel("attention_delta", inputs, keyLength), keys.get(), queries};
   }
 
   AttentionOptions given, options; ///< as the user has them; complete

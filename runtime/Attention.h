@@ -86,7 +86,10 @@ struct AttentionOptions {
   /// there too the bits are the same every time, and by any number of threads.
   std::optional<BackwardForm> backward = {};
   std::map<std::string, int64_t> tile =
-      {}; ///< {"q", 64}, {"kv", 128}; absent: the compiler's choice
+      {}; ///< {"q", 64}, {"kv", 128}; absent: what was tuned, else the compiler's choice
+  /// A table of tuned tile sizes (`ringc tune`): absent the user's, "" none, else a path. Other
+  /// sizes add in another order, and give other last bits.
+  std::optional<std::string> tune = {};
 };
 
 /// Of the unsharded tensors, all rings together. Lengths are at most 2^31 - 1, and the rows that a

@@ -29,6 +29,8 @@ Env Env::read() {
           .xdgCacheHome = variable("XDG_CACHE_HOME"),
           .home = variable("HOME"),
           .cacheBytes = variable("RINGC_CACHE_BYTES"),
+          .tuneTable = variable("RINGC_TUNE_TABLE"),
+          .xdgDataHome = variable("XDG_DATA_HOME"),
           .ompNumThreads = variable("OMP_NUM_THREADS"),
           .ompThreadLimit = variable("OMP_THREAD_LIMIT"),
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),

@@ -25,6 +25,12 @@ struct Env {
   /// RINGC_CACHE_BYTES: how large the files of compiled kernels may be together, 1 GiB if it is not
   /// set; 0 is no limit.
   std::optional<std::string> cacheBytes;
+  /// RINGC_TUNE_TABLE: the file of tuned tile sizes, in place of the default below; "none": no
+  /// table.
+  std::optional<std::string> tuneTable;
+  /// XDG_DATA_HOME: the file of tuned tile sizes is ringc/tune.json in it, else
+  /// .local/share/ringc/tune.json in HOME. Heeded if absolute.
+  std::optional<std::string> xdgDataHome;
   /// OMP_NUM_THREADS and OMP_THREAD_LIMIT, as OpenMP has them: the threads of a pool that is not
   /// told how many.
   std::optional<std::string> ompNumThreads, ompThreadLimit;

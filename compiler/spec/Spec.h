@@ -97,7 +97,9 @@ template <FieldsOf<Spec> Self, class Visit> void visitFields(Self &self, Visit &
   visit(Field{"types", "type constants of the kernel by name"}, types);
   visit(Field{"tile",
               "tile sizes by dimension, in place of the compiler's choice: q is the constant BQ, "
-              "warps and n_warps share them on a GPU, attention_forward.q is that kernel's alone",
+              "warps and n_warps share them on a GPU, micro_rows and micro_vectors are a register "
+              "block "
+              "of a host, attention_forward.q is that kernel's alone",
               1, 4096},
         tile);
   visit(Field{"target", "what to compile for"}, target);

@@ -71,7 +71,8 @@ void addOptions(Agreement &to, const AttentionOptions &given) {
   complete.backward = given.backward;
   auto &[heads, kvHeads, headDim, valueHeadDim, headMap, dtype, f32Products, scale, causal, prefix,
          window, softcap, alibi, alibiSlopes, masks, scores, layout, ringSize, schedule, backward,
-         tile] = complete;
+         tile, tune] = complete;
+  (void)tune; // a rank's own: it changes no more than how fast it is
   std::vector<std::string> tiles;
   for (const auto &[dimension, size] : tile)
     tiles.push_back(dimension + "=" + std::to_string(size));

@@ -88,8 +88,10 @@ private:
       checkInputs(owner.options, shape, extents, inputs);
       RankProblem first(owner.options, owner.size, 0, shape);
       const DeviceContext &context = owner.ring.deviceOf(0);
-      code = context.kernels->get(specOf(owner.options, first.rings.ringSize, inputs, kernel),
-                                  context.kernels->sources(userSources(owner.options)));
+      int ringSize = first.rings.ringSize;
+      code = context.kernels->get(specOf(owner.options, ringSize, inputs, kernel),
+                                  context.kernels->sources(userSources(owner.options)),
+                                  workOf(owner.options, ringSize, shape.keyLength));
       Parameters::checkEntries(code->kernel->arguments, first.rings);
       (void)Parameters(code->kernel->arguments,
                        namedValues(code->kernel->arguments, owner.options, inputs), owner.options,

@@ -5,9 +5,11 @@
 #include "compiler/spec/Spec.h"
 #include "runtime/driver/CudaModule.h"
 #include "runtime/ring/Trace.h"
+#include "runtime/tune/KernelWork.h"
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringc {
@@ -33,7 +35,8 @@ public:
 
   /// For the source's own device, whatever target `spec` names. Throws InputError, with rendered
   /// diagnostics where a source is wrong, and CudaError where the device does not take the code.
-  virtual DeviceCode get(Spec spec, const SourceSet &sources) = 0;
+  virtual DeviceCode get(Spec spec, const SourceSet &sources, const KernelWork &work) = 0;
+  DeviceCode get(Spec spec, const SourceSet &sources) { return get(std::move(spec), sources, {}); }
 
   /// As KernelSource's.
   virtual std::string build() const { return {}; }

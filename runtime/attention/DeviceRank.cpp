@@ -95,8 +95,10 @@ int DeviceRank::ringSize() const {
   return options.ringSize == 0 ? transport.world() : options.ringSize;
 }
 
-DeviceCode DeviceRank::kernel(std::string_view name, const AttentionInputs &inputs) const {
-  return context.kernels->get(specOf(options, ringSize(), inputs, name), sources);
+DeviceCode DeviceRank::kernel(std::string_view name, const AttentionInputs &inputs,
+                              int64_t keyLength) const {
+  return context.kernels->get(specOf(options, ringSize(), inputs, name), sources,
+                              workOf(options, ringSize(), keyLength));
 }
 
 const PreparedPass *DeviceRank::find(Pass pass, const AttentionShape &shape,
@@ -130,11 +132,12 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
   made.pass = pass;
   made.key = keyOf(pass, shape, inputs);
   if (pass == Pass::Forward) {
-    made.forward = kernel("attention_forward", inputs);
+    made.forward = kernel("attention_forward", inputs, shape.keyLength);
   } else {
     BackwardNames names = backwardNames(*options.backward);
-    made.backward = DeviceBackwardCode{kernel("attention_delta", inputs),
-                                       kernel(names.keys, inputs), kernel(names.queries, inputs)};
+    made.backward = DeviceBackwardCode{kernel("attention_delta", inputs, shape.keyLength),
+                                       kernel(names.keys, inputs, shape.keyLength),
+                                       kernel(names.queries, inputs, shape.keyLength)};
   }
   checkTypes(made.kernel(), options, inputs);
 

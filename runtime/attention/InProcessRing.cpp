@@ -201,7 +201,8 @@ private:
       checkInputs(owner.options, shape, extents, whole);
       (void)ofRank(0);
       code = owner.context.kernels->get(
-          specOf(owner.options, ofRank(0).rings.ringSize, whole, kernel), owner.sources);
+          specOf(owner.options, ofRank(0).rings.ringSize, whole, kernel), owner.sources,
+          workOf(owner.options, ofRank(0).rings.ringSize, shape.keyLength));
       values = namedValues(code.kernel->arguments, owner.options, whole);
       Parameters::checkEntries(code.kernel->arguments, ofRank(0).rings);
       (void)Parameters(code.kernel->arguments, values, owner.options, extents);

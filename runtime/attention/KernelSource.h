@@ -4,6 +4,7 @@
 #include "compiler/spec/KernelRequest.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/driver/HostPool.h"
+#include "runtime/tune/KernelWork.h"
 
 #include <memory>
 #include <string>
@@ -26,15 +27,17 @@ public:
   /// The user's .tile texts together with the library's.
   virtual SourceSet sources(std::vector<SourceText> user) = 0;
 
-  /// Throws InputError, with rendered diagnostics where a source is wrong.
-  virtual HostCode get(const Spec &spec, const SourceSet &sources) = 0;
+  /// With the tile sizes that a table has for this work, or the compiler's choice. Throws
+  /// InputError, with rendered diagnostics where a source is wrong.
+  virtual HostCode get(const Spec &spec, const SourceSet &sources, const KernelWork &work) = 0;
+  HostCode get(const Spec &spec, const SourceSet &sources) { return get(spec, sources, {}); }
 
   /// What the kernels come from: an id of the compiler, where there is one. Ranks whose kernels are
   /// not of one kind are refused.
   virtual std::string build() const { return {}; }
 
   /// Whether `get` would take microseconds, so that a thread for it would cost more. May say no.
-  virtual bool isWarm(const Spec &, const SourceSet &) { return false; }
+  virtual bool isWarm(const Spec &, const SourceSet &, const KernelWork &) { return false; }
 };
 
 } // namespace ringc

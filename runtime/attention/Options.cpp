@@ -116,8 +116,10 @@ void validate(const AttentionOptions &options) {
           "a divisor of the world, or 0 for all of it");
   for (const auto &[dimension, size] : options.tile) {
     std::string_view own = std::string_view(dimension).substr(dimension.find('.') + 1);
-    require(own == "q" || own == "kv" || own == "warps" || own == "n_warps", "tile", dimension,
-            "q, kv, warps, n_warps, or KERNEL.q for one kernel alone");
+    constexpr std::string_view dimensions[] = {"q",       "kv",         "warps",
+                                               "n_warps", "micro_rows", "micro_vectors"};
+    require(std::ranges::find(dimensions, own) != std::end(dimensions), "tile", dimension,
+            "q, kv, warps, n_warps, micro_rows, micro_vectors, or KERNEL.q for one kernel alone");
     requireInteger("tile " + dimension, size, 1, 4096);
   }
   for (const auto *functions : {&options.masks, &options.scores})
@@ -177,6 +179,10 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
             .queryLayout = layoutKindOf(options.layout, ringSize),
             .keyLayout = layoutKindOf(options.layout, ringSize),
             .tile = options.tile};
+  std::erase_if(spec.tile, [&](const auto &size) { // another kernel's
+    size_t dot = size.first.find('.');
+    return dot != std::string::npos && size.first.substr(0, dot) != kernel;
+  });
   if (kernel == "attention_delta" || kernel == "attention_backward_round") { // rows alone
     spec.tile.erase("kv");
     return spec;
@@ -200,6 +206,10 @@ Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs
   if (inputs.bias)
     spec.score.push_back("bias");
   return spec;
+}
+
+KernelWork workOf(const AttentionOptions &options, int ringSize, int64_t keyLength) {
+  return {.length = keyLength, .ranks = ringSize, .table = options.tune};
 }
 
 std::string softcapScore(double cap) {

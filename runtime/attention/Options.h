@@ -3,6 +3,7 @@
 #include "compiler/spec/KernelRequest.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/Attention.h"
+#include "runtime/tune/KernelWork.h"
 
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ std::vector<SourceText> userSources(const AttentionOptions &options);
 /// `options` are complete.
 Spec specOf(const AttentionOptions &options, int ringSize, const AttentionInputs &inputs,
             std::string_view kernel);
+
+/// For which work a kernel is asked of its source.
+KernelWork workOf(const AttentionOptions &options, int ringSize, int64_t keyLength);
 
 /// The score that softcap is, by name: one for a cap far above most logits.
 std::string softcapScore(double cap);

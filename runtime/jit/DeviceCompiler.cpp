@@ -10,8 +10,10 @@
 namespace ringc {
 
 DeviceCompiler::DeviceCompiler(std::shared_ptr<KernelCache> kernels,
-                               std::shared_ptr<const CudaDevice> on)
-    : cache(std::move(kernels)), device(std::move(on)), target(targetFor(device->facts())) {}
+                               std::shared_ptr<const CudaDevice> on,
+                               std::shared_ptr<TunedConfigs> tables)
+    : cache(std::move(kernels)), device(std::move(on)), tuned(std::move(tables)),
+      target(targetFor(device->facts())) {}
 
 SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
   return compilerSources(std::move(user));
@@ -19,9 +21,10 @@ SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
 
 std::string DeviceCompiler::build() const { return compilerBuild(); }
 
-DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources) {
+DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources, const KernelWork &work) {
   spec.target = target.name;
-  KernelRequest request = compilerRequest(spec, sources, target);
+  KernelRequest request = compilerRequest(
+      spec, sources, target, tuned ? tuned->find(spec, sources, target, work) : std::nullopt);
   std::lock_guard lock(
       mutex); // compiling beside loading would gain little: few kernels are asked for
   auto known = loaded.find(request);
@@ -43,7 +46,9 @@ Target targetFor(const CudaDeviceFacts &device) {
 DeviceContext deviceContext(int ordinal) {
   Env env = Env::read();
   auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
-  return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device),
+  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr);
+  return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device,
+                                                      std::move(tuned)),
           .device = device};
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/attention/DeviceCode.h"
 #include "runtime/jit/KernelCache.h"
+#include "runtime/tune/TuneTable.h"
 
 #include <memory>
 #include <mutex>
@@ -14,15 +15,19 @@ namespace ringc {
 class DeviceCompiler final : public DeviceKernelSource {
 public:
   /// Throws InputError for a device of compute capability below 8.0.
-  DeviceCompiler(std::shared_ptr<KernelCache> cache, std::shared_ptr<const CudaDevice> device);
+  /// `tuned` may be null: then all tile sizes are the compiler's choice.
+  DeviceCompiler(std::shared_ptr<KernelCache> cache, std::shared_ptr<const CudaDevice> device,
+                 std::shared_ptr<TunedConfigs> tuned = {});
 
   SourceSet sources(std::vector<SourceText> user) override;
-  DeviceCode get(Spec spec, const SourceSet &sources) override;
+  using DeviceKernelSource::get;
+  DeviceCode get(Spec spec, const SourceSet &sources, const KernelWork &work) override;
   std::string build() const override;
 
 private:
   std::shared_ptr<KernelCache> cache;
   std::shared_ptr<const CudaDevice> device;
+  std::shared_ptr<TunedConfigs> tuned;
   Target target;
   std::mutex mutex;
   std::unordered_map<KernelRequest, DeviceCode, KernelRequestHash> loaded;

@@ -10,8 +10,9 @@ namespace ringc {
 
 SourceSet compilerSources(std::vector<SourceText> user) { return makeSources(std::move(user)); }
 
-KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target) {
-  return makeRequest(spec, sources, target);
+KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
+                              std::optional<TileConfig> config) {
+  return makeRequest(spec, sources, target, std::move(config));
 }
 
 std::string compilerBuild() { return compilerBuildId(); }
@@ -23,15 +24,22 @@ CompiledKernel compileOrThrow(const KernelRequest &request) {
   return *std::move(output.kernel);
 }
 
-HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache)
-    : cache(std::move(kernelCache)), target(hostTarget()) {}
+HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache,
+                           std::shared_ptr<TunedConfigs> tables)
+    : cache(std::move(kernelCache)), tuned(std::move(tables)), target(hostTarget()) {}
+
+KernelRequest HostCompiler::requestOf(const Spec &spec, const SourceSet &sources,
+                                      const KernelWork &work) {
+  return makeRequest(spec, sources, target,
+                     tuned ? tuned->find(spec, sources, target, work) : std::nullopt);
+}
 
 SourceSet HostCompiler::sources(std::vector<SourceText> user) {
   return makeSources(std::move(user));
 }
 
-HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
-  KernelRequest request = makeRequest(spec, sources, target);
+HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources, const KernelWork &work) {
+  KernelRequest request = requestOf(spec, sources, work);
   std::shared_ptr<Linked> entry;
   {
     std::lock_guard lock(mutex);
@@ -55,15 +63,18 @@ HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources) {
 
 std::string HostCompiler::build() const { return compilerBuildId(); }
 
-bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources) {
-  KernelRequest request = makeRequest(spec, sources, target);
+bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources, const KernelWork &work) {
+  KernelRequest request = requestOf(spec, sources, work);
   std::lock_guard lock(mutex);
   auto known = linked.find(request);
   return known != linked.end() && known->second->ready;
 }
 
 AttentionContext hostContext(int threads) {
-  return {.kernels = std::make_shared<HostCompiler>(std::make_shared<KernelCache>(Env::read())),
+  Env env = Env::read();
+  return {.kernels = std::make_shared<HostCompiler>(
+              std::make_shared<KernelCache>(env),
+              std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr)),
           .pool = std::make_shared<HostPool>(threads)};
 }
 

@@ -2,6 +2,7 @@
 
 #include "runtime/attention/Context.h"
 #include "runtime/jit/KernelCache.h"
+#include "runtime/tune/TuneTable.h"
 
 #include <atomic>
 #include <memory>
@@ -14,11 +15,14 @@ namespace ringc {
 /// the compiler. Linked code stays in memory for the object's life and that of every HostCode.
 class HostCompiler final : public KernelSource {
 public:
-  explicit HostCompiler(std::shared_ptr<KernelCache> cache);
+  /// `tuned` may be null: then all tile sizes are the compiler's choice.
+  explicit HostCompiler(std::shared_ptr<KernelCache> cache,
+                        std::shared_ptr<TunedConfigs> tuned = {});
 
   SourceSet sources(std::vector<SourceText> user) override;
-  HostCode get(const Spec &spec, const SourceSet &sources) override;
-  bool isWarm(const Spec &spec, const SourceSet &sources) override;
+  using KernelSource::get;
+  HostCode get(const Spec &spec, const SourceSet &sources, const KernelWork &work) override;
+  bool isWarm(const Spec &spec, const SourceSet &sources, const KernelWork &work) override;
   std::string build() const override;
 
 private:
@@ -28,7 +32,10 @@ private:
     std::atomic<bool> ready = false;
   };
 
+  KernelRequest requestOf(const Spec &spec, const SourceSet &sources, const KernelWork &work);
+
   std::shared_ptr<KernelCache> cache;
+  std::shared_ptr<TunedConfigs> tuned;
   Target target;
   std::mutex mutex;
   std::unordered_map<KernelRequest, std::shared_ptr<Linked>, KernelRequestHash> linked;
@@ -38,7 +45,8 @@ private:
 /// .tile texts together with the library's, a complete request, and a kernel; InputError with
 /// rendered diagnostics where a source is wrong.
 SourceSet compilerSources(std::vector<SourceText> user);
-KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target);
+KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
+                              std::optional<TileConfig> config);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
 

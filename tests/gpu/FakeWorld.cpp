@@ -57,9 +57,9 @@ public:
       : host(std::move(from)), device(std::move(on)) {}
 
   SourceSet sources(std::vector<SourceText> user) override { return host->sources(user); }
-  DeviceCode get(Spec spec, const SourceSet &sources) override {
+  DeviceCode get(Spec spec, const SourceSet &sources, const KernelWork &work) override {
     static std::atomic<int> number = 0;
-    HostCode code = host->get(spec, sources);
+    HostCode code = host->get(spec, sources, work);
     auto kernel = std::make_shared<CompiledKernel>(*code.kernel);
     kernel->entry = "kernel" + std::to_string(++number);
     kernel->code = "PTX";

@@ -32,6 +32,7 @@ void addRun(CLI::App &app, Session &session);
 void addVerify(CLI::App &app, Session &session);
 void addPlan(CLI::App &app, Session &session);
 void addBench(CLI::App &app, Session &session);
+void addTune(CLI::App &app, Session &session);
 void addCache(CLI::App &app, Session &session);
 void addInfo(CLI::App &app, Session &session);
 

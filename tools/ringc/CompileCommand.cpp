@@ -2,8 +2,11 @@
 #include "compiler/frontend/Parser.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/Target.h"
+#include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
+#include "runtime/jit/KernelCache.h"
+#include "runtime/tune/TuneTable.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/ReadText.h"
@@ -109,8 +112,14 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
     sources.push_back({file, readText(file)});
   requireNoInput(flags, sources);
 
-  KernelRequest request =
-      makeRequest(spec, makeSources(std::move(sources)), targetCalled(spec.target));
+  SourceSet all = makeSources(std::move(sources));
+  Target target = targetCalled(spec.target);
+  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr);
+  std::optional<TileConfig> tuned = tables.find(spec, all, target, {});
+  session.detail(std::string("tile sizes: ") + (tuned               ? "tuned"
+                                                : spec.tile.empty() ? "the model's choice"
+                                                                    : "given by hand"));
+  KernelRequest request = makeRequest(spec, all, target, tuned);
   auto start = std::chrono::steady_clock::now();
   CompileOutput made = compile(
       request, {.stopAfter = flags.stopAfter, .startFrom = flags.startFrom, .dump = flags.dump});

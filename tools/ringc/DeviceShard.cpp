@@ -42,7 +42,8 @@ DeviceProblem::DeviceProblem(const AttentionOptions &given, int ranks,
     checkTensor("dout", dout, options.dtype,
                 {shape.batch, shape.queryLength, options.heads, options.valueHeadDim});
   Spec spec = specOf(options, ofRank(0).rings.ringSize, whole, "attention_forward");
-  arguments = kernels.get(spec, kernels.sources(userSources(options))).kernel->arguments;
+  KernelWork work = workOf(options, ofRank(0).rings.ringSize, shape.keyLength);
+  arguments = kernels.get(spec, kernels.sources(userSources(options)), work).kernel->arguments;
   (void)Parameters(arguments, namedValues(arguments, options, whole), options, extents);
 }
 

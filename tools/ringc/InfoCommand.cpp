@@ -4,11 +4,13 @@
 #include "runtime/driver/CudaDevice.h"
 #include "runtime/driver/HostThreads.h"
 #include "runtime/jit/KernelFolder.h"
+#include "runtime/tune/TuneTable.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Table.h"
 
 #include <iostream>
 #include <map>
+#include <optional>
 
 namespace ringc::cli {
 
@@ -65,6 +67,20 @@ void addNccl(Rows &rows, const Env &env) {
   }
 }
 
+std::string tunedSizes(const Env &env) {
+  std::optional<std::string> path = tuneTablePath(env);
+  if (!path)
+    return "the model's choice: no table";
+  std::string problem;
+  size_t entries =
+      TuneTable::read(*path, [&](const std::string &text) { problem = text; }).entries().size();
+  if (!problem.empty())
+    return problem;
+  return entries == 0
+             ? "the model's choice: nothing is in " + *path
+             : *path + ": " + std::to_string(entries) + " entries; else the model's choice";
+}
+
 int infoCommand(const Session &session, const InfoFlags &) {
   Target target = hostTarget();
   Env env = Env::read();
@@ -81,7 +97,8 @@ int infoCommand(const Session &session, const InfoFlags &) {
                {"L1 data", std::to_string(target.l1Bytes / 1024) + " KiB"},
                {"L2", std::to_string(target.l2Bytes / 1024) + " KiB"},
                {"threads", std::to_string(defaultThreads(env))},
-               {"kernel cache", folder ? folder->string() : "memory alone"}};
+               {"kernel cache", folder ? folder->string() : "memory alone"},
+               {"tile sizes", tunedSizes(env)}};
   addCuda(rows, env);
   addNccl(rows, env);
   if (session.talk() == Talk::Verbose)

@@ -8,13 +8,12 @@
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Interpreter.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
 
-#include <algorithm>
-#include <cmath>
 #include <iostream>
 #include <optional>
 #include <random>
@@ -30,62 +29,6 @@ struct VerifyFlags {
   uint64_t seed = 1;
 };
 
-/// What an error may be.
-struct Bars {
-  DType dtype;
-  F32Products f32Products;      ///< of a GPU
-  std::optional<Results> plain; ///< 16 bit: of a plain implementation in the same type
-
-  /// The rounding of one result.
-  double unit() const {
-    switch (dtype) {
-    case DType::F16:
-      return 0x1p-11;
-    case DType::BF16:
-      return 0x1p-8;
-    default:
-      return 0x1p-24;
-    }
-  }
-  /// How far two errors, root mean squares over `rows` rows, may lie apart by chance. What is
-  /// rounded once for a row (its maximum, its sum, in the backward its delta) moves all of its
-  /// elements together, so that one implementation is as lucky with a row as a die, and by
-  /// 1 / sqrt(rows) with all. How much a row has to lose: in f32 the logits, of magnitude 8, are
-  /// rounded when they are summed, scaled, made powers of two, and their maximum and sum once more
-  /// from rank to rank, 16 units that exp passes on; of 16 bit P, dP, dS and the result are
-  /// rounded.
-  double luck(double rows) const {
-    double unitsOfRow = dtype == DType::F32 ? 16 : 4;
-    return unit() * unitsOfRow / std::sqrt(std::max(rows, 1.0));
-  }
-  static constexpr double exact = 2e-5;
-  double ofF32() const { return f32Products == F32Products::Tf32 ? 2e-3 : exact; }
-  double against(double plainError, double rows) const {
-    return std::max(exact, 2 * plainError + unit() / 2 + luck(rows));
-  }
-  double ofManyRanks(double oneRank, double rows) const {
-    return 1.5 * oneRank + unit() / 4 + luck(rows);
-  }
-};
-
-HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape,
-                        std::mt19937_64 &random) {
-  HostTensor exact(DType::F32, shape), rounded(dtype, shape);
-  std::normal_distribution<float> normal;
-  std::generate_n(exact.dataAs<float>(), exact.elementCount(), [&] { return normal(random); });
-  convert(exact, rounded);
-  return rounded;
-}
-
-/// Rows whose errors do not depend on each other: of the queries, or of the keys where there are
-/// fewer.
-double independentRows(const AttentionOptions &options, int64_t batch, int64_t queryRows,
-                       int64_t keyRows) {
-  return double(batch) *
-         double(std::min(queryRows * options.heads,
-                         keyRows * (options.kvHeads ? options.kvHeads : options.heads)));
-}
-
 using Rows = std::vector<std::vector<std::string>>;
 
 /// Adds a line; whether the check passed.
@@ -93,14 +36,6 @@ bool check(Rows &rows, const std::string &who, const char *tensor, double error,
   bool passed = error <= bar;
   rows.push_back({who, tensor, number(error), number(bar), passed ? "pass" : "FAIL"});
   return passed;
-}
-
-/// Both passes.
-Results run(WorldRing &ring) {
-  ring.forward();
-  ring.backward();
-  WorldRing::Results collected = ring.collect();
-  return Results(collected.forward, collected.gradients);
 }
 
 int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
@@ -133,7 +68,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   inputs.v = v;
 
   AttentionContext context = hostContext(flags.attention.threads);
-  Results many = run(*world.ring(options, context, inputs, dout));
+  Results many = runBoth(*world.ring(options, context, inputs, dout));
 
   reference::Problem problem = problemOf(options, inputs, dout);
   Interpreter interpreter(options, inputs);
@@ -166,7 +101,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   if (world.size() > 1) {
     AttentionOptions alone = options;
     alone.ringSize = 1;
-    Results ofOne = run(*world.oneRank(alone, context, inputs, dout));
+    Results ofOne = runBoth(*world.oneRank(alone, context, inputs, dout));
     double all = independentRows(options, shape.batch, shape.queries, shape.keys);
     for (size_t tensor = 0; tensor < tensors; ++tensor)
       passed &=

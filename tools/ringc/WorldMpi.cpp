@@ -90,7 +90,8 @@ private:
     checkInputs(options, shape, extents, whole);
     HostCode code = context.kernels->get(
         specOf(options, problemOf(0).rings.ringSize, whole, "attention_forward"),
-        context.kernels->sources(userSources(options)));
+        context.kernels->sources(userSources(options)),
+        workOf(options, problemOf(0).rings.ringSize, shape.keyLength));
     std::span<const KernelArgument> arguments = code.kernel->arguments;
     (void)Parameters(arguments, namedValues(arguments, options, whole), options, extents);
     return part.take(options, whole, arguments);

@@ -25,6 +25,7 @@ static int run(int argc, char **argv) {
   addVerify(app, session);
   addPlan(app, session);
   addBench(app, session);
+  addTune(app, session);
   addCache(app, session);
   addInfo(app, session);
   refuseEmptyValues(app);

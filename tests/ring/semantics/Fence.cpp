@@ -68,8 +68,8 @@ int64_t Fence::outside() const {
 
 SourceSet Fence::sources(std::vector<SourceText> user) { return behind->sources(std::move(user)); }
 
-HostCode Fence::get(const Spec &spec, const SourceSet &from) {
-  HostCode code = behind->get(spec, from);
+HostCode Fence::get(const Spec &spec, const SourceSet &from, const KernelWork &work) {
+  HostCode code = behind->get(spec, from, work);
   std::lock_guard lock(mutex);
   auto known = std::ranges::find(codes, code.kernel, &HostCode::kernel);
   if (known == codes.end()) {

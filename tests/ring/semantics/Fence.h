@@ -27,7 +27,8 @@ public:
   void open(const Exchange &exchange);
 
   SourceSet sources(std::vector<SourceText> user) override;
-  HostCode get(const Spec &spec, const SourceSet &sources) override;
+  using KernelSource::get;
+  HostCode get(const Spec &spec, const SourceSet &sources, const KernelWork &work) override;
 
   int64_t outside() const;
 

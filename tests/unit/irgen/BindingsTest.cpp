@@ -66,7 +66,7 @@ TEST_CASE("what cannot be bound is refused by name") {
   CHECK(refusal({.mask = {"casual"}}) == "mask: got casual, allowed: all, causal, prefix, window, "
                                          "documents, key_padding");
   CHECK(refusal({.score = {"causal"}}) ==
-        "score: got causal, allowed: identity, softcap, alibi, bias");
+        "score: got causal, allowed: identity, softcap, wide_softcap, alibi, bias");
   CHECK(refusal({.mask = {"window", "causal", "window"}}) ==
         "mask: got window, allowed: each name once");
   CHECK(refusal({.mask = {"other.tile:causal"}})

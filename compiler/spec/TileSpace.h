@@ -1,0 +1,48 @@
+#pragma once
+
+#include "compiler/spec/Spec.h"
+#include "compiler/spec/Target.h"
+#include "compiler/spec/TileConfig.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace ringc {
+
+/// One dimension of a kernel's TileConfig, under the name that `tile` has it by.
+struct TileDimension {
+  std::string name;
+  std::vector<int64_t> values; ///< rising
+};
+
+/// What a kernel's TileConfig may be on a target: the dimensions, and what must hold between them.
+/// A tuner knows no more of targets than this.
+class TileSpace {
+public:
+  TileSpace(const Spec &spec, const Target &target);
+
+  /// None for a kernel whose sizes are its source's.
+  const std::vector<TileDimension> &dimensions() const { return axes; }
+
+  /// Why the kernel cannot run like this; empty where nothing is known against it.
+  std::string objection(const TileConfig &config) const;
+
+  /// All against which there is no objection, by what the model of cost thinks of them: its own
+  /// choice first, then what is near to it and fits a thread's registers.
+  std::vector<TileConfig> candidates() const;
+
+  /// As `tile` would have it by hand, for this kernel alone: {"attention_forward.q", 64}, ...
+  std::map<std::string, int64_t> byHand(const TileConfig &config) const;
+
+private:
+  int64_t sizeOf(const TileConfig &config, const std::string &name) const;
+  double expectedCost(const TileConfig &config) const;
+
+  Spec spec;
+  Target target;
+  std::vector<TileDimension> axes;
+  TileConfig chosen;
+};
+
+} // namespace ringc

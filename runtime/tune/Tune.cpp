@@ -1,0 +1,272 @@
+#include "runtime/tune/Tune.h"
+
+#include "compiler/spec/TileSpace.h"
+#include "runtime/Error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seconds = std::chrono::duration<double>;
+
+double medianOf(std::vector<double> values) {
+  if (values.empty())
+    return 0;
+  auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
+std::vector<double> ratiosOf(const TuneCandidate &candidate) {
+  std::vector<double> ratios;
+  for (size_t turn = 0; turn < candidate.ms.size(); ++turn)
+    ratios.push_back(candidate.ms[turn] / candidate.base[turn]);
+  return ratios;
+}
+
+class Search {
+public:
+  Search(const TuneTask &task, TuneWorker &ofAll, Seconds share, uint64_t firstSeed,
+         const TileSizes &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
+      : space(task.spec, task.target), worker(ofAll), budget(share), seed(firstSeed),
+        others(othersOfPass), progress(toTell) {
+    found.task = task;
+  }
+
+  /// Whether nobody asked to stop.
+  bool run() {
+    std::vector<TileConfig> all = space.candidates();
+    found.space = all.size();
+    startWith(all.front());
+    bool goesOn = tell() && tryAll(all);
+    for (auto [kept, turns, until] : {std::tuple<size_t, int, double>{12, 3, 0.8}, {4, 9, 0.95}})
+      goesOn = goesOn && repeatBest(kept, turns, until);
+    choose();
+    return goesOn;
+  }
+
+  TunedKernel found;
+
+private:
+  TileSizes sizesOf(const TileConfig &config) const {
+    TileSizes sizes = others;
+    for (const auto &[name, size] : space.byHand(config))
+      sizes[name] = size;
+    return sizes;
+  }
+  double spent() const { return Seconds(Clock::now() - begin) / budget; }
+
+  /// Of a candidate: a compilation, the check, and the turns.
+  Clock::duration deadline(int turns) const {
+    double ms = found.candidates.empty() ? 0 : found.candidates.front().median();
+    return std::chrono::seconds(20) +
+           std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
+  }
+
+  TuneWorker::Reply ask(const TileConfig &config, bool check, int turns,
+                        std::vector<TileSizes> next = {}) {
+    return worker.run(
+        {.pass = found.task.pass,
+         .tile = sizesOf(config),
+         .base = sizesOf(found.candidates.empty() ? config : found.candidates.front().config),
+         .check = check,
+         .seed = seed,
+         .turns = turns,
+         .next = std::move(next)},
+        found.candidates.empty() ? std::chrono::minutes(10) : deadline(turns));
+  }
+
+  static void add(TuneCandidate &to, const TuneWorker::Reply &reply) {
+    to.ms.insert(to.ms.end(), reply.ms.begin(), reply.ms.end());
+    to.base.insert(to.base.end(), reply.base.begin(), reply.base.end());
+    to.ratio = medianOf(ratiosOf(to));
+  }
+
+  static void judge(TuneCandidate &candidate, const TuneWorker::Reply &reply) {
+    switch (reply.outcome) {
+    case TuneWorker::Outcome::Refused:
+      candidate.verdict = TuneVerdict::Refused;
+      break;
+    case TuneWorker::Outcome::TimedOut:
+      candidate.verdict = TuneVerdict::TimedOut;
+      break;
+    case TuneWorker::Outcome::Crashed:
+      candidate.verdict = TuneVerdict::Crashed;
+      break;
+    case TuneWorker::Outcome::Done:
+      if (!(reply.error <= 1)) {
+        candidate.verdict = TuneVerdict::Wrong;
+        candidate.reason = std::to_string(reply.error) + " times the error that it may have";
+        return;
+      }
+      add(candidate, reply);
+      return;
+    }
+    candidate.reason = reply.what.substr(0, reply.what.find('\n'));
+  }
+
+  /// In turns with itself: what two runs of one program differ by.
+  void startWith(const TileConfig &config) {
+    constexpr int turns = 7;
+    TuneWorker::Reply reply = ask(config, true, turns);
+    TuneCandidate first{.config = config};
+    judge(first, reply);
+    if (first.verdict != TuneVerdict::Measured)
+      throw InputError(found.task.spec.kernel + " with the sizes of the model's choice: " +
+                       std::string(enumName(first.verdict)) +
+                       (first.reason.empty() ? "" : ", " + first.reason));
+    std::vector<double> apart;
+    for (double ratio : ratiosOf(first))
+      apart.push_back(std::abs(ratio - 1));
+    found.spread = medianOf(apart);
+    first.ratio = 1;
+    found.candidates.push_back(std::move(first));
+  }
+
+  /// One turn for each, in the model's order, until half of the budget is spent, or as many as
+  /// `patience` one after another have been far from the best.
+  bool tryAll(const std::vector<TileConfig> &all) {
+    constexpr double untilSpent = 0.55, far = 1.15;
+    constexpr int patience = 40;
+    const size_t ahead = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
+    int farOnes = 0;
+    for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
+      TuneCandidate candidate{.config = all[at]};
+      std::vector<TileSizes> next;
+      for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
+        next.push_back(sizesOf(all[later]));
+      judge(candidate, ask(all[at], true, 1, std::move(next)));
+      bool isFar =
+          candidate.verdict != TuneVerdict::Measured || candidate.ratio > far * bestRatio();
+      farOnes = isFar ? farOnes + 1 : 0;
+      found.candidates.push_back(std::move(candidate));
+      if (!tell())
+        return false;
+    }
+    return true;
+  }
+
+  std::vector<size_t> inOrder() const {
+    std::vector<size_t> order;
+    for (size_t at = 1; at < found.candidates.size(); ++at)
+      if (found.candidates[at].verdict == TuneVerdict::Measured)
+        order.push_back(at);
+    std::ranges::stable_sort(order, {}, [&](size_t at) { return found.candidates[at].ratio; });
+    return order;
+  }
+
+  bool repeatBest(size_t kept, int turns, double untilSpent) {
+    constexpr double hopeless = 1.08;
+    ++seed; // other numbers than those before
+    std::vector<size_t> order = inOrder();
+    for (size_t at : order) {
+      TuneCandidate &candidate = found.candidates[at];
+      if (kept-- == 0 || spent() > untilSpent || candidate.ratio > hopeless)
+        break;
+      TuneWorker::Reply reply = ask(candidate.config, true, turns);
+      if (reply.outcome != TuneWorker::Outcome::Done || !(reply.error <= 1)) {
+        candidate.ms.clear();
+        candidate.base.clear();
+      }
+      judge(candidate, reply);
+      if (!tell())
+        return false;
+    }
+    return true;
+  }
+
+  /// Surely faster: by twice what the median of as many turns may be off, where one turn differs
+  /// from another as the model's choice does from itself.
+  void choose() {
+    constexpr double least = 0.01, fewestTurns = 4;
+    for (size_t at : inOrder()) {
+      const TuneCandidate &candidate = found.candidates[at];
+      auto turns = double(candidate.ms.size());
+      double unsure = 4 * found.spread / std::sqrt(turns);
+      if (turns >= fewestTurns && candidate.ratio < 1 - std::max(least, unsure)) {
+        found.best = at;
+        return;
+      }
+    }
+  }
+
+  double bestRatio() const {
+    double best = 1;
+    for (const TuneCandidate &candidate : found.candidates)
+      if (candidate.verdict == TuneVerdict::Measured)
+        best = std::min(best, candidate.ratio);
+    return best;
+  }
+
+  bool tell() const {
+    return progress({.kernel = found.task.spec.kernel,
+                     .seen = found.candidates.size(),
+                     .space = found.space,
+                     .bestRatio = bestRatio(),
+                     .left = std::max(Seconds(0), budget - Seconds(Clock::now() - begin))});
+  }
+
+  TileSpace space;
+  TuneWorker &worker;
+  Seconds budget;
+  uint64_t seed;
+  const TileSizes &others; ///< of the pass's other kernels
+  const std::function<bool(const TuneProgress &)> &progress;
+  Clock::time_point begin = Clock::now();
+};
+
+} // namespace
+
+double TuneCandidate::median() const { return medianOf(ms); }
+
+TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body,
+                std::chrono::duration<double> budget, uint64_t seed,
+                const std::function<bool(const TuneProgress &)> &progress) {
+  TuneWorker worker(body);
+  Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(budget);
+  // The model's choice of all, so that no table has a say in what is measured.
+  TileSizes sizes;
+  for (const TuneTask &task : tasks) {
+    TileSpace space(task.spec, task.target);
+    for (const auto &[name, size] : space.byHand(space.candidates().front()))
+      sizes[name] = size;
+  }
+  TuneResult result;
+  for (size_t at = 0; at < tasks.size() && !result.interrupted; ++at) {
+    Seconds share = Seconds(end - Clock::now()) / double(tasks.size() - at);
+    Search search(tasks[at], worker, std::max(share, Seconds(0.001)), seed + at * 1000003, sizes,
+                  progress);
+    result.interrupted = !search.run();
+    const TunedKernel &found = search.found;
+    TileSpace space(tasks[at].spec, tasks[at].target);
+    for (const auto &[name, size] : space.byHand(found.candidates[found.best].config))
+      sizes[name] = size;
+    result.kernels.push_back(found);
+  }
+  return result;
+}
+
+std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view version,
+                                 std::string_view today) {
+  constexpr double nanosecondsPerMs = 1e6;
+  std::vector<TuneEntry> entries;
+  for (const TunedKernel &kernel : result.kernels) {
+    const TuneCandidate &best = kernel.candidates[kernel.best];
+    entries.push_back({.key = kernel.task.key,
+                       .config = best.config,
+                       .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
+                       .defaultNanoseconds = int64_t(medianOf(best.base) * nanosecondsPerMs),
+                       .date = std::string(today),
+                       .version = std::string(version)});
+  }
+  return entries;
+}
+
+} // namespace ringc

@@ -1,0 +1,87 @@
+#pragma once
+
+#include "runtime/tune/TuneTable.h"
+#include "runtime/tune/TuneWorker.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringc {
+
+/// A kernel whose tile sizes are looked for: those of its pass with which it is fastest.
+struct TuneTask {
+  Pass pass = Pass::Forward;
+  Spec spec;     ///< of the kernel
+  Target target; ///< that it is compiled for
+  TuneKey key;   ///< under which a table keeps what is found
+};
+
+enum class TuneVerdict {
+  Measured,
+  Refused,  ///< does not compile or not run
+  Wrong,    ///< its results are
+  TimedOut, ///< and was ended
+  Crashed,  ///< its process
+};
+template <> struct EnumNames<TuneVerdict> {
+  static constexpr std::array<std::pair<TuneVerdict, std::string_view>, 5> table = {
+      {{TuneVerdict::Measured, "measured"},
+       {TuneVerdict::Refused, "refused"},
+       {TuneVerdict::Wrong, "wrong"},
+       {TuneVerdict::TimedOut, "timed out"},
+       {TuneVerdict::Crashed, "crashed"}}};
+};
+
+/// Tile sizes that were tried.
+struct TuneCandidate {
+  TileConfig config;
+  TuneVerdict verdict = TuneVerdict::Measured;
+  std::string reason;           ///< of what was not measured
+  std::vector<double> ms, base; ///< of the pass with them, and in turns with the model's choice
+  double ratio = 0;             ///< the median of the turns' ratios
+
+  double median() const;
+};
+
+/// What is known of one kernel. The first candidate is the model's choice.
+struct TunedKernel {
+  TuneTask task;
+  std::vector<TuneCandidate> candidates; ///< in the order in which they were tried
+  size_t space = 0;                      ///< how many there are
+  size_t best = 0;                       ///< of the candidates: 0 where none is surely faster
+  double spread = 0;                     ///< of the ratios of the model's choice to itself
+};
+
+struct TuneProgress {
+  std::string kernel;
+  size_t seen = 0, space = 0;
+  double bestRatio = 1;                 ///< so far, to the model's choice
+  std::chrono::duration<double> left{}; ///< of the budget
+};
+
+struct TuneResult {
+  std::vector<TunedKernel> kernels;
+  bool interrupted = false;
+};
+
+/// Looks for the best tile sizes of each task within `budget`, a share for each: in the order that
+/// the model expects, each candidate in turns with the model's choice and checked against what is
+/// right before its time counts; then once more, with more turns, those that were good (successive
+/// halving, arXiv 1502.07943). It is over before the budget is where those that are tried get worse
+/// and worse. `progress` says whether to go on: what is known until then is the result.
+///
+/// Throws InputError where the model's own choice cannot run, or is wrong.
+TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &worker,
+                std::chrono::duration<double> budget, uint64_t seed,
+                const std::function<bool(const TuneProgress &)> &progress);
+
+/// What a table keeps of the kernels for which there is something better than the model's choice;
+/// `today` is a date, YYYY-MM-DD.
+std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view version,
+                                 std::string_view today);
+
+} // namespace ringc

@@ -1,0 +1,154 @@
+#pragma once
+
+#include "compiler/spec/KernelRequest.h"
+#include "runtime/Env.h"
+#include "runtime/tune/KernelWork.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ringc {
+
+/// What tile sizes were measured for: all that decides which are best, and nothing that decides
+/// what is computed.
+struct TuneKey {
+  std::string chip;     ///< LLVM's name of a processor, or "sm_90"
+  std::string features; ///< of a host, a digest of its instruction sets
+  int64_t l1Bytes = 0;  ///< of a host's core
+  int64_t l2Bytes = 0;
+  std::string kernel;
+  ElementType dtype = ElementType::F32;
+  F32Products f32Products = F32Products::Tf32x3;
+  int64_t headDim = 64;
+  int64_t valueHeadDim = 64;
+  int64_t groupSize = 1;
+  std::vector<std::string> mask; ///< names; of the user's a digest of the file's text, too
+  std::vector<std::string> score;
+  LayoutKind queryLayout = LayoutKind::Any;
+  LayoutKind keyLayout = LayoutKind::Any;
+  int64_t length = 0; ///< of the keys, all ranks together, rounded to a power of two; 0: not known
+  int64_t ranks = 1;
+
+  bool operator==(const TuneKey &) const = default;
+};
+
+template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[chip, features, l1Bytes, l2Bytes, kernel, dtype, f32Products, headDim, valueHeadDim,
+         groupSize, mask, score, queryLayout, keyLayout, length, ranks] = self;
+  visit(Field{"chip", "LLVM's name of a processor, or a GPU's sm_90"}, chip);
+  visit(Field{"features", "of a host, a digest of its instruction sets"}, features);
+  visit(Field{"l1_bytes", "data cache of a host's core", 0}, l1Bytes);
+  visit(Field{"l2_bytes", "cache of a host's core", 0}, l2Bytes);
+  visit(Field{"kernel", "as a spec names it"}, kernel);
+  visit(Field{"dtype", "of q, k, v and out"}, dtype);
+  visit(Field{"f32", "products of f32 on a GPU"}, f32Products);
+  visit(Field{"head_dim", "of q and k", 1, 256}, headDim);
+  visit(Field{"value_head_dim", "of v", 1, 256}, valueHeadDim);
+  visit(Field{"group_size", "query heads for each key head", 1, 1024}, groupSize);
+  visit(Field{"mask", "names; of the user's a digest of the file's text, too"}, mask);
+  visit(Field{"score", "names, as of masks"}, score);
+  visit(Field{"query_layout", "kind of the queries' layout"}, queryLayout);
+  visit(Field{"key_layout", "kind of the keys' layout"}, keyLayout);
+  visit(Field{"length", "of the keys, all ranks together, a power of two; 0: not known", 0},
+        length);
+  visit(Field{"ranks", "of the ring", 1, 1 << 20}, ranks);
+}
+
+/// Tile sizes that were measured.
+struct TuneEntry {
+  TuneKey key;
+  TileConfig config;
+  int64_t nanoseconds = 0;        ///< of a pass with them, median
+  int64_t defaultNanoseconds = 0; ///< of the same with the model's choice, in turns
+  std::string date;               ///< YYYY-MM-DD
+  std::string version;            ///< of ringc
+
+  bool operator==(const TuneEntry &) const = default;
+};
+
+template <FieldsOf<TuneEntry> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[key, config, nanoseconds, defaultNanoseconds, date, version] = self;
+  visit(Field{"key", "what was measured"}, key);
+  visit(Field{"config", "the best tile sizes"}, config);
+  visit(Field{"ns", "median of a pass with them", 0}, nanoseconds);
+  visit(Field{"default_ns", "of the same with the model's choice, in turns", 0},
+        defaultNanoseconds);
+  visit(Field{"date", "YYYY-MM-DD"}, date);
+  visit(Field{"version", "of ringc"}, version);
+}
+
+TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &target,
+                  const KernelWork &work);
+
+/// A digest in hexadecimal that --forget takes.
+std::string nameOf(const TuneKey &key);
+
+/// RINGC_TUNE_TABLE, nothing where that is "none"; else $XDG_DATA_HOME/ringc/tune.json, else
+/// $HOME/.local/share/ringc/tune.json; nothing without any.
+std::optional<std::string> tuneTablePath(const Env &env);
+
+/// A file of entries: {"version": 1, "entries": [...]}.
+class TuneTable {
+public:
+  using Warn = std::function<void(const std::string &message)>;
+
+  /// None where there is no file. What cannot be read, a file or an entry, costs a warning that
+  /// names it.
+  static TuneTable read(const std::string &path, const Warn &warn);
+
+  const std::vector<TuneEntry> &entries() const { return all; }
+
+  /// Of the same key; where there is no such length that of the nearest, by powers of two.
+  const TuneEntry *find(const TuneKey &key) const;
+
+  /// Replaces an entry of the same key.
+  void put(TuneEntry entry);
+
+  /// Changes the file at `path` while no other process does: it is locked, read, written under
+  /// another name and renamed. Makes its folder. An unreadable file is not replaced: InputError.
+  static void update(const std::string &path, const std::function<void(TuneTable &)> &change);
+
+  /// Entries whose name begins with `prefix`; how many there were.
+  int64_t forget(std::string_view prefix);
+
+private:
+  static TuneTable parse(const std::string &text, const std::string &path, const Warn &warn,
+                         bool strict);
+  std::string text() const;
+
+  std::vector<TuneEntry> all;
+};
+
+/// Where a configuration comes from.
+struct TunedConfig {
+  TileConfig config;
+  std::string origin; ///< "tuned: PATH, NAME"
+};
+
+/// The look-up that kernel sources make: the tables named by the environment and by calls, read
+/// once each. Safe to use from many threads.
+class TunedConfigs {
+public:
+  TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn warn);
+
+  /// Nothing where `tile` gives sizes by hand, where no table has the key, or where what it has
+  /// does not fit the kernel, which costs a warning.
+  std::optional<TileConfig> find(const Spec &spec, const SourceSet &sources, const Target &target,
+                                 const KernelWork &work);
+
+private:
+  const TuneTable &tableAt(const std::string &path);
+
+  std::optional<std::string> users;
+  TuneTable::Warn warn;
+  std::mutex mutex;
+  std::map<std::string, TuneTable> tables;
+};
+
+} // namespace ringc

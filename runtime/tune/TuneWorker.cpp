@@ -1,0 +1,265 @@
+#include "runtime/tune/TuneWorker.h"
+
+#include "runtime/Error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <future>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace ringc {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+/// A line at a time; nothing at the end.
+class Lines {
+public:
+  explicit Lines(int descriptor) : from(descriptor) {}
+
+  std::optional<std::string> next() {
+    for (;;) {
+      if (size_t end = unread.find('\n'); end != std::string::npos) {
+        std::string line = unread.substr(0, end);
+        unread.erase(0, end + 1);
+        return line;
+      }
+      char part[4096];
+      ssize_t got = read(from, part, sizeof part);
+      if (got < 0 && errno == EINTR)
+        continue;
+      if (got <= 0)
+        return std::nullopt;
+      unread.append(part, size_t(got));
+    }
+  }
+
+private:
+  int from;
+  std::string unread;
+};
+
+bool send(int to, const std::string &line) {
+  std::string text = line + "\n";
+  for (size_t sent = 0; sent < text.size();) {
+    ssize_t now = write(to, text.data() + sent, text.size() - sent);
+    if (now < 0 && errno == EINTR)
+      continue;
+    if (now <= 0)
+      return false;
+    sent += size_t(now);
+  }
+  return true;
+}
+
+json jobJson(const TuneWorker::Job &job) {
+  return {{"backward", job.pass == Pass::Backward},
+          {"tile", job.tile},
+          {"base", job.base},
+          {"check", job.check},
+          {"seed", job.seed},
+          {"turns", job.turns},
+          {"next", job.next}};
+}
+
+/// Compilations side by side, ahead of what is asked for.
+class Ahead {
+public:
+  explicit Ahead(TuneRunner &of) : runner(of) {}
+
+  /// Returns when `tile` is compiled, and where compiling would disturb, the others are, too.
+  /// Throws what its compilation has thrown.
+  void compile(const TileSizes &tile, const std::vector<TileSizes> &next, Pass pass) {
+    begin(tile, pass);
+    for (const TileSizes &each : next)
+      begin(each, pass);
+    std::shared_future<void> own = running.at({pass, tile});
+    if (runner.sharesProcessors())
+      for (auto &[what, each] : running)
+        each.wait();
+    running.erase({pass, tile});
+    own.get();
+  }
+
+private:
+  void begin(const TileSizes &tile, Pass pass) {
+    auto key = std::pair(pass, tile);
+    if (!running.contains(key))
+      running.emplace(key, std::async(std::launch::async, [this, key] {
+                             runner.compile(key.second, key.first);
+                           }).share());
+  }
+
+  TuneRunner &runner;
+  std::map<std::pair<Pass, TileSizes>, std::shared_future<void>> running;
+};
+
+json answer(TuneRunner &runner, Ahead &ahead, const json &job) {
+  Pass pass = job["backward"].get<bool>() ? Pass::Backward : Pass::Forward;
+  TileSizes tile = job["tile"].get<TileSizes>(), base = job["base"].get<TileSizes>();
+  json reply;
+  try {
+    ahead.compile(tile, job["next"].get<std::vector<TileSizes>>(), pass);
+    double error = job["check"].get<bool>() ? runner.error(tile, pass, job["seed"]) : 0;
+    reply["error"] = error;
+    std::vector<double> own, other;
+    if (error <= 1) { // so is what is no number refused
+      (void)runner.milliseconds(base, pass);
+      (void)runner.milliseconds(tile, pass);
+      for (int turn = 0; turn < job["turns"].get<int>(); ++turn) {
+        bool first = turn % 2 == 0;
+        double before = first ? runner.milliseconds(base, pass) : 0;
+        own.push_back(runner.milliseconds(tile, pass));
+        other.push_back(first ? before : runner.milliseconds(base, pass));
+      }
+    }
+    reply["ms"] = own;
+    reply["base"] = other;
+  } catch (const std::exception &failure) {
+    reply = {{"refused", failure.what()}};
+  }
+  return reply;
+}
+
+} // namespace
+
+TuneWorker::TuneWorker(Body ofProcess) : body(std::move(ofProcess)) {}
+
+TuneWorker::~TuneWorker() { end(); }
+
+void TuneWorker::start() {
+  int down[2], up[2];
+  if (pipe2(down, O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::generic_category(), "pipe");
+  if (pipe2(up, O_CLOEXEC) != 0) {
+    int error = errno;
+    close(down[0]);
+    close(down[1]);
+    throw std::system_error(error, std::generic_category(), "pipe");
+  }
+  pid_t parent = getpid();
+  process = fork();
+  if (process < 0) {
+    int error = errno;
+    for (int each : {down[0], down[1], up[0], up[1]})
+      close(each);
+    throw std::system_error(error, std::generic_category(), "fork");
+  }
+  if (process == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+      _exit(0);
+    (void)std::signal(SIGINT, SIG_IGN); // the parent ends this one
+    (void)std::signal(SIGPIPE, SIG_DFL);
+    close(down[1]);
+    close(up[0]);
+    int code = 0;
+    try {
+      body([&](TuneRunner &runner) {
+        Lines lines(down[0]);
+        Ahead ahead(runner);
+        while (std::optional<std::string> line = lines.next())
+          if (!send(up[1], answer(runner, ahead, json::parse(*line))
+                               .dump(-1, ' ', false, json::error_handler_t::replace)))
+            break;
+      });
+    } catch (const std::exception &error) {
+      (void)send(up[1], json{{"failed", error.what()}}.dump(-1, ' ', false,
+                                                            json::error_handler_t::replace));
+      code = 1;
+    }
+    _exit(code);
+  }
+  close(down[0]);
+  close(up[1]);
+  jobs = down[1];
+  replies = up[0];
+  unread.clear();
+}
+
+void TuneWorker::end() {
+  if (process < 0)
+    return;
+  close(jobs);
+  close(replies);
+  (void)kill(process, SIGKILL);
+  while (waitpid(process, nullptr, 0) < 0 && errno == EINTR)
+    ;
+  process = -1;
+}
+
+/// Of a process that has closed its end.
+std::string TuneWorker::obituary() {
+  int status = 0;
+  while (waitpid(process, &status, 0) < 0 && errno == EINTR)
+    ;
+  close(jobs);
+  close(replies);
+  process = -1;
+  if (WIFSIGNALED(status))
+    return std::string("signal ") + std::to_string(WTERMSIG(status)) + " (" +
+           strsignal(WTERMSIG(status)) + ")";
+  return "exit code " + std::to_string(WEXITSTATUS(status));
+}
+
+TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
+  Clock::time_point until = Clock::now() + deadline;
+  if (process < 0)
+    start();
+  // A process that is gone is seen by reading.
+  struct sigaction ignore{}, before{};
+  ignore.sa_handler = SIG_IGN;
+  (void)sigaction(SIGPIPE, &ignore, &before);
+  (void)send(jobs, jobJson(job).dump());
+  (void)sigaction(SIGPIPE, &before, nullptr);
+  for (;;) {
+    if (size_t line = unread.find('\n'); line != std::string::npos) {
+      json said = json::parse(unread.substr(0, line));
+      unread.erase(0, line + 1);
+      if (said.contains("failed")) {
+        std::string what = said["failed"];
+        (void)obituary();
+        throw InputError(what);
+      }
+      if (said.contains("refused"))
+        return {.outcome = Outcome::Refused, .what = said["refused"]};
+      // What is no number is null in JSON: it is not right.
+      double error = said["error"].is_number() ? said["error"].get<double>() : 1e30;
+      return {.error = error,
+              .ms = said["ms"].get<std::vector<double>>(),
+              .base = said["base"].get<std::vector<double>>()};
+    }
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
+    if (left.count() <= 0) {
+      end();
+      return {.outcome = Outcome::TimedOut};
+    }
+    pollfd ready{replies, POLLIN, 0};
+    int heard = poll(&ready, 1, int(std::min<int64_t>(left.count(), 1000)));
+    if (heard <= 0)
+      continue;
+    char part[4096];
+    ssize_t got = read(replies, part, sizeof part);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return {.outcome = Outcome::Crashed, .what = obituary()};
+    unread.append(part, size_t(got));
+  }
+}
+
+} // namespace ringc

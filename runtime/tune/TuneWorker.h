@@ -1,0 +1,63 @@
+#pragma once
+
+#include "runtime/tune/TuneRunner.h"
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace ringc {
+
+/// A process that runs candidates, made by fork(): where one crashes or does not come back in time,
+/// it is ended and the next job gets a new one. The parent keeps off what does not survive a fork:
+/// a CUDA driver that is initialised, MPI.
+class TuneWorker {
+public:
+  /// What the process does: makes a runner, and hands it to its argument.
+  using Body = std::function<void(const std::function<void(TuneRunner &)> &serve)>;
+
+  struct Job {
+    Pass pass = Pass::Forward;
+    TileSizes tile, base; ///< what is tried, and what it takes turns with
+    bool check = true;
+    uint64_t seed = 1;                ///< of the check's input
+    int turns = 1;                    ///< runs of either, one of each that does not count before
+    std::vector<TileSizes> next = {}; ///< which will be tried soon: compiled meanwhile
+  };
+
+  enum class Outcome {
+    Done,
+    Refused,  ///< does not compile, or not run: `what` says why
+    TimedOut, ///< was ended
+    Crashed,  ///< `what` says of what
+  };
+  struct Reply {
+    Outcome outcome = Outcome::Done;
+    std::string what;
+    double error = 0;         ///< of the check, over what it may be
+    std::vector<double> ms;   ///< of `tile`; none where the check failed
+    std::vector<double> base; ///< of `base`, in turns with it
+  };
+
+  explicit TuneWorker(Body body);
+  ~TuneWorker();
+  TuneWorker(const TuneWorker &) = delete;
+  TuneWorker &operator=(const TuneWorker &) = delete;
+
+  /// `deadline` from now. Throws std::system_error where no process can be had.
+  Reply run(const Job &job, std::chrono::steady_clock::duration deadline);
+
+private:
+  void start();
+  void end();
+  std::string obituary();
+
+  Body body;
+  pid_t process = -1;
+  int jobs = -1, replies = -1; ///< ends of pipes
+  std::string unread;
+};
+
+} // namespace ringc

@@ -1,0 +1,189 @@
+// The table of tuned tile sizes: what is found in it, and what a broken one costs.
+
+#include "runtime/tune/TuneTable.h"
+#include "TemporaryFolder.h"
+#include "compiler/spec/TileSpace.h"
+#include "runtime/Error.h"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace ringc;
+using ringc::testing::TemporaryFolder;
+
+namespace {
+
+const Target host{.name = "cpu", .chip = "znver4", .features = "+avx2", .vectorRegisters = 32};
+
+TuneEntry entryOf(const Spec &spec, int64_t length, int64_t q, const Target &target = host) {
+  TuneEntry entry{.key = tuneKeyOf(spec, SourceSet(), target, {.length = length, .ranks = 1})};
+  entry.config = chooseTileConfig(spec, target);
+  entry.config.tile["q"] = q;
+  entry.nanoseconds = 900;
+  entry.defaultNanoseconds = 1000;
+  entry.date = "2026-01-01";
+  entry.version = "1";
+  return entry;
+}
+
+void write(const std::string &path, const std::string &text) { std::ofstream(path) << text; }
+
+/// What `find` gives for a length, and what was said.
+struct Found {
+  std::optional<TileConfig> config;
+  std::vector<std::string> warnings;
+};
+Found find(const std::string &path, const Spec &spec, int64_t length, const Target &target = host) {
+  Found found;
+  TunedConfigs configs(path, [&](const std::string &text) { found.warnings.push_back(text); });
+  found.config = configs.find(spec, SourceSet(), target, {.length = length});
+  return found;
+}
+
+} // namespace
+
+TEST_CASE("an entry is found by its key, for the nearest length where there is not its own") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "deep" / "tune.json").string();
+  Spec spec{.headDim = 80, .mask = {"causal"}};
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(entryOf(spec, 1000, 16));
+    table.put(entryOf(spec, 16384, 96));
+    table.put(entryOf(spec, 1024, 32)); // the same class of lengths
+  });
+  CHECK(find(path, spec, 1024).config->tile.at("q") == 32);
+  CHECK(find(path, spec, 700).config->tile.at("q") == 32);
+  CHECK(find(path, spec, 1 << 20).config->tile.at("q") == 96);
+  CHECK(find(path, spec, 8192).config->tile.at("q") == 96);
+  CHECK(find(path, spec, 0).config->tile.at("q") == 32);
+  Spec other = spec;
+  other.mask = {};
+  CHECK(!find(path, other, 1024).config);
+  other = spec;
+  other.dtype = ElementType::BF16;
+  CHECK(!find(path, other, 1024).config);
+  Target newer = host;
+  newer.features += ",+avx512f";
+  CHECK(!find(path, spec, 1024, newer).config);
+  other = spec;
+  other.tile = {{"q", 64}}; // by hand
+  CHECK(!find(path, other, 1024).config);
+  CHECK(find(path, spec, 1024).warnings.empty());
+}
+
+TEST_CASE("a user's function is known by its text") {
+  SourceSet one(std::vector<SourceText>{{"my.tile", "mask near(...)"}}),
+      two(std::vector<SourceText>{{"my.tile", "mask near(... )"}});
+  Spec spec{.mask = {"my.tile:near"}};
+  CHECK(tuneKeyOf(spec, one, host, {}) == tuneKeyOf(spec, one, host, {}));
+  CHECK(!(tuneKeyOf(spec, one, host, {}) == tuneKeyOf(spec, two, host, {})));
+  CHECK(tuneKeyOf(spec, one, host, {}).mask.front().starts_with("near#"));
+}
+
+TEST_CASE("a broken table costs a warning that names it") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec;
+  for (auto [text, what] :
+       {std::pair("", "no table of tile sizes: "),
+        {"[1, 2", "no table of tile sizes: "},
+        {"{}", "it has no version and entries"},
+        {R"({"version": 2, "entries": []})", "a table of version 2, allowed: 1"},
+        {R"({"version": 1, "entries": [{"kye": 1}]})", "entries[0]: unknown field \"kye\""},
+        {R"({"version": 1, "entries": [{"config": {"warps": 99999999999999999999}}]})",
+         "entries[0].config.warps: got "}}) {
+    write(path, text);
+    Found found = find(path, spec, 1024);
+    CHECK(!found.config);
+    REQUIRE(found.warnings.size() == 1);
+    CAPTURE(found.warnings[0]);
+    CHECK(found.warnings[0].starts_with(path + ": "));
+    CHECK(found.warnings[0].find(what) != std::string::npos);
+  }
+  CHECK(find(folder.path().string(), spec, 1024).warnings.size() == 1);
+  CHECK(find((folder.path() / "none.json").string(), spec, 1024).warnings.empty());
+}
+
+TEST_CASE("what does not fit the kernel is refused by name") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec{.headDim = 256};
+  Target gpu = gpuTarget("sm_86");
+  TuneEntry large = entryOf(spec, 1024, 128, gpu);
+  large.config.tile["kv"] = 128;
+  TuneTable::update(path, [&](TuneTable &table) { table.put(large); });
+  Found found = find(path, spec, 1024, gpu);
+  CHECK(!found.config);
+  REQUIRE(found.warnings.size() == 1);
+  CHECK(found.warnings[0].find("attention_forward cannot have ") != std::string::npos);
+  CHECK(found.warnings[0].find("bytes of shared memory, of 101376") != std::string::npos);
+  TuneEntry strange = entryOf(spec, 1024, 16);
+  strange.config.tile["z"] = 3;
+  TuneTable::update(path, [&](TuneTable &table) { table.put(strange); });
+  CHECK(find(path, spec, 1024).warnings.at(0).find("has no dimension z") != std::string::npos);
+}
+
+TEST_CASE("a table that cannot be read is not replaced") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  write(path, "{ precious");
+  CHECK_THROWS_AS(TuneTable::update(path, [](TuneTable &) {}), InputError);
+  std::ifstream file(path);
+  std::string text;
+  std::getline(file, text);
+  CHECK(text == "{ precious");
+}
+
+TEST_CASE("many processes change one table, and nothing is lost") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  constexpr int processes = 6, each = 12;
+  for (int process = 0; process < processes; ++process)
+    if (fork() == 0) {
+      for (int number = 0; number < each; ++number)
+        TuneTable::update(path, [&](TuneTable &table) {
+          table.put(entryOf({.headDim = 1 + process * each + number}, 1024, 16));
+        });
+      _exit(0);
+    }
+  for (int process = 0; process < processes; ++process) {
+    int status = 0;
+    wait(&status);
+    CHECK(status == 0);
+  }
+  TuneTable all = TuneTable::read(path, [](const std::string &text) { FAIL(text); });
+  CHECK(all.entries().size() == size_t(processes * each));
+  TuneTable::update(path, [&](TuneTable &table) {
+    CHECK(table.forget(nameOf(table.entries().front().key)) == 1);
+    CHECK(table.forget("") == processes * each - 1);
+  });
+  CHECK(TuneTable::read(path, {}).entries().empty());
+}
+
+TEST_CASE("the space of a kernel's sizes: the model's choice first, and nothing that cannot run") {
+  for (const char *kernel : {"attention_forward", "attention_backward_dkdv",
+                             "attention_backward_dq", "attention_backward"})
+    for (const char *chip : {"", "sm_80", "sm_86", "sm_90"})
+      for (int64_t d : {16, 64, 128, 256})
+        for (ElementType type : {ElementType::F32, ElementType::BF16}) {
+          CAPTURE(kernel);
+          CAPTURE(chip);
+          CAPTURE(d);
+          Target target = *chip ? gpuTarget(chip) : host;
+          Spec spec{.kernel = kernel, .headDim = d, .dtype = type};
+          TileSpace space(spec, target);
+          std::vector<TileConfig> all = space.candidates();
+          REQUIRE(!all.empty());
+          CHECK(all.front() == chooseTileConfig(spec, target));
+          for (const TileConfig &config : all) {
+            CHECK(space.objection(config) == "");
+            Spec byHand = spec;
+            byHand.tile = space.byHand(config);
+            CHECK(chooseTileConfig(byHand, target) == config);
+          }
+        }
+  CHECK(TileSpace({.kernel = "attention_merge"}, host).candidates().size() == 1);
+}

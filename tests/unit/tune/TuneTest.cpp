@@ -1,0 +1,170 @@
+// The search, on a runner whose times are a formula and whose faults are planted.
+
+#include "runtime/tune/Tune.h"
+#include "compiler/spec/TileSpace.h"
+#include "runtime/Error.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <random>
+#include <thread>
+#include <unistd.h>
+
+using namespace ringc;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Target host{.name = "cpu", .vectorRegisters = 32};
+
+int64_t at(const TileSizes &tile, const char *name) {
+  auto found = tile.find(std::string("attention_forward.") + name);
+  return found == tile.end() ? 0 : found->second;
+}
+
+/// The fastest is q 32, kv 96; q 128 is the fastest of all, and wrong.
+class Formula final : public TuneRunner {
+public:
+  explicit Formula(double noise) : wobble(1, noise) {}
+
+  void compile(const TileSizes &tile, Pass) override {
+    if (at(tile, "q") == 16)
+      throw InputError("attention_forward.tile:1:1: error: too large\nnote: where");
+  }
+  bool sharesProcessors() const override { return true; }
+  double error(const TileSizes &tile, Pass, uint64_t) override {
+    if (at(tile, "q") == 48 && at(tile, "kv") == 64 && at(tile, "micro_rows") == 4)
+      (void)raise(SIGSEGV);
+    return at(tile, "q") == 128 ? std::nan("") : at(tile, "q") == 96 ? 1.5 : 0.5;
+  }
+  double milliseconds(const TileSizes &tile, Pass) override {
+    double ms = 10;
+    ms *= at(tile, "q") == 128 ? 0.1 : 1 + 0.1 * std::abs(std::log2(double(at(tile, "q")) / 32));
+    ms *= 1 + 0.1 * std::abs(std::log2(double(at(tile, "kv")) / 96));
+    ms *= 1 + 0.02 * double(at(tile, "micro_rows") == 1);
+    return ms * wobble(random);
+  }
+
+private:
+  std::mt19937 random{5};
+  std::normal_distribution<double> wobble;
+};
+
+TuneTask forward() {
+  Spec spec{.headDim = 64};
+  return {.pass = Pass::Forward,
+          .spec = spec,
+          .target = host,
+          .key = tuneKeyOf(spec, SourceSet(), host, {.length = 1000})};
+}
+
+TuneWorker::Body formula(double noise) {
+  return [=](const std::function<void(TuneRunner &)> &serve) {
+    Formula runner(noise);
+    serve(runner);
+  };
+}
+
+} // namespace
+
+TEST_CASE("the fastest that is right is found; what is wrong, refused or crashes costs itself") {
+  size_t told = 0;
+  TuneResult result = tune({forward()}, formula(0.003), 20s, 1, [&](const TuneProgress &progress) {
+    told = progress.seen;
+    CHECK(progress.seen <= progress.space);
+    return true;
+  });
+  REQUIRE(result.kernels.size() == 1);
+  CHECK(!result.interrupted);
+  const TunedKernel &kernel = result.kernels[0];
+  CHECK(told == kernel.candidates.size());
+  CHECK(kernel.candidates[0].config == chooseTileConfig(kernel.task.spec, host));
+  const TuneCandidate &best = kernel.candidates[kernel.best];
+  CHECK(best.config.tile == std::map<std::string, int64_t>{{"q", 32}, {"kv", 96}});
+  CHECK(best.ratio < 0.95);
+  std::map<TuneVerdict, int> verdicts;
+  for (const TuneCandidate &each : kernel.candidates) {
+    ++verdicts[each.verdict];
+    int64_t q = each.config.tile.at("q");
+    if (q == 128 || q == 96)
+      CHECK(each.verdict == TuneVerdict::Wrong);
+    if (q == 16)
+      CHECK(each.reason == "attention_forward.tile:1:1: error: too large");
+    if (each.verdict == TuneVerdict::Crashed)
+      CHECK(each.reason.starts_with("signal 11 ("));
+  }
+  CHECK(verdicts[TuneVerdict::Crashed] >= 1);
+  CHECK(verdicts[TuneVerdict::Refused] >= 1);
+  std::vector<TuneEntry> entries = entriesOf(result, "1", "2026-01-01");
+  REQUIRE(entries.size() == 1);
+  CHECK(entries[0].key == kernel.task.key);
+  CHECK(entries[0].config == best.config);
+  CHECK(entries[0].nanoseconds < entries[0].defaultNanoseconds);
+}
+
+TEST_CASE("what is not surely faster does not take the default's place") {
+  TuneResult result =
+      tune({forward()}, formula(0.3), 3s, 1, [](const TuneProgress &) { return true; });
+  const TunedKernel &kernel = result.kernels.at(0);
+  CHECK(kernel.spread > 0.05);
+  if (kernel.best != 0)
+    CHECK(kernel.candidates[kernel.best].ratio < 0.9);
+}
+
+TEST_CASE("an interrupted search keeps what it knows; without time the default stays") {
+  int left = 5;
+  TuneResult result = tune({forward(), forward()}, formula(0), 60s, 1,
+                           [&](const TuneProgress &) { return --left > 0; });
+  CHECK(result.interrupted);
+  REQUIRE(result.kernels.size() == 1);
+  CHECK(result.kernels[0].candidates.size() == 5);
+  CHECK(entriesOf(result, "", "").size() == 1);
+  result = tune({forward()}, formula(0), 1ns, 1, [](const TuneProgress &) { return true; });
+  CHECK(result.kernels.at(0).best == 0);
+  CHECK(result.kernels.at(0).candidates.size() == 1);
+}
+
+TEST_CASE("a default that is wrong, and a worker that cannot begin, are errors") {
+  TuneWorker::Body wrong = [](const std::function<void(TuneRunner &)> &serve) {
+    struct Wrong final : TuneRunner {
+      void compile(const TileSizes &, Pass) override {}
+      bool sharesProcessors() const override { return false; }
+      double error(const TileSizes &, Pass, uint64_t) override { return 2; }
+      double milliseconds(const TileSizes &, Pass) override { return 1; }
+    } runner;
+    serve(runner);
+  };
+  auto goesOn = [](const TuneProgress &) { return true; };
+  CHECK_THROWS_WITH_AS((void)tune({forward()}, wrong, 1s, 1, goesOn),
+                       "attention_forward with the sizes of the model's choice: wrong, 2.000000 "
+                       "times the error that it may have",
+                       InputError);
+  TuneWorker::Body none = [](const std::function<void(TuneRunner &)> &) {
+    throw InputError("no device");
+  };
+  CHECK_THROWS_WITH_AS((void)tune({forward()}, none, 1s, 1, goesOn), "no device", InputError);
+}
+
+TEST_CASE("a worker that hangs is ended, and the next job gets a new one") {
+  TuneWorker worker([](const std::function<void(TuneRunner &)> &serve) {
+    struct Slow final : TuneRunner {
+      void compile(const TileSizes &tile, Pass) override {
+        if (tile.contains("q"))
+          std::this_thread::sleep_for(1h);
+      }
+      bool sharesProcessors() const override { return false; }
+      double error(const TileSizes &, Pass, uint64_t) override { return 0; }
+      double milliseconds(const TileSizes &, Pass) override { return double(getpid()); }
+    } runner;
+    serve(runner);
+  });
+  TuneWorker::Reply first = worker.run({.turns = 2}, 30s);
+  REQUIRE(first.ms.size() == 2);
+  CHECK(worker.run({.tile = {{"q", 1}}}, 200ms).outcome == TuneWorker::Outcome::TimedOut);
+  TuneWorker::Reply second = worker.run({}, 30s);
+  REQUIRE(second.outcome == TuneWorker::Outcome::Done);
+  CHECK(second.ms != first.ms);
+}

@@ -1,0 +1,403 @@
+#include "compiler/Compiler.h"
+#include "compiler/spec/SpecJson.h"
+#include "compiler/spec/TileSpace.h"
+#include "runtime/Env.h"
+#include "runtime/Error.h"
+#include "runtime/attention/Extents.h"
+#include "runtime/attention/Options.h"
+#include "runtime/comm/ProcessRank.h"
+#include "runtime/jit/DeviceCompiler.h"
+#include "runtime/jit/HostCompiler.h"
+#include "runtime/tune/Tune.h"
+#include "tools/ringc/Numbers.h"
+#include "tools/ringc/Table.h"
+#include "tools/ringc/TuneRunner.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <ctime>
+#include <iostream>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace ringc::cli {
+
+namespace {
+
+struct TuneFlags {
+  std::vector<std::string> shapes;
+  AttentionFlags attention;
+  WorldFlags world;
+  std::string pass = "both";
+  std::string budget = "60s";
+  std::optional<uint64_t> seed;
+  std::string out;
+  std::string show, forget;
+  const CLI::Option *showOption = nullptr;
+  bool all = false, json = false;
+};
+
+using Seconds = std::chrono::duration<double>;
+
+Seconds parseBudget(const std::string &text) {
+  const char *allowed = "a time with its unit, 20s, 5m or 1h";
+  size_t end = 0;
+  double value = 0;
+  try {
+    value = std::stod(text, &end);
+  } catch (const std::exception &) {
+    throw InputError("budget", text, allowed);
+  }
+  std::string unit = text.substr(end);
+  double seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  constexpr double longest = 7 * 24 * 3600.0;
+  if (seconds == 0 || !(value * seconds > 0) || value * seconds > longest)
+    throw InputError("budget", text, allowed);
+  return Seconds(value * seconds);
+}
+
+std::vector<Pass> passesOf(const std::string &text) {
+  if (text == "forward")
+    return {Pass::Forward};
+  if (text == "backward")
+    return {Pass::Backward};
+  if (text != "both")
+    throw InputError("pass", text, "forward, backward, both");
+  return {Pass::Forward, Pass::Backward};
+}
+
+/// What is compiled for. A process that has asked the CUDA driver cannot fork any more: another
+/// one asks.
+Target targetOf(const TuneFlags &flags) {
+  if (flags.attention.device == "cpu")
+    return hostTarget();
+  int pipes[2];
+  if (pipe(pipes) != 0)
+    throw InputError("device: no pipe to be had");
+  pid_t asked = fork();
+  if (asked == 0) {
+    std::string said;
+    try {
+      said = "=" + targetFor(deviceContext().device->facts()).name;
+    } catch (const std::exception &error) {
+      said = error.what();
+    }
+    _exit(write(pipes[1], said.data(), said.size()) == ssize_t(said.size()) ? 0 : 1);
+  }
+  close(pipes[1]);
+  std::string said;
+  char part[512];
+  for (ssize_t got = 0; (got = read(pipes[0], part, sizeof part)) > 0;)
+    said.append(part, size_t(got));
+  close(pipes[0]);
+  (void)waitpid(asked, nullptr, 0);
+  if (!said.starts_with('='))
+    throw InputError(said.empty() ? "device: the process that asked for it crashed" : said);
+  return gpuTarget(said.substr(1));
+}
+
+/// The kernels of the passes, in an order in which each is tuned with the best of those before.
+std::vector<TuneTask> tasksOf(const Session &session, const TuneFlags &flags, const Shape &shape,
+                              const Target &target) {
+  AttentionOptions options = tuneOptions(session, flags.attention, shape);
+  bool host = !target.isGpu();
+  AttentionOptions complete = host ? completed(options, hostProcessors()) : completed(options);
+  int ranks = flags.attention.ranks, ringSize = options.ringSize ? options.ringSize : ranks;
+  (void)RankProblem(complete, ranks, 0, {shape.batch, shape.queries, shape.keys});
+  SideInputs side = readSideInputs(session, flags.attention);
+  SourceSet sources = compilerSources(userSources(complete));
+  std::vector<TuneTask> tasks;
+  for (Pass pass : passesOf(flags.pass)) {
+    std::vector<std::string_view> kernels = {"attention_forward"};
+    if (pass == Pass::Backward) {
+      BackwardNames names = backwardNames(*complete.backward);
+      kernels = {names.keys, names.queries};
+    }
+    for (std::string_view kernel : kernels) {
+      Spec spec = specOf(complete, ringSize, side.inputs, kernel);
+      spec.target = target.name;
+      if (TileSpace(spec, target).dimensions().empty())
+        continue;
+      tasks.push_back({pass, spec, target,
+                       tuneKeyOf(spec, sources, target, workOf(complete, ringSize, shape.keys))});
+    }
+  }
+  return tasks;
+}
+
+std::atomic<bool> interrupted = false;
+
+/// While it lives, Ctrl-C ends the search and not the process.
+class Interrupts {
+public:
+  Interrupts() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { interrupted = true; };
+    (void)sigaction(SIGINT, &action, &before);
+  }
+  ~Interrupts() { (void)sigaction(SIGINT, &before, nullptr); }
+
+private:
+  struct sigaction before{};
+};
+
+void draw(const TuneProgress &progress) {
+  int left = int(progress.left.count() + 0.5);
+  std::cerr << "\r\033[K" << progress.kernel << ": " << progress.seen << " of " << progress.space
+            << " sizes, best " << number(1 / progress.bestRatio, 4) << " times the default, "
+            << left / 60 << ":" << (left % 60 < 10 ? "0" : "") << left % 60 << " left"
+            << std::flush;
+}
+
+std::string sizesText(const TuneTask &task, const TileConfig &config) {
+  std::string text;
+  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(config))
+    text +=
+        (text.empty() ? "" : ",") + name.substr(name.find('.') + 1) + "=" + std::to_string(size);
+  return text;
+}
+
+/// Of those that were measured the fastest first, behind the model's choice and the best; then the
+/// others, by reason.
+std::vector<size_t> orderOf(const TunedKernel &kernel) {
+  std::vector<size_t> order(kernel.candidates.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  auto rank = [&](size_t at) {
+    const TuneCandidate &each = kernel.candidates[at];
+    bool measured = each.verdict == TuneVerdict::Measured;
+    return std::tuple(at == 0             ? 0
+                      : at == kernel.best ? 1
+                      : measured          ? 2
+                                          : 3,
+                      measured ? each.ratio : 0.0);
+  };
+  std::ranges::stable_sort(order, {}, rank);
+  return order;
+}
+
+void print(const TunedKernel &kernel, bool all) {
+  std::vector<std::vector<std::string>> rows = {{"sizes", "", "ms", "turns", "times", "why"}};
+  constexpr size_t next = 12;
+  for (size_t at : orderOf(kernel)) {
+    const TuneCandidate &each = kernel.candidates[at];
+    bool measured = each.verdict == TuneVerdict::Measured;
+    if (!all && (rows.size() > next || !measured))
+      break;
+    std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
+    rows.push_back({sizesText(kernel.task, each.config), what,
+                    measured ? number(each.median(), 4) : "-", std::to_string(each.ms.size()),
+                    measured ? number(1 / each.ratio, 4) : "-",
+                    measured ? ""
+                             : std::string(enumName(each.verdict)) +
+                                   (each.reason.empty() ? "" : ": " + each.reason)});
+  }
+  std::map<TuneVerdict, int> verdicts;
+  for (const TuneCandidate &each : kernel.candidates)
+    ++verdicts[each.verdict];
+  std::cout << kernel.task.spec.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
+            << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
+            << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
+            << " sizes tried";
+  for (const auto &[verdict, count] : verdicts)
+    if (verdict != TuneVerdict::Measured)
+      std::cout << ", " << count << " " << enumName(verdict);
+  std::cout << "; the default differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
+            << table(rows) << '\n';
+}
+
+void printJson(const TunedKernel &kernel, bool all) {
+  constexpr size_t next = 12;
+  nlohmann::ordered_json line{{"kernel", kernel.task.spec.kernel},
+                              {"key", nameOf(kernel.task.key)},
+                              {"space", kernel.space},
+                              {"seen", kernel.candidates.size()},
+                              {"spread", kernel.spread},
+                              {"best", toJson(kernel.candidates[kernel.best].config)},
+                              {"ratio", kernel.candidates[kernel.best].ratio},
+                              {"candidates", nlohmann::ordered_json::array()}};
+  for (size_t at : orderOf(kernel)) {
+    const TuneCandidate &each = kernel.candidates[at];
+    if (!all && line["candidates"].size() >= next)
+      break;
+    line["candidates"].push_back({{"config", toJson(each.config)},
+                                  {"verdict", enumName(each.verdict)},
+                                  {"reason", each.reason},
+                                  {"ms", each.ms},
+                                  {"default_ms", each.base},
+                                  {"ratio", each.ratio}});
+  }
+  std::cout << line.dump() << std::endl;
+}
+
+std::string today() {
+  std::time_t now = std::time(nullptr);
+  std::tm date{};
+  (void)gmtime_r(&now, &date);
+  char text[16];
+  (void)std::strftime(text, sizeof text, "%Y-%m-%d", &date);
+  return text;
+}
+
+std::string tablePath(const std::string &given) {
+  if (!given.empty())
+    return given;
+  if (std::optional<std::string> path = tuneTablePath(Env::read()))
+    return *path;
+  throw InputError("table", "none", "--out, RINGC_TUNE_TABLE, XDG_DATA_HOME or HOME being set");
+}
+
+int showTable(const Session &session, const TuneFlags &flags) {
+  std::string path = tablePath(flags.show);
+  TuneTable known =
+      TuneTable::read(path, [&](const std::string &text) { std::cerr << "ringc: " + text + "\n"; });
+  std::vector<std::vector<std::string>> rows = {{"key", "kernel", "chip", "dtype", "d",
+                                                 "masks and scores", "length", "ranks", "sizes",
+                                                 "times", "date"}};
+  for (const TuneEntry &entry : known.entries()) {
+    const TuneKey &key = entry.key;
+    std::string functions, sizes;
+    for (const auto *names : {&key.mask, &key.score})
+      for (const std::string &name : *names)
+        functions += (functions.empty() ? "" : "+") + name;
+    for (const auto &[name, size] : entry.config.tile)
+      sizes += (sizes.empty() ? "" : ",") + name + "=" + std::to_string(size);
+    bool gpu = key.chip.starts_with("sm_");
+    sizes += gpu ? ",warps=" + std::to_string(entry.config.warps) +
+                       ",n_warps=" + std::to_string(entry.config.nWarps)
+                 : ",micro=" + std::to_string(entry.config.microRows) + "x" +
+                       std::to_string(entry.config.microVectors);
+    rows.push_back(
+        {nameOf(key), key.kernel, key.chip, std::string(enumName(key.dtype)),
+         std::to_string(key.headDim) +
+             (key.valueHeadDim == key.headDim ? "" : "/" + std::to_string(key.valueHeadDim)),
+         functions.empty() ? "-" : functions, std::to_string(key.length), std::to_string(key.ranks),
+         sizes,
+         entry.nanoseconds ? number(double(entry.defaultNanoseconds) / double(entry.nanoseconds), 4)
+                           : "-",
+         entry.date});
+  }
+  std::cout << table(rows);
+  session.say(path + ": " + std::to_string(known.entries().size()) + " entries");
+  return Ok;
+}
+
+int forgetEntries(const Session &session, const TuneFlags &flags) {
+  std::string path = tablePath(flags.out), prefix = flags.forget == "all" ? "" : flags.forget;
+  int64_t gone = 0;
+  auto forget = [&](TuneTable &known) { gone = known.forget(prefix); };
+  TuneTable known =
+      TuneTable::read(path, [](const std::string &problem) { throw InputError(problem); });
+  forget(known);
+  if (gone == 0 && flags.forget != "all")
+    throw InputError("forget", flags.forget, "the key of an entry of " + path + ", or all");
+  if (gone > 0)
+    TuneTable::update(path, forget);
+  session.say(path + ": " + std::to_string(gone) + " entries forgotten");
+  return Ok;
+}
+
+int tuneCommand(const Session &session, const TuneFlags &flags) {
+  if (flags.showOption->count())
+    return showTable(session, flags);
+  if (!flags.forget.empty())
+    return forgetEntries(session, flags);
+  checkMachine(flags.attention);
+  Seconds budget = parseBudget(flags.budget);
+  (void)passesOf(flags.pass);
+  if (!flags.attention.tile.empty())
+    throw InputError("tile", flags.attention.tile, "nothing: tile sizes are what is looked for");
+  if (std::optional<ProcessRank> process = ProcessRank::of(Env::read());
+      process && process->world > 1)
+    throw InputError(process->worldVariable, std::to_string(process->world),
+                     "1: one process tunes, with --ranks for a ring");
+  std::vector<std::string> shapes =
+      flags.shapes.empty() ? std::vector<std::string>{"1,4096,8,8,64"} : flags.shapes;
+  std::string path = tablePath(flags.out);
+  uint64_t seed = flags.seed.value_or(std::random_device()());
+  session.detail("seed " + std::to_string(seed));
+  Target target = targetOf(flags);
+  bool isTerminal = !session.quiet && isatty(STDERR_FILENO) != 0;
+  Interrupts interrupts;
+  bool stopped = false;
+  std::vector<TuneEntry> entries;
+  for (size_t at = 0; at < shapes.size() && !stopped; ++at) {
+    Shape shape = parseShape(shapes[at]);
+    std::vector<TuneTask> tasks = tasksOf(session, flags, shape, target);
+    auto body = [&](const std::function<void(TuneRunner &)> &serve) {
+      Session silent = session;
+      silent.quiet = true;
+      (void)runInWorld(silent, flags.attention, flags.world,
+                       [&](const Session &heard, World &world) {
+                         WorldTuneRunner runner(world, heard, flags.attention, shape);
+                         serve(runner);
+                         return int(Ok);
+                       });
+    };
+    TuneResult result =
+        tune(tasks, body, budget / double(shapes.size()), seed, [&](const TuneProgress &progress) {
+          if (isTerminal)
+            draw(progress);
+          return !interrupted;
+        });
+    if (isTerminal)
+      std::cerr << "\r\033[K" << std::flush;
+    for (const TunedKernel &kernel : result.kernels)
+      flags.json ? printJson(kernel, flags.all) : print(kernel, flags.all);
+    std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());
+    entries.insert(entries.end(), found.begin(), found.end());
+    stopped = result.interrupted;
+  }
+  std::cout.flush();
+  TuneTable::update(path, [&](TuneTable &known) {
+    for (const TuneEntry &entry : entries)
+      known.put(entry);
+  });
+  session.say(path + ": " + std::to_string(entries.size()) + " entries" +
+              (stopped ? ", of a search that was interrupted" : ""));
+  return Ok;
+}
+
+} // namespace
+
+void addTune(CLI::App &app, Session &session) {
+  auto flags = std::make_shared<TuneFlags>();
+  CLI::App *command = addCommand(
+      app, session, "tune",
+      "Looks for the tile sizes that are fastest here, each checked against double precision, and "
+      "keeps them in a table that all other commands and the library read",
+      flags, tuneCommand);
+  command->add_option("--shape", flags->shapes, "1,4096,8,8,64 unless given")
+      ->type_name("b,n[/nk],h,hkv,d[/dv]");
+  command->add_option("--pass", flags->pass, "Whose kernels")
+      ->type_name("forward|backward|both")
+      ->capture_default_str();
+  command->add_option("--budget", flags->budget, "Time for all: 20s, 5m, 1h")
+      ->type_name("T")
+      ->capture_default_str();
+  addNumber(*command, "--seed", flags->seed, "Of the random input of checks; drawn unless given")
+      ->type_name("S");
+  command
+      ->add_option("--out", flags->out,
+                   "The table; unless given that of RINGC_TUNE_TABLE, else ringc/tune.json in "
+                   "XDG_DATA_HOME or ~/.local/share")
+      ->type_name("TABLE.json");
+  command->add_flag("--all", flags->all,
+                    "All sizes that were tried, with what was wrong with them");
+  command->add_flag("--json", flags->json, "A line of JSON for each kernel");
+  flags->showOption =
+      command->add_option("--show", flags->show, "Prints a table, and tunes nothing")
+          ->type_name("[TABLE.json]")
+          ->expected(0, 1);
+  command->add_option("--forget", flags->forget, "Removes an entry of the table, or all of them")
+      ->type_name("KEY|all");
+  flags->attention.addTo(*command);
+  flags->world.addTo(*command);
+}
+
+} // namespace ringc::cli
