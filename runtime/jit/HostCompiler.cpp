@@ -17,6 +17,8 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
 
 std::string compilerBuild() { return compilerBuildId(); }
 
+Target compilerHost() { return hostTarget(); }
+
 CompiledKernel compileOrThrow(const KernelRequest &request) {
   CompileOutput output = compile(request);
   if (!output.kernel)

@@ -41,14 +41,15 @@ private:
   std::unordered_map<KernelRequest, std::shared_ptr<Linked>, KernelRequestHash> linked;
 };
 
-/// What DeviceCompiler asks of the compiler, which is reached through this file alone: the user's
-/// .tile texts together with the library's, a complete request, and a kernel; InputError with
-/// rendered diagnostics where a source is wrong.
+/// What others of the runtime ask of the compiler, which is reached through this file alone: the
+/// user's .tile texts together with the library's, a complete request, and a kernel; InputError
+/// with rendered diagnostics where a source is wrong.
 SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                               std::optional<TileConfig> config);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
+Target compilerHost(); ///< this processor
 
 /// Kernels from HostCompiler with the user's own cache folder, and a HostPool of `threads` threads,
 /// which throws as its constructor does.

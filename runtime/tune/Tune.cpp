@@ -66,7 +66,7 @@ private:
   /// Of a candidate: a compilation, the check, and the turns.
   Clock::duration deadline(int turns) const {
     double ms = found.candidates.empty() ? 0 : found.candidates.front().median();
-    return std::chrono::seconds(20) +
+    return std::chrono::seconds(20) + 2 * firstTook +
            std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
   }
 
@@ -116,6 +116,7 @@ private:
   void startWith(const TileConfig &config) {
     constexpr int turns = 7;
     TuneWorker::Reply reply = ask(config, true, turns);
+    firstTook = Clock::now() - begin;
     TuneCandidate first{.config = config};
     judge(first, reply);
     if (first.verdict != TuneVerdict::Measured)
@@ -135,7 +136,10 @@ private:
   bool tryAll(const std::vector<TileConfig> &all) {
     constexpr double untilSpent = 0.55, far = 1.15;
     constexpr int patience = 40;
-    const size_t ahead = std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
+    // Beside a measurement on a device one is enough; each takes memory there.
+    const size_t ahead = found.task.target.isGpu()
+                             ? 2
+                             : std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
     int farOnes = 0;
     for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
       TuneCandidate candidate{.config = all[at]};
@@ -220,6 +224,7 @@ private:
   const TileSizes &others; ///< of the pass's other kernels
   const std::function<bool(const TuneProgress &)> &progress;
   Clock::time_point begin = Clock::now();
+  Clock::duration firstTook{}; ///< with the tensors, and the first check
 };
 
 } // namespace

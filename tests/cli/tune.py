@@ -25,7 +25,7 @@ class Tune(RingcTest):
         done = self.ok("tune", SHAPE, "--causal --budget 8s --seed 3 --json --out", self.table)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual([line["kernel"] for line in lines][0], "attention_forward")
-        self.assertGreater(lines[0]["seen"], 3)
+        self.assertGreaterEqual(lines[0]["seen"], 2)
         best = next(c for c in lines[0]["candidates"] if c["config"] == lines[0]["best"])
         self.assertLessEqual(best["ratio"], 1)  # never slower than the default
         self.assertEqual({c["verdict"] for c in lines[0]["candidates"]}, {"measured"})

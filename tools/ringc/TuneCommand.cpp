@@ -3,12 +3,11 @@
 #include "compiler/spec/TileSpace.h"
 #include "runtime/Env.h"
 #include "runtime/Error.h"
-#include "runtime/attention/Extents.h"
 #include "runtime/attention/Options.h"
 #include "runtime/comm/ProcessRank.h"
 #include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
-#include "runtime/tune/Tune.h"
+#include "runtime/tune/TuneAttention.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/TuneRunner.h"
@@ -100,35 +99,6 @@ Target targetOf(const TuneFlags &flags) {
   if (!said.starts_with('='))
     throw InputError(said.empty() ? "device: the process that asked for it crashed" : said);
   return gpuTarget(said.substr(1));
-}
-
-/// The kernels of the passes, in an order in which each is tuned with the best of those before.
-std::vector<TuneTask> tasksOf(const Session &session, const TuneFlags &flags, const Shape &shape,
-                              const Target &target) {
-  AttentionOptions options = tuneOptions(session, flags.attention, shape);
-  bool host = !target.isGpu();
-  AttentionOptions complete = host ? completed(options, hostProcessors()) : completed(options);
-  int ranks = flags.attention.ranks, ringSize = options.ringSize ? options.ringSize : ranks;
-  (void)RankProblem(complete, ranks, 0, {shape.batch, shape.queries, shape.keys});
-  SideInputs side = readSideInputs(session, flags.attention);
-  SourceSet sources = compilerSources(userSources(complete));
-  std::vector<TuneTask> tasks;
-  for (Pass pass : passesOf(flags.pass)) {
-    std::vector<std::string_view> kernels = {"attention_forward"};
-    if (pass == Pass::Backward) {
-      BackwardNames names = backwardNames(*complete.backward);
-      kernels = {names.keys, names.queries};
-    }
-    for (std::string_view kernel : kernels) {
-      Spec spec = specOf(complete, ringSize, side.inputs, kernel);
-      spec.target = target.name;
-      if (TileSpace(spec, target).dimensions().empty())
-        continue;
-      tasks.push_back({pass, spec, target,
-                       tuneKeyOf(spec, sources, target, workOf(complete, ringSize, shape.keys))});
-    }
-  }
-  return tasks;
 }
 
 std::atomic<bool> interrupted = false;
@@ -328,7 +298,14 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   std::vector<TuneEntry> entries;
   for (size_t at = 0; at < shapes.size() && !stopped; ++at) {
     Shape shape = parseShape(shapes[at]);
-    std::vector<TuneTask> tasks = tasksOf(session, flags, shape, target);
+    SideInputs side = readSideInputs(session, flags.attention);
+    TuneRequest request{.options = tuneOptions(session, flags.attention, shape),
+                        .shape = {shape.batch, shape.queries, shape.keys},
+                        .inputs = side.inputs,
+                        .passes = passesOf(flags.pass),
+                        .ranks = flags.attention.ranks};
+    std::vector<TuneTask> tasks =
+        tuneTasks(request, compilerSources(userSources(request.options)), target);
     auto body = [&](const std::function<void(TuneRunner &)> &serve) {
       Session silent = session;
       silent.quiet = true;

@@ -6,6 +6,7 @@
 #include "tools/ringc/ReferenceProblem.h"
 
 #include <algorithm>
+#include <variant>
 
 namespace ringc::cli {
 
@@ -25,7 +26,13 @@ AttentionOptions tuneOptions(const Session &session, const AttentionFlags &flags
 namespace {
 
 /// Enough for several tiles of any size and for their ragged ends, and soon in double precision.
-Shape smaller(const Shape &shape, int ranks) {
+/// What files give has the lengths that it has.
+Shape smaller(const Shape &shape, int ranks, const AttentionInputs &given) {
+  bool hasTensors = given.bias || given.keyMask || given.cuSeqlens;
+  for (const auto &[name, value] : given.arguments)
+    hasTensors |= std::holds_alternative<Tensor>(value);
+  if (hasTensors)
+    return shape;
   Shape small = shape;
   int64_t longest = std::max<int64_t>(389, 97 * int64_t(ranks));
   small.batch = std::min<int64_t>(shape.batch, 1);
@@ -42,7 +49,7 @@ Shape smaller(const Shape &shape, int ranks) {
 WorldTuneRunner::WorldTuneRunner(World &ofRanks, const Session &session,
                                  const AttentionFlags &flags, const Shape &asked)
     : world(ofRanks), options(tuneOptions(session, flags, asked)), shape(asked),
-      small(smaller(asked, ofRanks.size())), side(readSideInputs(session, flags)),
+      side(readSideInputs(session, flags)), small(smaller(asked, ofRanks.size(), side.inputs)),
       context(hostContext(flags.threads)), data(random(asked, 1)), inputs(side.inputs) {
   inputs.q = data.q;
   inputs.k = data.k;

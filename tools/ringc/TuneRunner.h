@@ -54,8 +54,9 @@ private:
 
   World &world;
   AttentionOptions options;
-  Shape shape, small;
+  Shape shape;
   SideInputs side;
+  Shape small; ///< of the check
   AttentionContext context;
   Data data;
   AttentionInputs inputs;

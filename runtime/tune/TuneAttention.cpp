@@ -1,0 +1,161 @@
+#include "runtime/tune/TuneAttention.h"
+
+#include "compiler/spec/TileSpace.h"
+#include "runtime/attention/Extents.h"
+#include "runtime/attention/InProcessRing.h"
+#include "runtime/attention/Options.h"
+#include "runtime/jit/HostCompiler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+
+namespace ringc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Both passes of logical ranks on the host.
+class HostTuneRunner final : public TuneRunner {
+public:
+  explicit HostTuneRunner(const TuneRequest &given)
+      : request(given), context(hostContext(given.threads)), inputs(given.inputs) {
+    const AttentionOptions &options = request.options;
+    int64_t kvHeads = options.kvHeads ? options.kvHeads : options.heads,
+            valueDim = options.valueHeadDim ? options.valueHeadDim : options.headDim;
+    const auto &[batch, queries, keys] = request.shape;
+    q = random({batch, queries, options.heads, options.headDim});
+    k = random({batch, keys, kvHeads, options.headDim});
+    v = random({batch, keys, kvHeads, valueDim});
+    dout = random({batch, queries, options.heads, valueDim});
+    inputs.q = q;
+    inputs.k = k;
+    inputs.v = v;
+  }
+
+  void compile(const TileSizes &tile, Pass pass) override { ringOf(tile).prepare(pass, inputs); }
+  bool sharesProcessors() const override { return true; }
+
+  double error(const TileSizes &tile, Pass pass, uint64_t) override {
+    InProcessRing ring = ringOf(tile);
+    if (!forward) {
+      InProcessRing own = ringOf({});
+      forward = own.forward(inputs);
+      gradients = own.backward(inputs, *forward, dout);
+    }
+    if (pass == Pass::Forward)
+      return distance(ring.forward(inputs).out, forward->out);
+    InProcessRing::Gradients found = ring.backward(inputs, *forward, dout);
+    return std::max({distance(found.dq, gradients->dq), distance(found.dk, gradients->dk),
+                     distance(found.dv, gradients->dv)});
+  }
+
+  double milliseconds(const TileSizes &tile, Pass pass) override {
+    auto known = rings.find(tile);
+    if (known == rings.end()) {
+      constexpr size_t most = 3;
+      if (rings.size() == most)
+        rings.erase(rings.begin());
+      known = rings.emplace(tile, ringOf(tile)).first;
+    }
+    Clock::time_point begin = Clock::now();
+    if (pass == Pass::Forward)
+      (void)known->second.forward(inputs);
+    else
+      (void)known->second.backward(inputs, *forward, dout);
+    return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  }
+
+private:
+  HostTensor random(std::initializer_list<int64_t> shape) {
+    HostTensor exact(DType::F32, shape), rounded(request.options.dtype, shape);
+    std::normal_distribution<float> normal;
+    std::generate_n(exact.dataAs<float>(), exact.elementCount(), [&] { return normal(numbers); });
+    convert(exact, rounded);
+    return rounded;
+  }
+
+  /// Without a table: what is not in `tile` is the model's choice.
+  InProcessRing ringOf(const TileSizes &tile) const {
+    AttentionOptions options = request.options;
+    options.tile = tile;
+    options.tune = "";
+    return {options, request.ranks, context};
+  }
+
+  /// Relative, over what two roundings of the type may be apart.
+  double distance(const HostTensor &a, const HostTensor &b) const {
+    HostTensor first(DType::F32, a.shape()), second(DType::F32, b.shape());
+    convert(a, first);
+    convert(b, second);
+    double apart = 0, norm = 0;
+    for (int64_t at = 0; at < first.elementCount(); ++at) {
+      double x = first.dataAs<float>()[at], y = second.dataAs<float>()[at];
+      if (x == y || (std::isnan(x) && std::isnan(y)))
+        continue;
+      apart += (x - y) * (x - y);
+      norm += y * y;
+    }
+    double bar = request.options.dtype == DType::F32   ? 4e-5
+                 : request.options.dtype == DType::F16 ? 4e-3
+                                                       : 3e-2;
+    return apart == 0 ? 0 : std::sqrt(apart / norm) / bar;
+  }
+
+  const TuneRequest &request;
+  std::mt19937_64 numbers{request.seed};
+  AttentionContext context;
+  AttentionInputs inputs;
+  HostTensor q, k, v, dout;
+  std::optional<InProcessRing::Forward> forward; ///< with the model's choice
+  std::optional<InProcessRing::Gradients> gradients;
+  std::map<TileSizes, InProcessRing> rings;
+};
+
+} // namespace
+
+std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sources,
+                                const Target &target) {
+  validate(request.options);
+  AttentionOptions options =
+      target.isGpu() ? completed(request.options) : completed(request.options, hostProcessors());
+  int ringSize = options.ringSize ? options.ringSize : request.ranks;
+  (void)RankProblem(options, request.ranks, 0, request.shape);
+  options.tile.clear();
+  std::vector<TuneTask> tasks;
+  for (Pass pass : request.passes) {
+    std::vector<std::string_view> kernels = {"attention_forward"};
+    if (pass == Pass::Backward) {
+      BackwardNames names = backwardNames(*options.backward);
+      kernels = {names.keys, names.queries};
+    }
+    for (std::string_view kernel : kernels) {
+      Spec spec = specOf(options, ringSize, request.inputs, kernel);
+      spec.target = target.name;
+      if (!TileSpace(spec, target).dimensions().empty())
+        tasks.push_back(
+            {pass, spec, target,
+             tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength))});
+    }
+  }
+  return tasks;
+}
+
+TuneResult tune(const TuneRequest &request, std::chrono::duration<double> budget,
+                const std::function<bool(const TuneProgress &)> &progress) {
+  SourceSet sources = compilerSources(userSources(request.options));
+  return tune(
+      tuneTasks(request, sources, compilerHost()),
+      [&](const std::function<void(TuneRunner &)> &serve) {
+        HostTuneRunner runner(request);
+        serve(runner);
+      },
+      budget, request.seed, progress);
+}
+
+} // namespace ringc

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "runtime/Attention.h"
+#include "runtime/tune/Tune.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+namespace ringc {
+
+/// An attention whose kernels' tile sizes are looked for.
+struct TuneRequest {
+  AttentionOptions options;
+  AttentionShape shape;
+  /// What masks and scores read: keyMask, bias, cuSeqlens, arguments; must outlive the call. q, k
+  /// and v are drawn.
+  AttentionInputs inputs = {};
+  std::vector<Pass> passes = {Pass::Forward, Pass::Backward};
+  int ranks = 1;   ///< of one process
+  int threads = 0; ///< of all ranks together; 0: as hostContext has them
+  uint64_t seed = 1;
+};
+
+/// The kernels of the passes, in an order in which each is tuned beside the best of those before.
+/// `sources` are the library's and the options' (KernelSource::sources). Throws InputError for what
+/// cannot be.
+std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sources,
+                                const Target &target);
+
+/// Looks for the tile sizes that are fastest on this host (Tune.h), in a process of its own that
+/// fork() makes. A candidate is right where its results are those of the model's choice, to the
+/// rounding of their type; `ringc tune` compares with double precision.
+///
+///     TuneResult found = tune(request, 10s, [](const TuneProgress &) { return true; });
+///     TuneTable::update(path, [&](TuneTable &table) {
+///       for (const TuneEntry &entry : entriesOf(found, version, today)) table.put(entry);
+///     });
+///
+/// A context that is made later (hostContext) takes what the user's table has; an attention with
+/// AttentionOptions::tune = path that table.
+TuneResult tune(const TuneRequest &request, std::chrono::duration<double> budget,
+                const std::function<bool(const TuneProgress &)> &progress);
+
+} // namespace ringc
