@@ -38,13 +38,11 @@ private:
   using Value = mlir::Value;
   using LogicalResult = mlir::LogicalResult;
 
-  // Lowering.cpp: layouts, blocks, values
-  void placeThread();
-  Value threadAgain();
+  // Layouts.cpp
   void chooseLayouts();
   void chooseTransposed(tile::DotOp dot);
-  int mAxisOf(Value tile) const;
   void findSingleMatrices();
+  int mAxisOf(Value tile) const;
   bool isMatrix(Value tile) const;
   FragmentLayout layoutOf(Value tile) const;
   FragmentLayout singleLayoutOf(Value tile) const; ///< of a row or column that is no matrix
@@ -52,6 +50,10 @@ private:
   void setN(FragmentLayout &layout, int64_t extent) const;
   int64_t reachM(const FragmentLayout &layout) const { return layout.mBlocks * grid.mTurn(); }
   int64_t reachN(const FragmentLayout &layout) const { return layout.nBlocks / 2 * grid.nTurn(); }
+
+  // Lowering.cpp: blocks, values
+  void placeThread();
+  Value threadAgain();
   LogicalResult lowerBlock(mlir::Block &block);
   LogicalResult lower(mlir::Operation *op);
   LogicalResult lowerScalar(mlir::Operation *op);
