@@ -3,12 +3,23 @@
 #include "compiler/spec/FieldsJson.h"
 #include "compiler/spec/GpuModel.h"
 #include "compiler/spec/SpecJson.h"
+#include "compiler/spec/TileSizes.h"
 
 #include <algorithm>
 #include <cctype>
 #include <optional>
 
 namespace ringc {
+
+int64_t &sizeOf(TileConfig &config, const std::string &dimension) {
+  if (dimension == "warps")
+    return config.warps;
+  if (dimension == "n_warps")
+    return config.nWarps;
+  if (dimension == "micro_rows")
+    return config.microRows;
+  return dimension == "micro_vectors" ? config.microVectors : config.tile[dimension];
+}
 
 namespace {
 
@@ -156,16 +167,6 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};
   return {.tile = tilesOf(spec.kernel)};
-}
-
-int64_t &sizeOf(TileConfig &config, const std::string &dimension) {
-  if (dimension == "warps")
-    return config.warps;
-  if (dimension == "n_warps")
-    return config.nWarps;
-  if (dimension == "micro_rows")
-    return config.microRows;
-  return dimension == "micro_vectors" ? config.microVectors : config.tile[dimension];
 }
 
 /// "q" is every kernel's; "attention_forward.q" is that kernel's alone, and goes before it.

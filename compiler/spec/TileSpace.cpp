@@ -1,6 +1,7 @@
 #include "compiler/spec/TileSpace.h"
 
 #include "compiler/spec/GpuModel.h"
+#include "compiler/spec/TileSizes.h"
 
 #include <algorithm>
 #include <cmath>
@@ -50,16 +51,8 @@ TileSpace::TileSpace(const Spec &ofKernel, const Target &on) : spec(ofKernel), t
 }
 
 int64_t TileSpace::sizeOf(const TileConfig &config, const std::string &name) const {
-  if (name == "warps")
-    return config.warps;
-  if (name == "n_warps")
-    return config.nWarps;
-  if (name == "micro_rows")
-    return config.microRows;
-  if (name == "micro_vectors")
-    return config.microVectors;
-  auto found = config.tile.find(name);
-  return found == config.tile.end() ? 0 : found->second;
+  TileConfig copy = config;
+  return ringc::sizeOf(copy, name);
 }
 
 std::string TileSpace::objection(const TileConfig &config) const {
@@ -112,17 +105,7 @@ std::vector<TileConfig> TileSpace::candidates() const {
     TileConfig config = chosen;
     for (size_t i = 0; i < axes.size(); ++i) {
       const auto &[name, values] = axes[i];
-      int64_t size = values[at[i]];
-      if (name == "warps")
-        config.warps = size;
-      else if (name == "n_warps")
-        config.nWarps = size;
-      else if (name == "micro_rows")
-        config.microRows = size;
-      else if (name == "micro_vectors")
-        config.microVectors = size;
-      else
-        config.tile[name] = size;
+      ringc::sizeOf(config, name) = values[at[i]];
     }
     if (config != chosen && objection(config).empty())
       all.push_back(config);
