@@ -264,12 +264,15 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
   std::vector<TuneEntry> entries;
   for (const TunedKernel &kernel : result.kernels) {
     const TuneCandidate &best = kernel.candidates[kernel.best];
-    entries.push_back({.key = kernel.task.key,
-                       .config = best.config,
-                       .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
-                       .defaultNanoseconds = int64_t(medianOf(best.base) * nanosecondsPerMs),
-                       .date = std::string(today),
-                       .version = std::string(version)});
+    entries.push_back(
+        {.key = kernel.task.key,
+         .config = best.config,
+         .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
+         // The model's choice took turns with itself.
+         .defaultNanoseconds =
+             int64_t((kernel.best == 0 ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
+         .date = std::string(today),
+         .version = std::string(version)});
   }
   return entries;
 }
