@@ -1,6 +1,4 @@
 #include "compiler/Compiler.h"
-#include "compiler/spec/SpecJson.h"
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
@@ -9,17 +7,14 @@
 #include "runtime/jit/HostCompiler.h"
 #include "runtime/tune/TuneAttention.h"
 #include "tools/ringc/Numbers.h"
-#include "tools/ringc/Table.h"
+#include "tools/ringc/TuneReport.h"
 #include "tools/ringc/TuneRunner.h"
+#include "tools/ringc/TuneTableCommand.h"
 
-#include <nlohmann/json.hpp>
-
-#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <ctime>
 #include <iostream>
-#include <numeric>
 #include <optional>
 #include <random>
 #include <sys/wait.h>
@@ -117,94 +112,6 @@ private:
   struct sigaction before{};
 };
 
-void draw(const TuneProgress &progress) {
-  int left = int(progress.left.count() + 0.5);
-  std::cerr << "\r\033[K" << progress.kernel << ": " << progress.seen << " of " << progress.space
-            << " sizes, best " << number(1 / progress.bestRatio, 4) << " times the default, "
-            << left / 60 << ":" << (left % 60 < 10 ? "0" : "") << left % 60 << " left"
-            << std::flush;
-}
-
-std::string sizesText(const TuneTask &task, const TileConfig &config) {
-  std::string text;
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(config))
-    text +=
-        (text.empty() ? "" : ",") + name.substr(name.find('.') + 1) + "=" + std::to_string(size);
-  return text;
-}
-
-/// Of those that were measured the fastest first, behind the model's choice and the best; then the
-/// others, by reason.
-std::vector<size_t> orderOf(const TunedKernel &kernel) {
-  std::vector<size_t> order(kernel.candidates.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  auto rank = [&](size_t at) {
-    const TuneCandidate &each = kernel.candidates[at];
-    bool measured = each.verdict == TuneVerdict::Measured;
-    return std::tuple(at == 0             ? 0
-                      : at == kernel.best ? 1
-                      : measured          ? 2
-                                          : 3,
-                      measured ? each.ratio : 0.0);
-  };
-  std::ranges::stable_sort(order, {}, rank);
-  return order;
-}
-
-void print(const TunedKernel &kernel, bool all) {
-  std::vector<std::vector<std::string>> rows = {{"sizes", "", "ms", "turns", "times", "why"}};
-  constexpr size_t next = 12;
-  for (size_t at : orderOf(kernel)) {
-    const TuneCandidate &each = kernel.candidates[at];
-    bool measured = each.verdict == TuneVerdict::Measured;
-    if (!all && (rows.size() > next || !measured))
-      break;
-    std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
-    rows.push_back({sizesText(kernel.task, each.config), what,
-                    measured ? number(each.median(), 4) : "-", std::to_string(each.ms.size()),
-                    measured ? number(1 / each.ratio, 4) : "-",
-                    measured ? ""
-                             : std::string(enumName(each.verdict)) +
-                                   (each.reason.empty() ? "" : ": " + each.reason)});
-  }
-  std::map<TuneVerdict, int> verdicts;
-  for (const TuneCandidate &each : kernel.candidates)
-    ++verdicts[each.verdict];
-  std::cout << kernel.task.spec.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
-            << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
-            << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
-            << " sizes tried";
-  for (const auto &[verdict, count] : verdicts)
-    if (verdict != TuneVerdict::Measured)
-      std::cout << ", " << count << " " << enumName(verdict);
-  std::cout << "; the default differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
-            << table(rows) << '\n';
-}
-
-void printJson(const TunedKernel &kernel, bool all) {
-  constexpr size_t next = 12;
-  nlohmann::ordered_json line{{"kernel", kernel.task.spec.kernel},
-                              {"key", nameOf(kernel.task.key)},
-                              {"space", kernel.space},
-                              {"seen", kernel.candidates.size()},
-                              {"spread", kernel.spread},
-                              {"best", toJson(kernel.candidates[kernel.best].config)},
-                              {"ratio", kernel.candidates[kernel.best].ratio},
-                              {"candidates", nlohmann::ordered_json::array()}};
-  for (size_t at : orderOf(kernel)) {
-    const TuneCandidate &each = kernel.candidates[at];
-    if (!all && line["candidates"].size() >= next)
-      break;
-    line["candidates"].push_back({{"config", toJson(each.config)},
-                                  {"verdict", enumName(each.verdict)},
-                                  {"reason", each.reason},
-                                  {"ms", each.ms},
-                                  {"default_ms", each.base},
-                                  {"ratio", each.ratio}});
-  }
-  std::cout << line.dump() << std::endl;
-}
-
 std::string today() {
   std::time_t now = std::time(nullptr);
   std::tm date{};
@@ -214,69 +121,11 @@ std::string today() {
   return text;
 }
 
-std::string tablePath(const std::string &given) {
-  if (!given.empty())
-    return given;
-  if (std::optional<std::string> path = tuneTablePath(Env::read()))
-    return *path;
-  throw InputError("table", "none", "--out, RINGC_TUNE_TABLE, XDG_DATA_HOME or HOME being set");
-}
-
-int showTable(const Session &session, const TuneFlags &flags) {
-  std::string path = tablePath(flags.show);
-  TuneTable known =
-      TuneTable::read(path, [&](const std::string &text) { std::cerr << "ringc: " + text + "\n"; });
-  std::vector<std::vector<std::string>> rows = {{"key", "kernel", "chip", "dtype", "d",
-                                                 "masks and scores", "length", "ranks", "sizes",
-                                                 "times", "date"}};
-  for (const TuneEntry &entry : known.entries()) {
-    const TuneKey &key = entry.key;
-    std::string functions, sizes;
-    for (const auto *names : {&key.mask, &key.score})
-      for (const std::string &name : *names)
-        functions += (functions.empty() ? "" : "+") + name;
-    for (const auto &[name, size] : entry.config.tile)
-      sizes += (sizes.empty() ? "" : ",") + name + "=" + std::to_string(size);
-    bool gpu = key.chip.starts_with("sm_");
-    sizes += gpu ? ",warps=" + std::to_string(entry.config.warps) +
-                       ",n_warps=" + std::to_string(entry.config.nWarps)
-                 : ",micro=" + std::to_string(entry.config.microRows) + "x" +
-                       std::to_string(entry.config.microVectors);
-    rows.push_back(
-        {nameOf(key), key.kernel, key.chip, std::string(enumName(key.dtype)),
-         std::to_string(key.headDim) +
-             (key.valueHeadDim == key.headDim ? "" : "/" + std::to_string(key.valueHeadDim)),
-         functions.empty() ? "-" : functions, std::to_string(key.length), std::to_string(key.ranks),
-         sizes,
-         entry.nanoseconds ? number(double(entry.defaultNanoseconds) / double(entry.nanoseconds), 4)
-                           : "-",
-         entry.date});
-  }
-  std::cout << table(rows);
-  session.say(path + ": " + std::to_string(known.entries().size()) + " entries");
-  return Ok;
-}
-
-int forgetEntries(const Session &session, const TuneFlags &flags) {
-  std::string path = tablePath(flags.out), prefix = flags.forget == "all" ? "" : flags.forget;
-  int64_t gone = 0;
-  auto forget = [&](TuneTable &known) { gone = known.forget(prefix); };
-  TuneTable known =
-      TuneTable::read(path, [](const std::string &problem) { throw InputError(problem); });
-  forget(known);
-  if (gone == 0 && flags.forget != "all")
-    throw InputError("forget", flags.forget, "the key of an entry of " + path + ", or all");
-  if (gone > 0)
-    TuneTable::update(path, forget);
-  session.say(path + ": " + std::to_string(gone) + " entries forgotten");
-  return Ok;
-}
-
 int tuneCommand(const Session &session, const TuneFlags &flags) {
   if (flags.showOption->count())
-    return showTable(session, flags);
+    return showTuned(session, flags.show);
   if (!flags.forget.empty())
-    return forgetEntries(session, flags);
+    return forgetTuned(session, flags.out, flags.forget);
   checkMachine(flags.attention);
   Seconds budget = parseBudget(flags.budget);
   (void)passesOf(flags.pass);
@@ -288,7 +137,7 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
                      "1: one process tunes, with --ranks for a ring");
   std::vector<std::string> shapes =
       flags.shapes.empty() ? std::vector<std::string>{"1,4096,8,8,64"} : flags.shapes;
-  std::string path = tablePath(flags.out);
+  std::string path = tuneTableAt(flags.out);
   uint64_t seed = flags.seed.value_or(std::random_device()());
   session.detail("seed " + std::to_string(seed));
   Target target = targetOf(flags);
@@ -319,11 +168,11 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
     TuneResult result =
         tune(tasks, body, budget / double(shapes.size()), seed, [&](const TuneProgress &progress) {
           if (isTerminal)
-            draw(progress);
+            drawProgress(progress);
           return !interrupted;
         });
     if (isTerminal)
-      std::cerr << "\r\033[K" << std::flush;
+      endProgress();
     for (const TunedKernel &kernel : result.kernels)
       flags.json ? printJson(kernel, flags.all) : print(kernel, flags.all);
     std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());

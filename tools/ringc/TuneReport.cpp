@@ -1,0 +1,112 @@
+#include "tools/ringc/TuneReport.h"
+
+#include "compiler/spec/SpecJson.h"
+#include "compiler/spec/TileSpace.h"
+#include "tools/ringc/Numbers.h"
+#include "tools/ringc/Table.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+namespace ringc::cli {
+
+void drawProgress(const TuneProgress &progress) {
+  int left = int(progress.left.count() + 0.5);
+  std::cerr << "\r\033[K" << progress.kernel << ": " << progress.seen << " of " << progress.space
+            << " sizes, best " << number(1 / progress.bestRatio, 4) << " times the default, "
+            << left / 60 << ":" << (left % 60 < 10 ? "0" : "") << left % 60 << " left"
+            << std::flush;
+}
+
+void endProgress() { std::cerr << "\r\033[K" << std::flush; }
+
+namespace {
+
+std::string sizesText(const TuneTask &task, const TileConfig &config) {
+  std::string text;
+  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(config))
+    text +=
+        (text.empty() ? "" : ",") + name.substr(name.find('.') + 1) + "=" + std::to_string(size);
+  return text;
+}
+
+/// Of those that were measured the fastest first, behind the model's choice and the best; then the
+/// others, by reason.
+std::vector<size_t> orderOf(const TunedKernel &kernel) {
+  std::vector<size_t> order(kernel.candidates.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  auto rank = [&](size_t at) {
+    const TuneCandidate &each = kernel.candidates[at];
+    bool measured = each.verdict == TuneVerdict::Measured;
+    return std::tuple(at == 0             ? 0
+                      : at == kernel.best ? 1
+                      : measured          ? 2
+                                          : 3,
+                      measured ? each.ratio : 0.0);
+  };
+  std::ranges::stable_sort(order, {}, rank);
+  return order;
+}
+
+} // namespace
+
+void print(const TunedKernel &kernel, bool all) {
+  std::vector<std::vector<std::string>> rows = {{"sizes", "", "ms", "turns", "times", "why"}};
+  constexpr size_t next = 12;
+  for (size_t at : orderOf(kernel)) {
+    const TuneCandidate &each = kernel.candidates[at];
+    bool measured = each.verdict == TuneVerdict::Measured;
+    if (!all && (rows.size() > next || !measured))
+      break;
+    std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
+    rows.push_back({sizesText(kernel.task, each.config), what,
+                    measured ? number(each.median(), 4) : "-", std::to_string(each.ms.size()),
+                    measured ? number(1 / each.ratio, 4) : "-",
+                    measured ? ""
+                             : std::string(enumName(each.verdict)) +
+                                   (each.reason.empty() ? "" : ": " + each.reason)});
+  }
+  std::map<TuneVerdict, int> verdicts;
+  for (const TuneCandidate &each : kernel.candidates)
+    ++verdicts[each.verdict];
+  std::cout << kernel.task.spec.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
+            << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
+            << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
+            << " sizes tried";
+  for (const auto &[verdict, count] : verdicts)
+    if (verdict != TuneVerdict::Measured)
+      std::cout << ", " << count << " " << enumName(verdict);
+  std::cout << "; the default differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
+            << table(rows) << '\n';
+}
+
+void printJson(const TunedKernel &kernel, bool all) {
+  constexpr size_t next = 12;
+  nlohmann::ordered_json line{{"kernel", kernel.task.spec.kernel},
+                              {"key", nameOf(kernel.task.key)},
+                              {"space", kernel.space},
+                              {"seen", kernel.candidates.size()},
+                              {"spread", kernel.spread},
+                              {"best", toJson(kernel.candidates[kernel.best].config)},
+                              {"ratio", kernel.candidates[kernel.best].ratio},
+                              {"candidates", nlohmann::ordered_json::array()}};
+  for (size_t at : orderOf(kernel)) {
+    const TuneCandidate &each = kernel.candidates[at];
+    if (!all && line["candidates"].size() >= next)
+      break;
+    line["candidates"].push_back({{"config", toJson(each.config)},
+                                  {"verdict", enumName(each.verdict)},
+                                  {"reason", each.reason},
+                                  {"ms", each.ms},
+                                  {"default_ms", each.base},
+                                  {"ratio", each.ratio}});
+  }
+  std::cout << line.dump() << std::endl;
+}
+
+} // namespace ringc::cli

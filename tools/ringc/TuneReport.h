@@ -1,0 +1,17 @@
+#pragma once
+
+#include "runtime/tune/Tune.h"
+
+namespace ringc::cli {
+
+/// One line of a terminal, in place of the one before; nothing on it when the search is over.
+void drawProgress(const TuneProgress &progress);
+void endProgress();
+
+/// On stdout: the model's choice, the best and the next ten; with `all` every one that was tried,
+/// with what was wrong with it.
+void print(const TunedKernel &kernel, bool all);
+/// The same as a line of JSON.
+void printJson(const TunedKernel &kernel, bool all);
+
+} // namespace ringc::cli
