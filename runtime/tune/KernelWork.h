@@ -12,6 +12,8 @@ struct KernelWork {
   int ranks = 1;      ///< of its ring
   /// The table of tuned tile sizes: absent the user's, "" none, else a path.
   std::optional<std::string> table = {};
+
+  bool operator==(const KernelWork &) const = default;
 };
 
 } // namespace ringc

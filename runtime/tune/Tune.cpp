@@ -31,35 +31,55 @@ std::vector<double> ratiosOf(const TuneCandidate &candidate) {
   return ratios;
 }
 
+/// In the order in which they are tried.
+std::vector<TuneCandidate> candidatesOf(const TuneTask &task) {
+  std::vector<TuneCandidate> all;
+  for (const RingChoice &way : task.ways)
+    all.push_back({.way = way});
+  if (task.ways.empty())
+    for (const TileConfig &config : TileSpace(task.spec, task.target).candidates())
+      all.push_back({.config = config});
+  return all;
+}
+
+/// Puts what a candidate is into a setup that has all else.
+void choose(TuneSetup &setup, const TuneTask &task, const TuneCandidate &candidate) {
+  if (candidate.way) {
+    setup.layout = candidate.way->layout;
+    setup.schedule = candidate.way->schedule;
+    return;
+  }
+  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
+    setup.tile[name] = size;
+}
+
 class Search {
 public:
   Search(const TuneTask &task, TuneWorker &ofAll, Seconds share, uint64_t firstSeed,
-         const TileSizes &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
-      : space(task.spec, task.target), worker(ofAll), budget(share), seed(firstSeed),
-        others(othersOfPass), progress(toTell) {
+         const TuneSetup &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
+      : worker(ofAll), budget(share), seed(firstSeed), others(othersOfPass), progress(toTell) {
     found.task = task;
   }
 
   /// Whether nobody asked to stop.
   bool run() {
-    std::vector<TileConfig> all = space.candidates();
+    std::vector<TuneCandidate> all = candidatesOf(found.task);
     found.space = all.size();
     startWith(all.front());
     bool goesOn = tell() && tryAll(all);
     for (auto [kept, turns, until] : {std::tuple<size_t, int, double>{12, 3, 0.8}, {4, 9, 0.95}})
       goesOn = goesOn && repeatBest(kept, turns, until);
-    choose();
+    decide();
     return goesOn;
   }
 
   TunedKernel found;
 
 private:
-  TileSizes sizesOf(const TileConfig &config) const {
-    TileSizes sizes = others;
-    for (const auto &[name, size] : space.byHand(config))
-      sizes[name] = size;
-    return sizes;
+  TuneSetup setupOf(const TuneCandidate &candidate) const {
+    TuneSetup setup = others;
+    choose(setup, found.task, candidate);
+    return setup;
   }
   double spent() const { return Seconds(Clock::now() - begin) / budget; }
 
@@ -70,13 +90,13 @@ private:
            std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
   }
 
-  TuneWorker::Reply ask(const TileConfig &config, bool check, int turns,
-                        std::vector<TileSizes> next = {}) {
+  TuneWorker::Reply ask(const TuneCandidate &candidate, int turns,
+                        std::vector<TuneSetup> next = {}) {
     return worker.run(
-        {.pass = found.task.pass,
-         .tile = sizesOf(config),
-         .base = sizesOf(found.candidates.empty() ? config : found.candidates.front().config),
-         .check = check,
+        {.passes = found.task.passes,
+         .setup = setupOf(candidate),
+         .base = setupOf(found.candidates.empty() ? candidate : found.candidates.front()),
+         .check = true,
          .seed = seed,
          .turns = turns,
          .next = std::move(next)},
@@ -113,14 +133,13 @@ private:
   }
 
   /// In turns with itself: what two runs of one program differ by.
-  void startWith(const TileConfig &config) {
+  void startWith(TuneCandidate first) {
     constexpr int turns = 7;
-    TuneWorker::Reply reply = ask(config, true, turns);
+    TuneWorker::Reply reply = ask(first, turns);
     firstTook = Clock::now() - begin;
-    TuneCandidate first{.config = config};
     judge(first, reply);
     if (first.verdict != TuneVerdict::Measured)
-      throw InputError(found.task.spec.kernel + " with the sizes of the model's choice: " +
+      throw InputError(found.task.key.kernel + " with the sizes of the model's choice: " +
                        std::string(enumName(first.verdict)) +
                        (first.reason.empty() ? "" : ", " + first.reason));
     std::vector<double> apart;
@@ -133,20 +152,19 @@ private:
 
   /// One turn for each, in the model's order, until half of the budget is spent, or as many as
   /// `patience` one after another have been far from the best.
-  bool tryAll(const std::vector<TileConfig> &all) {
-    constexpr double untilSpent = 0.55, far = 1.15;
+  bool tryAll(const std::vector<TuneCandidate> &all) {
+    // The ways of a ring are few: all of them.
+    const double untilSpent = found.task.ways.empty() ? 0.55 : 1e9;
+    constexpr double far = 1.15;
     constexpr int patience = 40;
-    // Beside a measurement on a device one is enough; each takes memory there.
-    const size_t ahead = found.task.target.isGpu()
-                             ? 2
-                             : std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
+    const size_t ahead = std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 8);
     int farOnes = 0;
     for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
-      TuneCandidate candidate{.config = all[at]};
-      std::vector<TileSizes> next;
+      TuneCandidate candidate = all[at];
+      std::vector<TuneSetup> next;
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
-        next.push_back(sizesOf(all[later]));
-      judge(candidate, ask(all[at], true, 1, std::move(next)));
+        next.push_back(setupOf(all[later]));
+      judge(candidate, ask(candidate, 1, std::move(next)));
       bool isFar =
           candidate.verdict != TuneVerdict::Measured || candidate.ratio > far * bestRatio();
       farOnes = isFar ? farOnes + 1 : 0;
@@ -174,7 +192,7 @@ private:
       TuneCandidate &candidate = found.candidates[at];
       if (kept-- == 0 || spent() > untilSpent || candidate.ratio > hopeless)
         break;
-      TuneWorker::Reply reply = ask(candidate.config, true, turns);
+      TuneWorker::Reply reply = ask(candidate, turns);
       if (reply.outcome != TuneWorker::Outcome::Done || !(reply.error <= 1)) {
         candidate.ms.clear();
         candidate.base.clear();
@@ -188,7 +206,7 @@ private:
 
   /// Surely faster: by twice what the median of as many turns may be off, where one turn differs
   /// from another as the model's choice does from itself.
-  void choose() {
+  void decide() {
     constexpr double least = 0.01, fewestTurns = 4;
     for (size_t at : inOrder()) {
       const TuneCandidate &candidate = found.candidates[at];
@@ -210,18 +228,18 @@ private:
   }
 
   bool tell() const {
-    return progress({.kernel = found.task.spec.kernel,
+    return !worker.isOver() &&
+           progress({.kernel = found.task.key.kernel,
                      .seen = found.candidates.size(),
                      .space = found.space,
                      .bestRatio = bestRatio(),
                      .left = std::max(Seconds(0), budget - Seconds(Clock::now() - begin))});
   }
 
-  TileSpace space;
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
-  const TileSizes &others; ///< of the pass's other kernels
+  const TuneSetup &others; ///< what else the passes run with
   const std::function<bool(const TuneProgress &)> &progress;
   Clock::time_point begin = Clock::now();
   Clock::duration firstTook{}; ///< with the tensors, and the first check
@@ -231,30 +249,23 @@ private:
 
 double TuneCandidate::median() const { return medianOf(ms); }
 
-TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body,
+TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
-                const std::function<bool(const TuneProgress &)> &progress) {
-  TuneWorker worker(body);
+                const std::function<bool(const TuneProgress &)> &progress, TuneSetup setup) {
   Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(budget);
   // The model's choice of all, so that no table has a say in what is measured.
-  TileSizes sizes;
-  for (const TuneTask &task : tasks) {
-    TileSpace space(task.spec, task.target);
-    for (const auto &[name, size] : space.byHand(space.candidates().front()))
-      sizes[name] = size;
-  }
+  for (const TuneTask &task : tasks)
+    choose(setup, task, candidatesOf(task).front());
   TuneResult result;
   for (size_t at = 0; at < tasks.size() && !result.interrupted; ++at) {
     Seconds share = Seconds(end - Clock::now()) / double(tasks.size() - at);
-    Search search(tasks[at], worker, std::max(share, Seconds(0.001)), seed + at * 1000003, sizes,
+    Search search(tasks[at], worker, std::max(share, Seconds(0.001)), seed + at * 1000003, setup,
                   progress);
     result.interrupted = !search.run();
-    const TunedKernel &found = search.found;
-    TileSpace space(tasks[at].spec, tasks[at].target);
-    for (const auto &[name, size] : space.byHand(found.candidates[found.best].config))
-      sizes[name] = size;
-    result.kernels.push_back(found);
+    choose(setup, tasks[at], search.found.candidates[search.found.best]);
+    result.kernels.push_back(std::move(search.found));
   }
+  result.setup = std::move(setup);
   return result;
 }
 
@@ -267,6 +278,9 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
     entries.push_back(
         {.key = kernel.task.key,
          .config = best.config,
+         .layout = best.way ? nameOf(best.way->layout) : "",
+         .schedule =
+             best.way && best.way->schedule ? std::string(enumName(*best.way->schedule)) : "",
          .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
          // The model's choice took turns with itself.
          .defaultNanoseconds =

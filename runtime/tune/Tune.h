@@ -12,12 +12,15 @@
 
 namespace ringc {
 
-/// A kernel whose tile sizes are looked for: those of its pass with which it is fastest.
+/// What is looked for: the tile sizes of a kernel with which the passes are fastest, or the way of
+/// a ring.
 struct TuneTask {
-  Pass pass = Pass::Forward;
-  Spec spec;     ///< of the kernel
+  std::vector<Pass> passes;
+  Spec spec;     ///< of the kernel; of a ring of its forward
   Target target; ///< that it is compiled for
   TuneKey key;   ///< under which a table keeps what is found
+  /// The ways of a ring, its own first; none: of `spec` the tile sizes are looked for.
+  std::vector<RingChoice> ways = {};
 };
 
 enum class TuneVerdict {
@@ -36,9 +39,10 @@ template <> struct EnumNames<TuneVerdict> {
        {TuneVerdict::Crashed, "crashed"}}};
 };
 
-/// Tile sizes that were tried.
+/// What was tried: tile sizes, or a way of a ring.
 struct TuneCandidate {
   TileConfig config;
+  std::optional<RingChoice> way = {};
   TuneVerdict verdict = TuneVerdict::Measured;
   std::string reason;           ///< of what was not measured
   std::vector<double> ms, base; ///< of the pass with them, and in turns with the model's choice
@@ -47,7 +51,7 @@ struct TuneCandidate {
   double median() const;
 };
 
-/// What is known of one kernel. The first candidate is the model's choice.
+/// What is known of one task. The first candidate is the model's choice, or the ring's own way.
 struct TunedKernel {
   TuneTask task;
   std::vector<TuneCandidate> candidates; ///< in the order in which they were tried
@@ -65,19 +69,21 @@ struct TuneProgress {
 
 struct TuneResult {
   std::vector<TunedKernel> kernels;
+  TuneSetup setup; ///< the best of each
   bool interrupted = false;
 };
 
-/// Looks for the best tile sizes of each task within `budget`, a share for each: in the order that
-/// the model expects, each candidate in turns with the model's choice and checked against what is
-/// right before its time counts; then once more, with more turns, those that were good (successive
+/// Looks for the best of each task within `budget`, a share for each: in the order that the model
+/// expects, each candidate in turns with the model's choice and checked against what is right
+/// before its time counts; then once more, with more turns, those that were good (successive
 /// halving, arXiv 1502.07943). It is over before the budget is where those that are tried get worse
-/// and worse. `progress` says whether to go on: what is known until then is the result.
+/// and worse. Each task runs beside the best of those before it, and what `setup` has. `progress`
+/// says whether to go on: what is known until then is the result.
 ///
 /// Throws InputError where the model's own choice cannot run, or is wrong.
-TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &worker,
+TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
-                const std::function<bool(const TuneProgress &)> &progress);
+                const std::function<bool(const TuneProgress &)> &progress, TuneSetup setup = {});
 
 /// What a table keeps of the kernels for which there is something better than the model's choice;
 /// `today` is a date, YYYY-MM-DD.

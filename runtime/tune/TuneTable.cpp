@@ -3,7 +3,6 @@
 #include "compiler/spec/FieldsJson.h"
 #include "compiler/spec/JsonText.h"
 #include "compiler/spec/Sha256.h"
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
 
@@ -116,6 +115,21 @@ TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &targ
           .ranks = work.ranks};
 }
 
+TuneKey ringKeyOf(TuneKey forward, std::optional<Pass> pass, bool processes) {
+  forward.kernel = !pass ? "ring" : *pass == Pass::Forward ? "ring_forward" : "ring_backward";
+  if (processes)
+    forward.kernel += "_of_processes";
+  forward.queryLayout = forward.keyLayout = LayoutKind::Any;
+  return forward;
+}
+
+RingChoice ringChoiceOf(const TuneEntry &entry) {
+  RingChoice choice{parseLayout(entry.layout), std::nullopt};
+  if (!entry.schedule.empty())
+    choice.schedule = parseEnum<Schedule>("schedule", entry.schedule);
+  return choice;
+}
+
 std::string nameOf(const TuneKey &key) { return hexOf(fields_json::write(key).dump(), 12); }
 
 std::optional<std::string> tuneTablePath(const Env &env) {
@@ -125,7 +139,7 @@ std::optional<std::string> tuneTablePath(const Env &env) {
     return *env.xdgDataHome + "/ringc/tune.json";
   if (env.home)
     return *env.home + "/.local/share/ringc/tune.json";
-  return std::nullopt;
+  return "";
 }
 
 TuneTable TuneTable::parse(const std::string &text, const std::string &path, const Warn &warn,
@@ -172,6 +186,10 @@ TuneTable TuneTable::read(const std::string &path, const Warn &warn) {
     warn(error.what());
     return {};
   }
+}
+
+TuneTable TuneTable::of(const std::string &text, const std::string &name, const Warn &warn) {
+  return parse(text, name, warn, /*strict=*/false);
 }
 
 const TuneEntry *TuneTable::find(const TuneKey &key) const {
@@ -228,37 +246,6 @@ void TuneTable::update(const std::string &path, const std::function<void(TuneTab
   file.write(table.text());
   file.close();
   file.publish();
-}
-
-TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn)
-    : users(std::move(usersTable)), warn(std::move(toWarn)) {}
-
-const TuneTable &TunedConfigs::tableAt(const std::string &path) {
-  auto known = tables.find(path);
-  if (known == tables.end())
-    known = tables.emplace(path, TuneTable::read(path, warn)).first;
-  return known->second;
-}
-
-std::optional<TileConfig> TunedConfigs::find(const Spec &spec, const SourceSet &sources,
-                                             const Target &target, const KernelWork &work) {
-  const std::optional<std::string> &path = work.table ? work.table : users;
-  if (!path || path->empty() || !spec.tile.empty())
-    return std::nullopt;
-  std::lock_guard lock(mutex);
-  const TuneTable &table = tableAt(*path);
-  if (table.entries().empty())
-    return std::nullopt;
-  const TuneEntry *entry = table.find(tuneKeyOf(spec, sources, target, work));
-  if (!entry)
-    return std::nullopt;
-  if (std::string objection = TileSpace(spec, target).objection(entry->config);
-      !objection.empty()) {
-    warn(*path + ": entry " + nameOf(entry->key) + ": " + spec.kernel + " cannot have " +
-         objection + "; the compiler's own choice is taken");
-    return std::nullopt;
-  }
-  return entry->config;
 }
 
 } // namespace ringc

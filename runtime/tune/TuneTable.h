@@ -2,12 +2,12 @@
 
 #include "compiler/spec/KernelRequest.h"
 #include "runtime/Env.h"
+#include "runtime/ring/Plan.h"
+#include "runtime/ring/Schedule.h"
+#include "runtime/ring/SequenceLayout.h"
 #include "runtime/tune/KernelWork.h"
 
 #include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -60,10 +60,12 @@ template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visi
   visit(Field{"ranks", "of the ring", 1, 1 << 20}, ranks);
 }
 
-/// Tile sizes that were measured.
+/// What was measured.
 struct TuneEntry {
   TuneKey key;
-  TileConfig config;
+  TileConfig config;              ///< of a kernel
+  std::string layout;             ///< of the key "ring"
+  std::string schedule;           ///< the same; empty: as AttentionOptions has it
   int64_t nanoseconds = 0;        ///< of a pass with them, median
   int64_t defaultNanoseconds = 0; ///< of the same with the model's choice, in turns
   std::string date;               ///< YYYY-MM-DD
@@ -73,9 +75,11 @@ struct TuneEntry {
 };
 
 template <FieldsOf<TuneEntry> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
-  auto &[key, config, nanoseconds, defaultNanoseconds, date, version] = self;
+  auto &[key, config, layout, schedule, nanoseconds, defaultNanoseconds, date, version] = self;
   visit(Field{"key", "what was measured"}, key);
-  visit(Field{"config", "the best tile sizes"}, config);
+  visit(Field{"config", "of a kernel the best tile sizes"}, config);
+  visit(Field{"layout", "of a ring the best, as --layout has it"}, layout);
+  visit(Field{"schedule", "of a ring the best, as --schedule has it; empty: auto"}, schedule);
   visit(Field{"ns", "median of a pass with them", 0}, nanoseconds);
   visit(Field{"default_ns", "of the same with the model's choice, in turns", 0},
         defaultNanoseconds);
@@ -86,11 +90,26 @@ template <FieldsOf<TuneEntry> Self, class Visit> void visitFields(Self &self, Vi
 TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &target,
                   const KernelWork &work);
 
+/// How the ranks of a ring deal the sequence, and get keys from each other.
+struct RingChoice {
+  SequenceLayout layout;
+  std::optional<Schedule> schedule; ///< absent: as AttentionOptions has it
+
+  bool operator==(const RingChoice &) const = default;
+};
+
+/// Of a ring's way: which is best depends on all of its kernels, of one pass or of both, and on who
+/// the ranks are. `forward` is the key of its forward kernel.
+TuneKey ringKeyOf(TuneKey forward, std::optional<Pass> pass, bool processes);
+
+/// What an entry of such a key has. Throws InputError where it is nothing that can be.
+RingChoice ringChoiceOf(const TuneEntry &entry);
+
 /// A digest in hexadecimal that --forget takes.
 std::string nameOf(const TuneKey &key);
 
 /// RINGC_TUNE_TABLE, nothing where that is "none"; else $XDG_DATA_HOME/ringc/tune.json, else
-/// $HOME/.local/share/ringc/tune.json; nothing without any.
+/// $HOME/.local/share/ringc/tune.json; empty without any, where only shipped tables are left.
 std::optional<std::string> tuneTablePath(const Env &env);
 
 /// A file of entries: {"version": 1, "entries": [...]}.
@@ -101,6 +120,8 @@ public:
   /// None where there is no file. What cannot be read, a file or an entry, costs a warning that
   /// names it.
   static TuneTable read(const std::string &path, const Warn &warn);
+  /// The same of a text, which messages call `name`.
+  static TuneTable of(const std::string &text, const std::string &name, const Warn &warn);
 
   const std::vector<TuneEntry> &entries() const { return all; }
 
@@ -123,32 +144,6 @@ private:
   std::string text() const;
 
   std::vector<TuneEntry> all;
-};
-
-/// Where a configuration comes from.
-struct TunedConfig {
-  TileConfig config;
-  std::string origin; ///< "tuned: PATH, NAME"
-};
-
-/// The look-up that kernel sources make: the tables named by the environment and by calls, read
-/// once each. Safe to use from many threads.
-class TunedConfigs {
-public:
-  TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn warn);
-
-  /// Nothing where `tile` gives sizes by hand, where no table has the key, or where what it has
-  /// does not fit the kernel, which costs a warning.
-  std::optional<TileConfig> find(const Spec &spec, const SourceSet &sources, const Target &target,
-                                 const KernelWork &work);
-
-private:
-  const TuneTable &tableAt(const std::string &path);
-
-  std::optional<std::string> users;
-  TuneTable::Warn warn;
-  std::mutex mutex;
-  std::map<std::string, TuneTable> tables;
 };
 
 } // namespace ringc

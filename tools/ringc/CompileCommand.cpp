@@ -6,7 +6,7 @@
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
 #include "runtime/jit/KernelCache.h"
-#include "runtime/tune/TuneTable.h"
+#include "runtime/tune/TunedConfigs.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/ReadText.h"
@@ -114,12 +114,9 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
 
   SourceSet all = makeSources(std::move(sources));
   Target target = targetCalled(spec.target);
-  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr);
-  std::optional<TileConfig> tuned = tables.find(spec, all, target, {});
-  session.detail(std::string("tile sizes: ") + (tuned               ? "tuned"
-                                                : spec.tile.empty() ? "the model's choice"
-                                                                    : "given by hand"));
-  KernelRequest request = makeRequest(spec, all, target, tuned);
+  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr, session.details());
+  TunedConfig tuned = tables.find(spec, all, target, {});
+  KernelRequest request = makeRequest(spec, all, target, tuned.config);
   auto start = std::chrono::steady_clock::now();
   CompileOutput made = compile(
       request, {.stopAfter = flags.stopAfter, .startFrom = flags.startFrom, .dump = flags.dump});

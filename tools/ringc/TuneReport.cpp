@@ -2,6 +2,7 @@
 
 #include "compiler/spec/SpecJson.h"
 #include "compiler/spec/TileSpace.h"
+#include "runtime/tune/TuneSetupJson.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 
@@ -25,14 +26,30 @@ void drawProgress(const TuneProgress &progress) {
 
 void endProgress() { std::cerr << "\r\033[K" << std::flush; }
 
+std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
+                                                              const TuneCandidate &candidate) {
+  std::vector<std::pair<std::string, std::string>> all;
+  if (const std::optional<RingChoice> &way = candidate.way)
+    return {{"layout", nameOf(way->layout)},
+            {"schedule", way->schedule ? std::string(enumName(*way->schedule)) : "auto"}};
+  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
+    all.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
+  return all;
+}
+
 namespace {
 
-std::string sizesText(const TuneTask &task, const TileConfig &config) {
+std::string sizesText(const TuneTask &task, const TuneCandidate &candidate) {
   std::string text;
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(config))
-    text +=
-        (text.empty() ? "" : ",") + name.substr(name.find('.') + 1) + "=" + std::to_string(size);
+  for (const auto &[name, value] : dimensionsOf(task, candidate))
+    text += (text.empty() ? "" : ",") + name + "=" + value;
   return text;
+}
+
+nlohmann::json configJson(const TuneCandidate &candidate) {
+  if (!candidate.way)
+    return toJson(candidate.config);
+  return toJson(TuneSetup{.layout = candidate.way->layout, .schedule = candidate.way->schedule});
 }
 
 /// Of those that were measured the fastest first, behind the model's choice and the best; then the
@@ -64,9 +81,8 @@ void print(const TunedKernel &kernel, bool all) {
     if (!all && (rows.size() > next || !measured))
       break;
     std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
-    rows.push_back({sizesText(kernel.task, each.config), what,
-                    measured ? number(each.median(), 4) : "-", std::to_string(each.ms.size()),
-                    measured ? number(1 / each.ratio, 4) : "-",
+    rows.push_back({sizesText(kernel.task, each), what, measured ? number(each.median(), 4) : "-",
+                    std::to_string(each.ms.size()), measured ? number(1 / each.ratio, 4) : "-",
                     measured ? ""
                              : std::string(enumName(each.verdict)) +
                                    (each.reason.empty() ? "" : ": " + each.reason)});
@@ -74,7 +90,7 @@ void print(const TunedKernel &kernel, bool all) {
   std::map<TuneVerdict, int> verdicts;
   for (const TuneCandidate &each : kernel.candidates)
     ++verdicts[each.verdict];
-  std::cout << kernel.task.spec.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
+  std::cout << kernel.task.key.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
             << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
             << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
             << " sizes tried";
@@ -87,19 +103,19 @@ void print(const TunedKernel &kernel, bool all) {
 
 void printJson(const TunedKernel &kernel, bool all) {
   constexpr size_t next = 12;
-  nlohmann::ordered_json line{{"kernel", kernel.task.spec.kernel},
+  nlohmann::ordered_json line{{"kernel", kernel.task.key.kernel},
                               {"key", nameOf(kernel.task.key)},
                               {"space", kernel.space},
                               {"seen", kernel.candidates.size()},
                               {"spread", kernel.spread},
-                              {"best", toJson(kernel.candidates[kernel.best].config)},
+                              {"best", configJson(kernel.candidates[kernel.best])},
                               {"ratio", kernel.candidates[kernel.best].ratio},
                               {"candidates", nlohmann::ordered_json::array()}};
   for (size_t at : orderOf(kernel)) {
     const TuneCandidate &each = kernel.candidates[at];
     if (!all && line["candidates"].size() >= next)
       break;
-    line["candidates"].push_back({{"config", toJson(each.config)},
+    line["candidates"].push_back({{"config", configJson(each)},
                                   {"verdict", enumName(each.verdict)},
                                   {"reason", each.reason},
                                   {"ms", each.ms},

@@ -2,7 +2,15 @@
 
 #include "runtime/tune/Tune.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace ringc::cli {
+
+/// What a candidate is, by name: {"q", "64"}, ... or {"layout", "zigzag"}, ...
+std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
+                                                              const TuneCandidate &candidate);
 
 /// One line of a terminal, in place of the one before; nothing on it when the search is over.
 void drawProgress(const TuneProgress &progress);

@@ -1,9 +1,9 @@
 // The table of tuned tile sizes: what is found in it, and what a broken one costs.
 
-#include "runtime/tune/TuneTable.h"
 #include "TemporaryFolder.h"
 #include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
+#include "runtime/tune/TunedConfigs.h"
 
 #include <doctest/doctest.h>
 
@@ -29,6 +29,14 @@ TuneEntry entryOf(const Spec &spec, int64_t length, int64_t q, const Target &tar
   return entry;
 }
 
+TuneEntry ringEntry(TuneKey key, const char *layout, const char *schedule) {
+  TuneEntry entry;
+  entry.key = std::move(key);
+  entry.layout = layout;
+  entry.schedule = schedule;
+  return entry;
+}
+
 void write(const std::string &path, const std::string &text) { std::ofstream(path) << text; }
 
 /// What `find` gives for a length, and what was said.
@@ -39,7 +47,7 @@ struct Found {
 Found find(const std::string &path, const Spec &spec, int64_t length, const Target &target = host) {
   Found found;
   TunedConfigs configs(path, [&](const std::string &text) { found.warnings.push_back(text); });
-  found.config = configs.find(spec, SourceSet(), target, {.length = length});
+  found.config = configs.find(spec, SourceSet(), target, {.length = length}).config;
   return found;
 }
 
@@ -186,4 +194,61 @@ TEST_CASE("the space of a kernel's sizes: the model's choice first, and nothing 
           }
         }
   CHECK(TileSpace({.kernel = "attention_merge"}, host).candidates().size() == 1);
+}
+
+TEST_CASE("it is told once where sizes come from") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec{.headDim = 80, .mask = {"causal"}};
+  TuneTable::update(path, [&](TuneTable &table) { table.put(entryOf(spec, 1000, 16)); });
+  std::vector<std::string> told;
+  TunedConfigs configs(
+      path, [](const std::string &) {}, [&](const std::string &line) { told.push_back(line); });
+  TuneEntry entry = entryOf(spec, 1000, 16);
+  for (int again = 0; again < 2; ++again)
+    CHECK(configs.find(spec, SourceSet(), host, {.length = 1000}).origin ==
+          path + ", entry " + nameOf(entry.key));
+  Spec byHand = spec, others = spec;
+  byHand.tile = {{"attention_forward.q", 32}};
+  others.tile = {{"attention_backward.q", 32}};
+  CHECK(configs.find(byHand, SourceSet(), host, {.length = 1000}).origin == "by hand");
+  CHECK(configs.find(others, SourceSet(), host, {.length = 1000}).config->tile.at("q") == 16);
+  CHECK(configs.find(spec, SourceSet(), host, {.length = 1000, .table = ""}).origin == "the model");
+  CHECK(configs.find({.headDim = 7}, SourceSet(), host, {}).origin == "the model");
+  REQUIRE(told.size() == 5);
+  CHECK(told[0].starts_with("attention_forward: "));
+  CHECK(told[0].ends_with(", of " + path + ", entry " + nameOf(entry.key)));
+}
+
+TEST_CASE("a ring of processes gets its schedule from a table, for the layout that it has it for") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec{.headDim = 64, .queryLayout = LayoutKind::Zigzag, .keyLayout = LayoutKind::Zigzag};
+  KernelWork work{.length = 4096, .ranks = 4};
+  TuneKey forward = tuneKeyOf(spec, SourceSet(), host, work);
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(ringEntry(ringKeyOf(forward, std::nullopt, true), "zigzag", "all-gather"));
+    table.put(ringEntry(ringKeyOf(forward, Pass::Forward, true), "zigzag", "ring"));
+    table.put(ringEntry(ringKeyOf(forward, Pass::Backward, false), "zigzag", "ring"));
+  });
+  std::vector<std::string> warnings;
+  auto warn = [&](const std::string &line) { warnings.push_back(line); };
+  TunedConfigs configs(path, warn);
+  auto find = [&](Pass pass, SequenceLayout layout) {
+    return configs.schedule(pass, spec, SourceSet(), host, work, layout);
+  };
+  for (int again = 0; again < 2; ++again) {
+    CHECK(find(Pass::Forward, SequenceLayout::zigzag()) == Schedule::Ring);
+    CHECK(find(Pass::Backward, SequenceLayout::zigzag()) == Schedule::AllGather); // of both
+    CHECK(!find(Pass::Forward, SequenceLayout::striped()));
+  }
+  CHECK(warnings.empty());
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(ringEntry(ringKeyOf(forward, Pass::Forward, true), "diagonal", ""));
+  });
+  TunedConfigs others(path, warn);
+  CHECK(others.schedule(Pass::Forward, spec, SourceSet(), host, work, SequenceLayout::zigzag()) ==
+        Schedule::AllGather);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("layout: got diagonal") != std::string::npos);
 }
