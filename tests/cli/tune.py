@@ -74,7 +74,7 @@ class Tune(RingcTest):
         self.ok("tune", SHAPE, "--pass forward --budget 1s --out", self.table)
         for command in f"verify {SHAPE} -v", f"bench {SHAPE} --dtype f32 --full -v --repeats 1":
             said = self.ok(command, env={"RINGC_TUNE_TABLE": self.table}).stderr
-            self.assertEqual(said.count("attention_forward: "), 1, said)
+            self.assertIn("attention_forward: ", said)
             self.assertRegex(said, rf"attention_forward: .*, of {self.table}, entry [0-9a-f]+\n")
             self.assertNotIn("attention_forward", self.ok(command.replace(" -v", ""), env={"RINGC_TUNE_TABLE": self.table}).stderr)
 
