@@ -5,6 +5,7 @@
 #include "compiler/spec/TileConfig.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,13 +21,20 @@ struct TileDimension {
 /// A tuner knows no more of targets than this.
 class TileSpace {
 public:
-  TileSpace(const Spec &spec, const Target &target);
+  /// `ofSource`: the tile sizes of a kernel that the model does not know, by dimension, with the
+  /// source's defaults ({"m", 64} is BM = 64). Such a kernel's tiles may have any power of two from
+  /// 16 to 256, or the default, each.
+  TileSpace(const Spec &spec, const Target &target,
+            const std::map<std::string, int64_t> &ofSource = {});
 
-  /// None for a kernel whose sizes are its source's.
+  /// None for a kernel of which neither the model nor `ofSource` says anything.
   const std::vector<TileDimension> &dimensions() const { return axes; }
 
   /// Why the kernel cannot run like this; empty where nothing is known against it.
   std::string objection(const TileConfig &config) const;
+
+  /// Whether the model knows the kernel; if not, its dimensions are those of its source.
+  static bool knows(const std::string &kernel);
 
   /// All against which there is no objection, by what the model of cost thinks of them: its own
   /// choice first, then what is near to it and fits a thread's registers.

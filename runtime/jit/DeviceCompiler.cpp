@@ -46,7 +46,8 @@ Target targetFor(const CudaDeviceFacts &device) {
 DeviceContext deviceContext(int ordinal) {
   Env env = Env::read();
   auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
-  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr);
+  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
+                                              compilerTileSizes);
   return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device,
                                                       std::move(tuned)),
           .device = device};

@@ -15,6 +15,10 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
   return makeRequest(spec, sources, target, std::move(config));
 }
 
+std::map<std::string, int64_t> compilerTileSizes(const Spec &spec, const SourceSet &sources) {
+  return tileSizesOf(spec, sources);
+}
+
 std::string compilerBuild() { return compilerBuildId(); }
 
 Target compilerHost() { return hostTarget(); }
@@ -76,7 +80,8 @@ AttentionContext hostContext(int threads) {
   Env env = Env::read();
   return {.kernels = std::make_shared<HostCompiler>(
               std::make_shared<KernelCache>(env),
-              std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr)),
+              std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
+                                             tileSizesOf)),
           .pool = std::make_shared<HostPool>(threads)};
 }
 

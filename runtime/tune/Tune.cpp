@@ -1,10 +1,10 @@
 #include "runtime/tune/Tune.h"
 
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -35,8 +35,8 @@ class Search {
 public:
   Search(const TuneTask &task, TuneWorker &ofAll, Seconds share, uint64_t firstSeed,
          const TileSizes &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
-      : space(task.spec, task.target), worker(ofAll), budget(share), seed(firstSeed),
-        others(othersOfPass), progress(toTell) {
+      : space(task.space()), worker(ofAll), budget(share), seed(firstSeed), others(othersOfPass),
+        progress(toTell) {
     found.task = task;
   }
 
@@ -44,8 +44,13 @@ public:
   bool run() {
     std::vector<TileConfig> all = space.candidates();
     found.space = all.size();
-    startWith(all.front());
-    bool goesOn = tell() && tryAll(all);
+    size_t tried = 0;
+    do
+      startWith(all[tried++]);
+    while (!hasBase && tried < all.size() && spent() < ofFirstTurns && tell());
+    if (!hasBase)
+      throw InputError(allRejected());
+    bool goesOn = tell() && tryAll(all, tried);
     for (auto [kept, turns, until] : {std::tuple<size_t, int, double>{12, 3, 0.8}, {4, 9, 0.95}})
       goesOn = goesOn && repeatBest(kept, turns, until);
     choose();
@@ -63,24 +68,27 @@ private:
   }
   double spent() const { return Seconds(Clock::now() - begin) / budget; }
 
+  const TuneCandidate &base() const { return found.candidates[found.base]; }
+
   /// Of a candidate: a compilation, the check, and the turns.
   Clock::duration deadline(int turns) const {
-    double ms = found.candidates.empty() ? 0 : found.candidates.front().median();
+    if (!hasBase)
+      return std::chrono::minutes(10);
+    double ms = base().median();
     return std::chrono::seconds(20) + 2 * firstTook +
            std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
   }
 
   TuneWorker::Reply ask(const TileConfig &config, bool check, int turns,
                         std::vector<TileSizes> next = {}) {
-    return worker.run(
-        {.pass = found.task.pass,
-         .tile = sizesOf(config),
-         .base = sizesOf(found.candidates.empty() ? config : found.candidates.front().config),
-         .check = check,
-         .seed = seed,
-         .turns = turns,
-         .next = std::move(next)},
-        found.candidates.empty() ? std::chrono::minutes(10) : deadline(turns));
+    return worker.run({.pass = found.task.pass,
+                       .tile = sizesOf(config),
+                       .base = sizesOf(hasBase ? base().config : config),
+                       .check = check,
+                       .seed = seed,
+                       .turns = turns,
+                       .next = std::move(next)},
+                      deadline(turns));
   }
 
   static void add(TuneCandidate &to, const TuneWorker::Reply &reply) {
@@ -112,36 +120,55 @@ private:
     candidate.reason = reply.what.substr(0, reply.what.find('\n'));
   }
 
-  /// In turns with itself: what two runs of one program differ by.
+  /// In turns with itself: what two runs of one program differ by. The base, if it can be had.
   void startWith(const TileConfig &config) {
     constexpr int turns = 7;
     TuneWorker::Reply reply = ask(config, true, turns);
     firstTook = Clock::now() - begin;
     TuneCandidate first{.config = config};
     judge(first, reply);
-    if (first.verdict != TuneVerdict::Measured)
-      throw InputError(found.task.spec.kernel + " with the sizes of the model's choice: " +
-                       std::string(enumName(first.verdict)) +
-                       (first.reason.empty() ? "" : ", " + first.reason));
+    if (first.verdict != TuneVerdict::Measured) {
+      found.candidates.push_back(std::move(first));
+      return;
+    }
     std::vector<double> apart;
     for (double ratio : ratiosOf(first))
       apart.push_back(std::abs(ratio - 1));
     found.spread = medianOf(apart);
     first.ratio = 1;
+    hasBase = true;
+    found.base = found.best = found.candidates.size();
     found.candidates.push_back(std::move(first));
+  }
+
+  /// How many for which reason, and the first reason of each kind.
+  std::string allRejected() const {
+    std::map<TuneVerdict, std::pair<int, std::string>> kinds;
+    for (const TuneCandidate &each : found.candidates) {
+      auto &[count, reason] = kinds[each.verdict];
+      ++count;
+      if (reason.empty())
+        reason = each.reason;
+    }
+    std::string text = found.task.spec.kernel + ": of " + std::to_string(found.space) + " sizes " +
+                       std::to_string(found.candidates.size()) + " were tried, and none can be had";
+    for (const auto &[verdict, kind] : kinds)
+      text += "; " + std::to_string(kind.first) + " " + std::string(enumName(verdict)) +
+              (kind.second.empty() ? "" : ", the first: " + kind.second);
+    return text;
   }
 
   /// One turn for each, in the model's order, until half of the budget is spent, or as many as
   /// `patience` one after another have been far from the best.
-  bool tryAll(const std::vector<TileConfig> &all) {
-    constexpr double untilSpent = 0.55, far = 1.15;
+  bool tryAll(const std::vector<TileConfig> &all, size_t from) {
+    constexpr double far = 1.15;
     constexpr int patience = 40;
     // Beside a measurement on a device one is enough; each takes memory there.
     const size_t ahead = found.task.target.isGpu()
                              ? 2
                              : std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
     int farOnes = 0;
-    for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
+    for (size_t at = from; at < all.size() && spent() < ofFirstTurns && farOnes < patience; ++at) {
       TuneCandidate candidate{.config = all[at]};
       std::vector<TileSizes> next;
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
@@ -159,7 +186,7 @@ private:
 
   std::vector<size_t> inOrder() const {
     std::vector<size_t> order;
-    for (size_t at = 1; at < found.candidates.size(); ++at)
+    for (size_t at = found.base + 1; at < found.candidates.size(); ++at)
       if (found.candidates[at].verdict == TuneVerdict::Measured)
         order.push_back(at);
     std::ranges::stable_sort(order, {}, [&](size_t at) { return found.candidates[at].ratio; });
@@ -217,7 +244,10 @@ private:
                      .left = std::max(Seconds(0), budget - Seconds(Clock::now() - begin))});
   }
 
+  static constexpr double ofFirstTurns = 0.55; ///< of the budget
+
   TileSpace space;
+  bool hasBase = false;
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
@@ -239,7 +269,7 @@ TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body
   // The model's choice of all, so that no table has a say in what is measured.
   TileSizes sizes;
   for (const TuneTask &task : tasks) {
-    TileSpace space(task.spec, task.target);
+    TileSpace space = task.space();
     for (const auto &[name, size] : space.byHand(space.candidates().front()))
       sizes[name] = size;
   }
@@ -250,7 +280,7 @@ TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body
                   progress);
     result.interrupted = !search.run();
     const TunedKernel &found = search.found;
-    TileSpace space(tasks[at].spec, tasks[at].target);
+    TileSpace space = tasks[at].space();
     for (const auto &[name, size] : space.byHand(found.candidates[found.best].config))
       sizes[name] = size;
     result.kernels.push_back(found);
@@ -268,9 +298,9 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
         {.key = kernel.task.key,
          .config = best.config,
          .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
-         // The model's choice took turns with itself.
-         .defaultNanoseconds =
-             int64_t((kernel.best == 0 ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
+         // The base took turns with itself.
+         .defaultNanoseconds = int64_t(
+             (kernel.best == kernel.base ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
          .date = std::string(today),
          .version = std::string(version)});
   }

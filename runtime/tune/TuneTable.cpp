@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -33,22 +34,43 @@ std::string hexOf(std::string_view bytes, size_t digits) {
   return toHex(sha256(bytes)).substr(0, digits);
 }
 
-/// The name; of a user's function the digest of its file's text, too.
-std::string functionKey(const std::string &name, const Spec &spec, const SourceSet &sources) {
+/// Whether the text declares a mask, a score or a kernel, as `keyword` says, of this name.
+bool declares(const std::string &text, const char *keyword, const std::string &name) {
+  std::istringstream words(text);
+  for (std::string word, before; words >> word; before = word)
+    if (before == keyword && word.starts_with(name) &&
+        (word.size() == name.size() ||
+         !(std::isalnum(static_cast<unsigned char>(word[name.size()])) ||
+           word[name.size()] == '_')))
+      return true;
+  return false;
+}
+
+/// The name; of a user's declaration the digest of its file's text, too.
+std::string declarationKey(const char *keyword, const std::string &name, const Spec &spec,
+                           const SourceSet &sources) {
   FunctionName function = splitFunctionName(name);
   const std::string &file = function.file.empty() ? spec.source : function.file;
   auto text = std::ranges::find(sources.texts(), file, &SourceText::name);
-  if (file.empty() || text == sources.texts().end())
+  if (file.empty() || text == sources.texts().end() ||
+      (function.file.empty() && !declares(text->text, keyword, name)))
     return name;
   return function.name + "#" + hexOf(text->text, 16);
 }
 
-std::vector<std::string> functionKeys(const std::vector<std::string> &names, const Spec &spec,
-                                      const SourceSet &sources) {
+std::vector<std::string> functionKeys(const char *keyword, const std::vector<std::string> &names,
+                                      const Spec &spec, const SourceSet &sources) {
   std::vector<std::string> keys;
   for (const std::string &name : names)
-    keys.push_back(functionKey(name, spec, sources));
+    keys.push_back(declarationKey(keyword, name, spec, sources));
   return keys;
+}
+
+std::map<std::string, int64_t> powersOfTwo(const std::map<std::string, int64_t> &extents) {
+  std::map<std::string, int64_t> rounded;
+  for (const auto &[name, extent] : extents)
+    rounded[name] = int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(1, extent))));
+  return rounded;
 }
 
 std::optional<std::string> textOf(const std::string &path) {
@@ -88,9 +110,28 @@ private:
   int descriptor;
 };
 
-bool sameButLength(TuneKey a, const TuneKey &b) {
+bool sameButSizes(TuneKey a, const TuneKey &b) {
   a.length = b.length;
+  a.extents = b.extents;
   return a == b;
+}
+
+double doublings(int64_t from, int64_t to) {
+  return std::abs(std::log2(double(std::max<int64_t>(1, from))) -
+                  std::log2(double(std::max<int64_t>(1, to))));
+}
+
+/// Between two works that differ in sizes alone.
+double distanceOf(const TuneKey &a, const TuneKey &b) {
+  double sum = doublings(a.length, b.length);
+  for (const auto &[name, extent] : a.extents) {
+    auto other = b.extents.find(name);
+    sum += doublings(extent, other == b.extents.end() ? 1 : other->second);
+  }
+  for (const auto &[name, extent] : b.extents)
+    if (!a.extents.contains(name))
+      sum += doublings(extent, 1);
+  return sum;
 }
 
 } // namespace
@@ -102,18 +143,21 @@ TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &targ
           .features = host ? hexOf(target.features, 16) : "",
           .l1Bytes = host ? target.l1Bytes : 0,
           .l2Bytes = host ? target.l2Bytes : 0,
-          .kernel = spec.kernel,
+          .kernel = declarationKey("kernel", spec.kernel, spec, sources),
           .dtype = spec.dtype,
           .f32Products = spec.f32Products,
           .headDim = spec.headDim,
           .valueHeadDim = spec.valueDim(),
           .groupSize = spec.groupSize,
-          .mask = functionKeys(spec.mask, spec, sources),
-          .score = functionKeys(spec.score, spec, sources),
+          .mask = functionKeys("mask", spec.mask, spec, sources),
+          .score = functionKeys("score", spec.score, spec, sources),
           .queryLayout = spec.queryLayout,
           .keyLayout = spec.keyLayout,
           .length = work.length > 0 ? int64_t(std::bit_ceil(uint64_t(work.length))) : 0,
-          .ranks = work.ranks};
+          .ranks = work.ranks,
+          .constants = spec.constants,
+          .types = spec.types,
+          .extents = powersOfTwo(work.extents)};
 }
 
 std::string nameOf(const TuneKey &key) { return hexOf(fields_json::write(key).dump(), 12); }
@@ -178,12 +222,9 @@ const TuneEntry *TuneTable::find(const TuneKey &key) const {
   const TuneEntry *best = nullptr;
   double bestDistance = 0;
   for (const TuneEntry &entry : all) {
-    if (!sameButLength(entry.key, key))
+    if (!sameButSizes(entry.key, key))
       continue;
-    if (entry.key.length == key.length)
-      return &entry;
-    double distance = std::abs(std::log2(double(std::max<int64_t>(1, entry.key.length))) -
-                               std::log2(double(std::max<int64_t>(1, key.length))));
+    double distance = distanceOf(entry.key, key);
     if (!best || distance < bestDistance) {
       best = &entry;
       bestDistance = distance;
@@ -230,8 +271,21 @@ void TuneTable::update(const std::string &path, const std::function<void(TuneTab
   file.publish();
 }
 
-TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn)
-    : users(std::move(usersTable)), warn(std::move(toWarn)) {}
+TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn,
+                           std::function<SizesOf> ofSource)
+    : users(std::move(usersTable)), warn(std::move(toWarn)), sizesOfSource(std::move(ofSource)) {}
+
+TileSpace TunedConfigs::spaceOf(const Spec &spec, const SourceSet &sources, const Target &target) {
+  if (TileSpace::knows(spec.kernel) || !sizesOfSource)
+    return {spec, target};
+  auto [known, isNew] = sizes.try_emplace({spec.kernel, sources.digest()});
+  if (isNew)
+    try {
+      known->second = sizesOfSource(spec, sources);
+    } catch (const InputError &) { // which the compiler will say
+    }
+  return {spec, target, known->second};
+}
 
 const TuneTable &TunedConfigs::tableAt(const std::string &path) {
   auto known = tables.find(path);
@@ -252,7 +306,7 @@ std::optional<TileConfig> TunedConfigs::find(const Spec &spec, const SourceSet &
   const TuneEntry *entry = table.find(tuneKeyOf(spec, sources, target, work));
   if (!entry)
     return std::nullopt;
-  if (std::string objection = TileSpace(spec, target).objection(entry->config);
+  if (std::string objection = spaceOf(spec, sources, target).objection(entry->config);
       !objection.empty()) {
     warn(*path + ": entry " + nameOf(entry->key) + ": " + spec.kernel + " cannot have " +
          objection + "; the compiler's own choice is taken");

@@ -6,9 +6,12 @@
 #include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
 #include "runtime/tune/TuneAttention.h"
+#include "tools/ringc/KernelExtentFlags.h"
+#include "tools/ringc/KernelSpec.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/TuneReport.h"
 #include "tools/ringc/TuneRunner.h"
+#include "tools/ringc/TuneSpec.h"
 #include "tools/ringc/TuneTableCommand.h"
 
 #include <atomic>
@@ -25,6 +28,9 @@ namespace ringc::cli {
 namespace {
 
 struct TuneFlags {
+  std::string source; ///< SPEC.json or FILE.tile; empty: a shape
+  std::vector<std::string> assignments;
+  std::string extents;
   std::vector<std::string> shapes;
   AttentionFlags attention;
   WorldFlags world;
@@ -33,7 +39,7 @@ struct TuneFlags {
   std::optional<uint64_t> seed;
   std::string out;
   std::string show, forget;
-  const CLI::Option *showOption = nullptr;
+  const CLI::Option *showOption = nullptr, *passOption = nullptr;
   bool all = false, json = false;
 };
 
@@ -66,11 +72,16 @@ std::vector<Pass> passesOf(const std::string &text) {
   return {Pass::Forward, Pass::Backward};
 }
 
-/// What is compiled for. A process that has asked the CUDA driver cannot fork any more: another
-/// one asks.
-Target targetOf(const TuneFlags &flags) {
+/// What is compiled for, and how much memory it has.
+struct Machine {
+  Target target;
+  int64_t deviceBytes = 0; ///< of a device
+};
+
+/// A process that has asked the CUDA driver cannot fork any more: another one asks.
+Machine machineOf(const TuneFlags &flags) {
   if (flags.attention.device == "cpu")
-    return hostTarget();
+    return {hostTarget()};
   int pipes[2];
   if (pipe(pipes) != 0)
     throw InputError("device: no pipe to be had");
@@ -78,7 +89,9 @@ Target targetOf(const TuneFlags &flags) {
   if (asked == 0) {
     std::string said;
     try {
-      said = "=" + targetFor(deviceContext().device->facts()).name;
+      DeviceContext device = deviceContext();
+      said = "=" + targetFor(device.device->facts()).name + " " +
+             std::to_string(device.device->memory().totalBytes);
     } catch (const std::exception &error) {
       said = error.what();
     }
@@ -93,7 +106,75 @@ Target targetOf(const TuneFlags &flags) {
   (void)waitpid(asked, nullptr, 0);
   if (!said.starts_with('='))
     throw InputError(said.empty() ? "device: the process that asked for it crashed" : said);
-  return gpuTarget(said.substr(1));
+  size_t space = said.find(' ');
+  return {gpuTarget(said.substr(1, space - 1)), std::stoll(said.substr(space))};
+}
+
+/// Kernels whose sizes are looked for, and the process that runs them.
+struct Workload {
+  std::vector<TuneTask> tasks;
+  TuneWorker::Body body;
+};
+
+Workload attentionWorkload(const Session &session, const AttentionFlags &attention,
+                           const WorldFlags &worldFlags, const Shape &shape,
+                           const std::vector<Pass> &passes, const Machine &machine) {
+  SideInputs side = readSideInputs(session, attention);
+  TuneRequest request{.options = tuneOptions(session, attention, shape),
+                      .shape = {shape.batch, shape.queries, shape.keys},
+                      .inputs = side.inputs,
+                      .passes = passes,
+                      .ranks = attention.ranks};
+  requireMemory("shape", bytesOf(shape, request.options.dtype), availableMemory(), "this machine");
+  auto body = [&session, attention, &worldFlags,
+               shape](const std::function<void(TuneRunner &)> &serve) {
+    Session silent = session;
+    silent.quiet = true;
+    (void)runInWorld(silent, attention, worldFlags, [&](const Session &heard, World &world) {
+      WorldTuneRunner runner(world, heard, attention, shape);
+      serve(runner);
+      return int(Ok);
+    });
+  };
+  return {tuneTasks(request, compilerSources(userSources(request.options)), machine.target), body};
+}
+
+Workload specWorkload(const Session &session, const TuneFlags &flags, const Machine &machine) {
+  Spec spec = specOfFile(flags.source, flags.assignments);
+  if (!spec.tile.empty())
+    throw InputError("tile", spec.tile.begin()->first,
+                     "nothing: tile sizes are what is looked for");
+  if (spec.target.starts_with("sm_") && spec.target != machine.target.name)
+    throw InputError("target", spec.target,
+                     machine.target.name + ", which --device " + flags.attention.device + " is");
+  spec.target = machine.target.name;
+  validate(spec);
+  SourceSet sources = makeSources(textsOf(spec));
+  TuneSpecFlags given{.extents = flags.extents,
+                      .attention = flags.attention,
+                      .hasPass = flags.passOption->count() > 0};
+  if (isAttention(spec, sources)) {
+    AttentionOfSpec asked = attentionOf(spec, given);
+    Workload made =
+        attentionWorkload(session, asked.flags, flags.world, asked.shape, {asked.pass}, machine);
+    std::erase_if(made.tasks,
+                  [&](const TuneTask &task) { return task.spec.kernel != spec.kernel; });
+    for (const TuneTask &task : made.tasks)
+      requireSame(tuneKeyOf(spec, sources, machine.target, {}), task.key);
+    return made;
+  }
+  SideInputs side = readSideInputs(session, flags.attention);
+  auto kernel =
+      std::make_shared<const KernelWorkload>(workloadOf(spec, sources, given, side.inputs));
+  requireMemory("extent", bytesOf(*kernel), availableMemory(), "this machine");
+  if (machine.target.isGpu())
+    requireMemory("extent", bytesOf(*kernel), machine.deviceBytes, "the device");
+  return {{taskOf(*kernel, machine.target)},
+          [kernel, machine,
+           threads = flags.attention.threads](const std::function<void(TuneRunner &)> &serve) {
+            KernelTuneRunner runner(*kernel, machine.target, threads);
+            serve(runner);
+          }};
 }
 
 std::atomic<bool> interrupted = false;
@@ -135,42 +216,35 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
       process && process->world > 1)
     throw InputError(process->worldVariable, std::to_string(process->world),
                      "1: one process tunes, with --ranks for a ring");
+  bool ofSpec = !flags.source.empty();
+  if (ofSpec && !flags.shapes.empty())
+    throw InputError("--shape", flags.shapes.front(),
+                     "none beside a spec: its sizes are the spec's and --extent");
+  if (!ofSpec && !(flags.extents.empty() && flags.assignments.empty()))
+    throw InputError(flags.extents.empty() ? "--set" : "--extent",
+                     flags.extents.empty() ? flags.assignments.front() : flags.extents,
+                     "none without SPEC.json or FILE.tile");
   std::vector<std::string> shapes =
       flags.shapes.empty() ? std::vector<std::string>{"1,4096,8,8,64"} : flags.shapes;
   std::string path = tuneTableAt(flags.out);
   uint64_t seed = flags.seed.value_or(std::random_device()());
   session.detail("seed " + std::to_string(seed));
-  Target target = targetOf(flags);
+  Machine machine = machineOf(flags);
   bool isTerminal = !session.quiet && isatty(STDERR_FILENO) != 0;
   Interrupts interrupts;
   bool stopped = false;
   std::vector<TuneEntry> entries;
   for (size_t at = 0; at < shapes.size() && !stopped; ++at) {
-    Shape shape = parseShape(shapes[at]);
-    SideInputs side = readSideInputs(session, flags.attention);
-    TuneRequest request{.options = tuneOptions(session, flags.attention, shape),
-                        .shape = {shape.batch, shape.queries, shape.keys},
-                        .inputs = side.inputs,
-                        .passes = passesOf(flags.pass),
-                        .ranks = flags.attention.ranks};
-    std::vector<TuneTask> tasks =
-        tuneTasks(request, compilerSources(userSources(request.options)), target);
-    auto body = [&](const std::function<void(TuneRunner &)> &serve) {
-      Session silent = session;
-      silent.quiet = true;
-      (void)runInWorld(silent, flags.attention, flags.world,
-                       [&](const Session &heard, World &world) {
-                         WorldTuneRunner runner(world, heard, flags.attention, shape);
-                         serve(runner);
-                         return int(Ok);
-                       });
-    };
-    TuneResult result =
-        tune(tasks, body, budget / double(shapes.size()), seed, [&](const TuneProgress &progress) {
-          if (isTerminal)
-            drawProgress(progress);
-          return !interrupted;
-        });
+    Workload work = ofSpec
+                        ? specWorkload(session, flags, machine)
+                        : attentionWorkload(session, flags.attention, flags.world,
+                                            parseShape(shapes[at]), passesOf(flags.pass), machine);
+    TuneResult result = tune(work.tasks, work.body, budget / double(shapes.size()), seed,
+                             [&](const TuneProgress &progress) {
+                               if (isTerminal)
+                                 drawProgress(progress);
+                               return !interrupted;
+                             });
     if (isTerminal)
       endProgress();
     for (const TunedKernel &kernel : result.kernels)
@@ -198,11 +272,25 @@ void addTune(CLI::App &app, Session &session) {
       "Looks for the tile sizes that are fastest here, each checked against double precision, and "
       "keeps them in a table that all other commands and the library read",
       flags, tuneCommand);
+  command
+      ->add_option(
+          "source", flags->source,
+          "A kernel of any kind, as compile takes it; its fields stand for the options "
+          "that say the same. Unless given, the kernels of an attention as the options say")
+      ->type_name("SPEC.json|FILE.tile");
+  command->add_option("--set", flags->assignments, "Set a field of the spec")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--extent", flags->extents,
+                   "With a spec, the extents of the kernel's views; of an attention Nq, Nk, B, H, "
+                   "Hkv, unless given 4096, 4096, 1, 8")
+      ->type_name("M=4096,N=4096");
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
-  command->add_option("--pass", flags->pass, "Whose kernels")
-      ->type_name("forward|backward|both")
-      ->capture_default_str();
+  flags->passOption = command->add_option("--pass", flags->pass, "Whose kernels")
+                          ->type_name("forward|backward|both")
+                          ->capture_default_str();
   command->add_option("--budget", flags->budget, "Time for all: 20s, 5m, 1h")
       ->type_name("T")
       ->capture_default_str();
