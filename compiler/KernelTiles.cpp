@@ -1,5 +1,6 @@
 #include "compiler/Compiler.h"
 #include "compiler/frontend/Program.h"
+#include "compiler/frontend/Walk.h"
 #include "compiler/irgen/Bindings.h"
 #include "compiler/spec/TileSizes.h"
 #include "kernels.tiles/Library.h"
@@ -38,7 +39,7 @@ bool isOfTiles(const std::string &dimension) {
 
 } // namespace
 
-std::map<std::string, int64_t> tileSizesOf(const Spec &spec, const SourceSet &sources) {
+SourceTiles sourceTilesOf(const Spec &spec, const SourceSet &sources) {
   std::vector<frontend::SourceFile> library, user;
   for (const SourceText &text : sources.texts())
     (library.size() < kernelLibrary().size() ? library : user).push_back({text.name, text.text});
@@ -53,16 +54,21 @@ std::map<std::string, int64_t> tileSizesOf(const Spec &spec, const SourceSet &so
   for (const frontend::Parameter &parameter : kernel.parameters)
     for (const frontend::Extent &extent : parameter.type.shape)
       shapes.insert(extent.name);
-  std::map<std::string, int64_t> sizes;
+  SourceTiles tiles{.sizes = {}, .hasProducts = false};
+  walk(kernel.body, [&](const frontend::Expr &expr) {
+    auto *call = std::get_if<frontend::CallExpr>(&expr.node);
+    tiles.hasProducts |= call && call->target == frontend::CallExpr::Target::Builtin &&
+                         call->builtin == frontend::Builtin::Dot;
+  });
   for (const frontend::ConstantDecl &constant : kernel.constants) {
     const std::string &name = constant.name;
     if (!constant.defaultInteger || !steps.contains(name) || shapes.contains(name) ||
         spec.constants.contains(name) || name.size() < 2 ||
         tileConstant(dimensionOf(name)) != name || !isOfTiles(dimensionOf(name)))
       continue;
-    sizes[dimensionOf(name)] = *constant.defaultInteger;
+    tiles.sizes[dimensionOf(name)] = *constant.defaultInteger;
   }
-  return sizes;
+  return tiles;
 }
 
 } // namespace ringc

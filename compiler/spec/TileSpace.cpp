@@ -40,17 +40,18 @@ bool TileSpace::knows(const std::string &kernel) {
          kernel == "attention_backward_dkdv" || kernel == "attention_backward_dq";
 }
 
-TileSpace::TileSpace(const Spec &ofKernel, const Target &on,
-                     const std::map<std::string, int64_t> &ofSource)
+TileSpace::TileSpace(const Spec &ofKernel, const Target &on, const SourceTiles &ofSource)
     : spec(ofKernel), target(on) {
   spec.tile.clear();
   chosen = chooseTileConfig(spec, target);
   if (!knows(spec.kernel)) {
-    chosen.tile.insert(ofSource.begin(), ofSource.end()); // where the model has none
-    for (const auto &[name, size] : ofSource)
+    chosen.tile.insert(ofSource.sizes.begin(), ofSource.sizes.end()); // where the model has none
+    for (const auto &[name, size] : ofSource.sizes)
       axes.push_back({name, sizesAround(chosen.tile.at(name))});
     if (!axes.empty() && target.isGpu())
-      axes.insert(axes.end(), {{"warps", {1, 2, 4, 8}}, {"n_warps", {1, 2}}});
+      axes.push_back({"warps", {1, 2, 4, 8}});
+    if (!axes.empty() && target.isGpu() && ofSource.hasProducts)
+      axes.push_back({"n_warps", {1, 2}});
   } else {
     if (target.isGpu())
       axes = {{"q", {16, 32, 64, 128}},
@@ -60,7 +61,7 @@ TileSpace::TileSpace(const Spec &ofKernel, const Target &on,
     else
       axes = {{"q", {16, 32, 48, 64, 96, 128}}, {"kv", {16, 32, 48, 64, 96, 128, 192, 256}}};
   }
-  if (!axes.empty() && !target.isGpu()) {
+  if (!axes.empty() && !target.isGpu() && ofSource.hasProducts) {
     axes.push_back({"micro_rows", {1, 2, 4, 8, 16}});
     axes.push_back({"micro_vectors", {1, 2, 4}});
   }

@@ -17,15 +17,19 @@ struct TileDimension {
   std::vector<int64_t> values; ///< rising
 };
 
+/// What a kernel's source says of its tiles, for one that the model does not know.
+struct SourceTiles {
+  std::map<std::string, int64_t> sizes; ///< by dimension, defaults: {"m", 64} is BM = 64
+  bool hasProducts = true;              ///< so that their register blocks and warps matter
+};
+
 /// What a kernel's TileConfig may be on a target: the dimensions, and what must hold between them.
 /// A tuner knows no more of targets than this.
 class TileSpace {
 public:
-  /// `ofSource`: the tile sizes of a kernel that the model does not know, by dimension, with the
-  /// source's defaults ({"m", 64} is BM = 64). Such a kernel's tiles may have any power of two from
-  /// 16 to 256, or the default, each.
-  TileSpace(const Spec &spec, const Target &target,
-            const std::map<std::string, int64_t> &ofSource = {});
+  /// Tiles of a kernel that the model does not know may have any power of two from 16 to 256, or
+  /// the source's default, each.
+  TileSpace(const Spec &spec, const Target &target, const SourceTiles &ofSource = {});
 
   /// None for a kernel of which neither the model nor `ofSource` says anything.
   const std::vector<TileDimension> &dimensions() const { return axes; }

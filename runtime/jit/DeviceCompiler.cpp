@@ -46,8 +46,8 @@ Target targetFor(const CudaDeviceFacts &device) {
 DeviceContext deviceContext(int ordinal) {
   Env env = Env::read();
   auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
-  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
-                                              compilerTileSizes);
+  auto tuned =
+      std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr, compilerTiles);
   return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device,
                                                       std::move(tuned)),
           .device = device};

@@ -15,8 +15,8 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
   return makeRequest(spec, sources, target, std::move(config));
 }
 
-std::map<std::string, int64_t> compilerTileSizes(const Spec &spec, const SourceSet &sources) {
-  return tileSizesOf(spec, sources);
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources) {
+  return sourceTilesOf(spec, sources);
 }
 
 std::string compilerBuild() { return compilerBuildId(); }
@@ -81,7 +81,7 @@ AttentionContext hostContext(int threads) {
   return {.kernels = std::make_shared<HostCompiler>(
               std::make_shared<KernelCache>(env),
               std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
-                                             tileSizesOf)),
+                                             sourceTilesOf)),
           .pool = std::make_shared<HostPool>(threads)};
 }
 

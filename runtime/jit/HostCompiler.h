@@ -5,11 +5,8 @@
 #include "runtime/tune/TuneTable.h"
 
 #include <atomic>
-#include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 
 namespace ringc {
@@ -50,8 +47,8 @@ private:
 SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                               std::optional<TileConfig> config);
-/// The tile sizes that a kernel's source leaves open (compiler/Compiler.h).
-std::map<std::string, int64_t> compilerTileSizes(const Spec &spec, const SourceSet &sources);
+/// What a kernel's source says of its tile sizes (compiler/Compiler.h).
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
 Target compilerHost(); ///< this processor

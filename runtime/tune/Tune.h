@@ -16,12 +16,12 @@ namespace ringc {
 /// A kernel whose tile sizes are looked for: those of its pass with which it is fastest.
 struct TuneTask {
   Pass pass = Pass::Forward;
-  Spec spec;            ///< of the kernel
-  Target target;        ///< that it is compiled for
-  TuneKey key;          ///< under which a table keeps what is found
-  TileSizes sizes = {}; ///< of its source, where the model does not know the kernel (TileSpace)
+  Spec spec;              ///< of the kernel
+  Target target;          ///< that it is compiled for
+  TuneKey key;            ///< under which a table keeps what is found
+  SourceTiles tiles = {}; ///< of its source, where the model does not know the kernel (TileSpace)
 
-  TileSpace space() const { return {spec, target, sizes}; }
+  TileSpace space() const { return {spec, target, tiles}; }
 };
 
 enum class TuneVerdict {

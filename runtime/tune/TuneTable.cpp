@@ -110,9 +110,12 @@ private:
   int descriptor;
 };
 
+/// Where a layout is not known, all are the same.
 bool sameButSizes(TuneKey a, const TuneKey &b) {
   a.length = b.length;
   a.extents = b.extents;
+  if (b.queryLayout == LayoutKind::Any && b.keyLayout == LayoutKind::Any)
+    a.queryLayout = a.keyLayout = LayoutKind::Any;
   return a == b;
 }
 
@@ -123,7 +126,8 @@ double doublings(int64_t from, int64_t to) {
 
 /// Between two works that differ in sizes alone.
 double distanceOf(const TuneKey &a, const TuneKey &b) {
-  double sum = doublings(a.length, b.length);
+  constexpr double otherLayout = 0.5;
+  double sum = doublings(a.length, b.length) + (a.queryLayout != b.queryLayout ? otherLayout : 0);
   for (const auto &[name, extent] : a.extents) {
     auto other = b.extents.find(name);
     sum += doublings(extent, other == b.extents.end() ? 1 : other->second);
@@ -272,16 +276,16 @@ void TuneTable::update(const std::string &path, const std::function<void(TuneTab
 }
 
 TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn,
-                           std::function<SizesOf> ofSource)
-    : users(std::move(usersTable)), warn(std::move(toWarn)), sizesOfSource(std::move(ofSource)) {}
+                           std::function<TilesOf> ofSource)
+    : users(std::move(usersTable)), warn(std::move(toWarn)), tilesOfSource(std::move(ofSource)) {}
 
 TileSpace TunedConfigs::spaceOf(const Spec &spec, const SourceSet &sources, const Target &target) {
-  if (TileSpace::knows(spec.kernel) || !sizesOfSource)
+  if (TileSpace::knows(spec.kernel) || !tilesOfSource)
     return {spec, target};
-  auto [known, isNew] = sizes.try_emplace({spec.kernel, sources.digest()});
+  auto [known, isNew] = tiles.try_emplace({spec.kernel, sources.digest()});
   if (isNew)
     try {
-      known->second = sizesOfSource(spec, sources);
+      known->second = tilesOfSource(spec, sources);
     } catch (const InputError &) { // which the compiler will say
     }
   return {spec, target, known->second};

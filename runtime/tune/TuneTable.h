@@ -147,10 +147,10 @@ struct TunedConfig {
 class TunedConfigs {
 public:
   /// What a kernel's source says of its tile sizes (TileSpace).
-  using SizesOf = std::map<std::string, int64_t>(const Spec &, const SourceSet &);
+  using TilesOf = SourceTiles(const Spec &, const SourceSet &);
 
   TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn warn,
-               std::function<SizesOf> sizesOfSource = {});
+               std::function<TilesOf> tilesOfSource = {});
 
   /// Nothing where `tile` gives sizes by hand, where no table has the key, or where what it has
   /// does not fit the kernel, which costs a warning.
@@ -163,11 +163,11 @@ private:
 
   std::optional<std::string> users;
   TuneTable::Warn warn;
-  std::function<SizesOf> sizesOfSource;
+  std::function<TilesOf> tilesOfSource;
   std::mutex mutex;
   std::map<std::string, TuneTable> tables;
   /// By the kernel's name and the sources' digest.
-  std::map<std::pair<std::string, std::string>, std::map<std::string, int64_t>> sizes;
+  std::map<std::pair<std::string, std::string>, SourceTiles> tiles;
 };
 
 } // namespace ringc

@@ -8,6 +8,7 @@
 #include "runtime/tune/TuneTable.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
+#include "tools/ringc/KernelExtentFlags.h"
 #include "tools/ringc/KernelSpec.h"
 
 #include <nlohmann/json.hpp>
@@ -23,7 +24,7 @@ struct CompileFlags {
   std::string source;
   std::string target;
   std::vector<std::string> assignments;
-  std::string tile;
+  std::string tile, extents;
   std::string stopAfter, startFrom, dump, output;
 };
 
@@ -64,8 +65,11 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
 
   SourceSet all = makeSources(std::move(sources));
   Target target = targetCalled(spec.target);
-  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr, tileSizesOf);
-  std::optional<TileConfig> tuned = tables.find(spec, all, target, {});
+  KernelWork work;
+  if (!flags.extents.empty())
+    work = workOf(BoundKernel(spec, all, {}), parseExtents(flags.extents));
+  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr, sourceTilesOf);
+  std::optional<TileConfig> tuned = tables.find(spec, all, target, work);
   session.detail(std::string("tile sizes: ") + (tuned               ? "tuned"
                                                 : spec.tile.empty() ? "the model's choice"
                                                                     : "given by hand"));
@@ -108,6 +112,10 @@ void addCompile(CLI::App &app, Session &session) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_option("--tile", flags->tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+  command
+      ->add_option("--extent", flags->extents,
+                   "Extents of its views, for which tuned tile sizes are looked up")
+      ->type_name("M=4096,N=4096");
   std::string stages;
   for (const std::string &stage : stageNames(Target{}))
     stages += (stages.empty() ? "" : ", ") + stage;

@@ -1,7 +1,7 @@
 #include "tools/ringc/KernelExtentFlags.h"
 
 #include "compiler/spec/ClosestName.h"
-#include "compiler/spec/EnumNames.h"
+#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 #include "runtime/driver/CudaDevice.h"
 #include "tools/ringc/Numbers.h"
@@ -70,20 +70,24 @@ void completeHeads(KernelExtents &extents, int64_t groupSize) {
   extents["H"] = heads;
 }
 
-KernelExtents extentsOf(const BoundKernel &kernel, const KernelExtents &given) {
+void requireExtentsOf(const BoundKernel &kernel, const KernelExtents &given) {
   std::vector<std::string> known = kernel.extents();
   if (kernel.perHead())
     known.insert(known.begin(), {"B", "H", "Hkv"});
-  std::string name = kernel.declaration().name;
   for (const auto &[extent, length] : given) {
     if (std::ranges::find(known, extent) == known.end()) {
       std::vector<std::string_view> views(known.begin(), known.end());
       throw InputError("extent " + extent, std::to_string(length),
-                       "those of kernel " + name + ": " + joined(known) +
+                       "those of kernel " + kernel.declaration().name + ": " + joined(known) +
                            didYouMean(extent, views));
     }
     requireExtent(extent, length, mostRows);
   }
+}
+
+KernelExtents extentsOf(const BoundKernel &kernel, const KernelExtents &given) {
+  requireExtentsOf(kernel, given);
+  std::string name = kernel.declaration().name;
   for (const std::string &extent : kernel.extents())
     if (!given.contains(extent))
       throw InputError(
@@ -141,6 +145,17 @@ scalarsOf(const BoundKernel &kernel, const std::map<std::string, ArgumentValue> 
   return scalars;
 }
 
+KernelWork workOf(const BoundKernel &kernel, KernelExtents given) {
+  requireExtentsOf(kernel, given);
+  if (TileSpace::knows(kernel.declaration().name)) {
+    auto keys = given.find("Nk");
+    return {.length = keys == given.end() ? 0 : keys->second};
+  }
+  if (auto heads = given.extract("H"); heads && !given.contains("Hkv"))
+    given["Hkv"] = std::max<int64_t>(1, heads.mapped() / kernel.spec().groupSize);
+  return {.extents = std::move(given)};
+}
+
 int64_t availableMemory() {
   int64_t bytes = int64_t(sysconf(_SC_PHYS_PAGES)) * int64_t(sysconf(_SC_PAGESIZE));
   std::ifstream info("/proc/meminfo");
@@ -157,13 +172,14 @@ int64_t availableMemory() {
   return bytes;
 }
 
-void requireMemory(const std::string &what, int64_t bytes, int64_t available,
-                   const std::string &where) {
+void requireMemory(const std::string &what, const std::string &value, int64_t bytes,
+                   int64_t available, const std::string &where) {
   if (bytes > available)
     throw InputError(what,
-                     "tensors of " + (bytes == std::numeric_limits<int64_t>::max()
-                                          ? std::string("more bytes than can be counted")
-                                          : describeBytes(bytes)),
+                     value + ", tensors of " +
+                         (bytes == std::numeric_limits<int64_t>::max()
+                              ? std::string("more bytes than can be counted")
+                              : describeBytes(bytes)),
                      "at most " + describeBytes(available) + ", the memory of " + where);
 }
 

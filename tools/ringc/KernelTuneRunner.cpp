@@ -29,7 +29,7 @@ KernelExtents smallExtents(const KernelExtents &asked, const TileSizes &sizes) {
 KernelTuneRunner::KernelTuneRunner(const KernelWorkload &given, const Target &on, int threads)
     : workload(given), target(on),
       place(on.isGpu() ? devicePlace(given.sources) : hostPlace(given.sources, threads)),
-      kernel(given.spec, given.sources, given.sizes),
+      kernel(given.spec, given.sources, given.tiles.sizes),
       placed(place->put(randomData(kernel, given.extents, given.scalars, 1))) {}
 
 Spec KernelTuneRunner::with(const TileSizes &tile) const {
@@ -42,7 +42,8 @@ void KernelTuneRunner::compile(const TileSizes &tile, Pass) { place->compile(wit
 
 double KernelTuneRunner::error(const TileSizes &tile, Pass, uint64_t seed) {
   if (!check || seedOfCheck != seed) {
-    check.emplace(kernel, smallExtents(workload.extents, workload.sizes), workload.scalars, seed);
+    check.emplace(kernel, smallExtents(workload.extents, workload.tiles.sizes), workload.scalars,
+                  seed);
     seedOfCheck = seed;
   }
   PlacedData own = place->put(check->data());

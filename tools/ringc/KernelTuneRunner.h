@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compiler/spec/TileSpace.h"
 #include "runtime/tune/TuneRunner.h"
 #include "tools/ringc/KernelCheck.h"
 #include "tools/ringc/KernelPlace.h"
@@ -16,7 +17,7 @@ namespace ringc::cli {
 struct KernelWorkload {
   Spec spec;
   SourceSet sources;
-  TileSizes sizes; ///< of its source (TileSpace)
+  SourceTiles tiles;
   KernelExtents extents;
   std::map<std::string, ArgumentValue> scalars; ///< those that the user gives
 };

@@ -116,6 +116,15 @@ struct Workload {
   TuneWorker::Body body;
 };
 
+std::string describe(const Shape &shape) {
+  auto pair = [](int64_t first, int64_t second) {
+    return std::to_string(first) + (first == second ? "" : "/" + std::to_string(second));
+  };
+  return std::to_string(shape.batch) + "," + pair(shape.queries, shape.keys) + "," +
+         std::to_string(shape.heads) + "," + std::to_string(shape.kvHeads) + "," +
+         pair(shape.headDim, shape.valueHeadDim);
+}
+
 Workload attentionWorkload(const Session &session, const AttentionFlags &attention,
                            const WorldFlags &worldFlags, const Shape &shape,
                            const std::vector<Pass> &passes, const Machine &machine) {
@@ -125,7 +134,8 @@ Workload attentionWorkload(const Session &session, const AttentionFlags &attenti
                       .inputs = side.inputs,
                       .passes = passes,
                       .ranks = attention.ranks};
-  requireMemory("shape", bytesOf(shape, request.options.dtype), availableMemory(), "this machine");
+  requireMemory("shape", describe(shape), bytesOf(shape, request.options.dtype), availableMemory(),
+                "this machine");
   auto body = [&session, attention, &worldFlags,
                shape](const std::function<void(TuneRunner &)> &serve) {
     Session silent = session;
@@ -166,9 +176,9 @@ Workload specWorkload(const Session &session, const TuneFlags &flags, const Mach
   SideInputs side = readSideInputs(session, flags.attention);
   auto kernel =
       std::make_shared<const KernelWorkload>(workloadOf(spec, sources, given, side.inputs));
-  requireMemory("extent", bytesOf(*kernel), availableMemory(), "this machine");
+  requireMemory("extent", flags.extents, bytesOf(*kernel), availableMemory(), "this machine");
   if (machine.target.isGpu())
-    requireMemory("extent", bytesOf(*kernel), machine.deviceBytes, "the device");
+    requireMemory("extent", flags.extents, bytesOf(*kernel), machine.deviceBytes, "the device");
   return {{taskOf(*kernel, machine.target)},
           [kernel, machine,
            threads = flags.attention.threads](const std::function<void(TuneRunner &)> &serve) {

@@ -61,7 +61,8 @@ void requireOption(bool given, bool wanted, const std::string &function, const c
   if (wanted && !given)
     throw InputError(function, "nothing", std::string("its value, ") + option);
   if (given && !wanted)
-    throw InputError(option, "a value", "none: the spec has no " + function);
+    throw InputError(std::string_view(option).substr(0, std::string_view(option).find(' ')),
+                     "a value", "none: the spec has no " + function);
 }
 
 void setFunctions(const Spec &spec, AttentionFlags &flags) {
@@ -190,11 +191,11 @@ KernelWorkload workloadOf(const Spec &spec, const SourceSet &sources, const Tune
     throw InputError("--pass", "a value", "none beside a spec");
   KernelWorkload workload{.spec = spec,
                           .sources = sources,
-                          .sizes = compilerTileSizes(spec, sources),
+                          .tiles = compilerTiles(spec, sources),
                           .extents = {},
                           .scalars = {}};
-  BoundKernel kernel(spec, sources, workload.sizes);
-  if (workload.sizes.empty())
+  BoundKernel kernel(spec, sources, workload.tiles.sizes);
+  if (workload.tiles.sizes.empty())
     throw InputError("kernel " + spec.kernel, "no tile sizes that its source leaves open",
                      "constants such as BM = 64 that are the step of the grid or of a loop");
   workload.extents =
@@ -210,17 +211,17 @@ KernelWorkload workloadOf(const Spec &spec, const SourceSet &sources, const Tune
 TuneTask taskOf(const KernelWorkload &workload, const Target &target) {
   Spec spec = workload.spec;
   spec.target = target.name;
-  KernelExtents extents = workload.extents;
-  extents.erase("H"); // Hkv says it
+  BoundKernel kernel(spec, workload.sources, workload.tiles.sizes);
   return {.pass = Pass::Forward,
           .spec = spec,
           .target = target,
-          .key = tuneKeyOf(spec, workload.sources, target, {.extents = extents}),
-          .sizes = workload.sizes};
+          .key = tuneKeyOf(spec, workload.sources, target, workOf(kernel, workload.extents)),
+          .tiles = workload.tiles};
 }
 
 int64_t bytesOf(const KernelWorkload &workload) {
-  return bytesOf(BoundKernel(workload.spec, workload.sources, workload.sizes), workload.extents);
+  return bytesOf(BoundKernel(workload.spec, workload.sources, workload.tiles.sizes),
+                 workload.extents);
 }
 
 /// q, k, v, out and their gradients; saturated.
