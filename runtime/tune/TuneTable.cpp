@@ -34,15 +34,18 @@ std::string hexOf(std::string_view bytes, size_t digits) {
   return toHex(sha256(bytes)).substr(0, digits);
 }
 
-/// Whether the text declares a mask, a score or a kernel, as `keyword` says, of this name.
-bool declares(const std::string &text, const char *keyword, const std::string &name) {
-  std::istringstream words(text);
-  for (std::string word, before; words >> word; before = word)
-    if (before == keyword && word.starts_with(name) &&
-        (word.size() == name.size() ||
-         !(std::isalnum(static_cast<unsigned char>(word[name.size()])) ||
-           word[name.size()] == '_')))
+/// Whether the text has the name behind the keyword: "kernel matmul". Of a comment's words too,
+/// which makes the key of another's kernel more exact than it needs to be.
+bool declares(std::string_view text, std::string_view keyword, std::string_view name) {
+  auto ofName = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    size_t behind = at + name.size(), before = at;
+    while (before > 0 && std::isspace(static_cast<unsigned char>(text[before - 1])))
+      --before;
+    if (before < at && text.substr(0, before).ends_with(keyword) &&
+        (behind == text.size() || !ofName(text[behind])))
       return true;
+  }
   return false;
 }
 

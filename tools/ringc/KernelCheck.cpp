@@ -1,7 +1,7 @@
 #include "tools/ringc/KernelCheck.h"
 
 #include "compiler/frontend/Walk.h"
-#include "runtime/attention/Options.h"
+#include "runtime/Error.h"
 #include "tools/ringc/KernelInterpreter.h"
 #include "tools/ringc/RandomProblem.h"
 
@@ -57,6 +57,9 @@ KernelCheck::KernelCheck(const BoundKernel &kernel, const KernelExtents &extents
     : given(randomData(kernel, extents, scalars, seed)) {
   auto exact = KernelInterpreter(kernel, given, Precision::Double).run();
   auto plain = KernelInterpreter(kernel, given, Precision::F32).run();
+  if (exact.empty())
+    throw InputError("kernel " + kernel.declaration().name, "no view that is written",
+                     "one at least: there is nothing to compare");
   for (auto &[name, values] : exact) {
     Distance ofPlain = distanceOf(plain.at(name), values);
     const Tensor &view = given.views.at(name);

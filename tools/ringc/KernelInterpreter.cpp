@@ -1,7 +1,6 @@
 #include "tools/ringc/KernelInterpreter.h"
 
 #include "compiler/frontend/Walk.h"
-#include "runtime/Error.h"
 #include "tools/ringc/ScalarValue.h"
 
 #include <algorithm>
@@ -16,7 +15,6 @@ KernelInterpreter::KernelInterpreter(const BoundKernel &ofSource, const KernelDa
                                      Precision precision)
     : kernel(ofSource), data(given), functions(given.firstQuery, precision),
       exact(precision == Precision::Double) {
-  refuseUnknown();
   for (const KernelView &described : kernel.views()) {
     View &view = views[described.name];
     const Tensor &tensor = data.views.at(described.name);
@@ -57,20 +55,6 @@ KernelInterpreter::KernelInterpreter(const BoundKernel &ofSource, const KernelDa
       return;
     if (!applied.contains(call->callee))
       bind(call->callee);
-  });
-}
-
-void KernelInterpreter::refuseUnknown() const {
-  walk(kernel.declaration().body, [&](const Expr &expr) {
-    auto *call = std::get_if<CallExpr>(&expr.node);
-    if (!call || call->target != CallExpr::Target::Function)
-      return;
-    if (call->function->kind == FunctionDecl::Kind::Function)
-      for (const Parameter &parameter : call->function->parameters)
-        if (!parameter.type.isScalar())
-          throw InputError("kernel " + kernel.declaration().name,
-                           "a call of " + call->callee + ", which reads a view",
-                           "functions of numbers: there is no reference for others");
   });
 }
 

@@ -22,7 +22,7 @@ namespace ringc::cli {
 /// a right implementation may do.
 class KernelInterpreter {
 public:
-  /// All must outlive it. Throws InputError naming what it does not know.
+  /// Both must outlive it.
   KernelInterpreter(const BoundKernel &kernel, const KernelData &data, Precision precision);
 
   /// What the kernel's own views hold afterwards, those that it stores to: row-major, in the order
@@ -57,7 +57,6 @@ private:
     bool stored = false;
   };
 
-  void refuseUnknown() const;
   int64_t programsAlong(size_t axis) const;
   int64_t extent(const std::string &name) const; ///< Nq counts packed rows
   double round(double value) const { return exact ? value : double(float(value)); }

@@ -136,6 +136,9 @@ Workload attentionWorkload(const Session &session, const AttentionFlags &attenti
                       .ranks = attention.ranks};
   requireMemory("shape", describe(shape), bytesOf(shape, request.options.dtype), availableMemory(),
                 "this machine");
+  if (machine.target.isGpu() && attention.ranks == 1)
+    requireMemory("shape", describe(shape), bytesOf(shape, request.options.dtype),
+                  machine.deviceBytes, "the device");
   auto body = [&session, attention, &worldFlags,
                shape](const std::function<void(TuneRunner &)> &serve) {
     Session silent = session;
@@ -173,6 +176,9 @@ Workload specWorkload(const Session &session, const TuneFlags &flags, const Mach
       requireSame(tuneKeyOf(spec, sources, machine.target, {}), task.key);
     return made;
   }
+  if (!flags.world.devices.empty())
+    throw InputError("--devices", flags.world.devices,
+                     "none: kernel " + spec.kernel + " runs on the first device");
   SideInputs side = readSideInputs(session, flags.attention);
   auto kernel =
       std::make_shared<const KernelWorkload>(workloadOf(spec, sources, given, side.inputs));
