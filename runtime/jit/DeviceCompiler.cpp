@@ -59,7 +59,7 @@ DeviceContext deviceContext(int ordinal, TuneTable::Warn tell) {
   Env env = Env::read();
   auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
   auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
-                                              std::move(tell));
+                                              compilerTiles, std::move(tell));
   return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device,
                                                       std::move(tuned)),
           .device = device};

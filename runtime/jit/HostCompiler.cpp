@@ -15,6 +15,10 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
   return makeRequest(spec, sources, target, std::move(config));
 }
 
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources) {
+  return sourceTilesOf(spec, sources);
+}
+
 std::string compilerBuild() { return compilerBuildId(); }
 
 Target compilerHost() { return hostTarget(); }
@@ -83,7 +87,7 @@ AttentionContext hostContext(int threads, TuneTable::Warn tell) {
   return {.kernels = std::make_shared<HostCompiler>(
               std::make_shared<KernelCache>(env),
               std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
-                                             std::move(tell))),
+                                             sourceTilesOf, std::move(tell))),
           .pool = std::make_shared<HostPool>(threads)};
 }
 

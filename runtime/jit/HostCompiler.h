@@ -49,6 +49,8 @@ private:
 SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                               std::optional<TileConfig> config);
+/// What a kernel's source says of its tile sizes (compiler/Compiler.h).
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
 Target compilerHost(); ///< this processor

@@ -1,10 +1,10 @@
 #include "runtime/tune/Tune.h"
 
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -37,7 +37,7 @@ std::vector<TuneCandidate> candidatesOf(const TuneTask &task) {
   for (const RingChoice &way : task.ways)
     all.push_back({.way = way});
   if (task.ways.empty())
-    for (const TileConfig &config : TileSpace(task.spec, task.target).candidates())
+    for (const TileConfig &config : task.space().candidates())
       all.push_back({.config = config});
   return all;
 }
@@ -49,7 +49,7 @@ void choose(TuneSetup &setup, const TuneTask &task, const TuneCandidate &candida
     setup.schedule = candidate.way->schedule;
     return;
   }
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
+  for (const auto &[name, size] : task.space().byHand(candidate.config))
     setup.tile[name] = size;
 }
 
@@ -65,8 +65,13 @@ public:
   bool run() {
     std::vector<TuneCandidate> all = candidatesOf(found.task);
     found.space = all.size();
-    startWith(all.front());
-    bool goesOn = tell() && tryAll(all);
+    size_t tried = 0;
+    do
+      startWith(all[tried++]);
+    while (!hasBase && tried < all.size() && spent() < ofFirstTurns && tell());
+    if (!hasBase)
+      throw InputError(allRejected());
+    bool goesOn = tell() && tryAll(all, tried);
     for (auto [kept, turns, until] : {std::tuple<size_t, int, double>{12, 3, 0.8}, {4, 9, 0.95}})
       goesOn = goesOn && repeatBest(kept, turns, until);
     decide();
@@ -83,24 +88,27 @@ private:
   }
   double spent() const { return Seconds(Clock::now() - begin) / budget; }
 
+  const TuneCandidate &base() const { return found.candidates[found.base]; }
+
   /// Of a candidate: a compilation, the check, and the turns.
   Clock::duration deadline(int turns) const {
-    double ms = found.candidates.empty() ? 0 : found.candidates.front().median();
+    if (!hasBase)
+      return std::chrono::minutes(10);
+    double ms = base().median();
     return std::chrono::seconds(20) + 2 * firstTook +
            std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
   }
 
   TuneWorker::Reply ask(const TuneCandidate &candidate, int turns,
                         std::vector<TuneSetup> next = {}) {
-    return worker.run(
-        {.passes = found.task.passes,
-         .setup = setupOf(candidate),
-         .base = setupOf(found.candidates.empty() ? candidate : found.candidates.front()),
-         .check = true,
-         .seed = seed,
-         .turns = turns,
-         .next = std::move(next)},
-        found.candidates.empty() ? std::chrono::minutes(10) : deadline(turns));
+    return worker.run({.passes = found.task.passes,
+                       .setup = setupOf(candidate),
+                       .base = setupOf(hasBase ? base() : candidate),
+                       .check = true,
+                       .seed = seed,
+                       .turns = turns,
+                       .next = std::move(next)},
+                      deadline(turns));
   }
 
   static void add(TuneCandidate &to, const TuneWorker::Reply &reply) {
@@ -132,34 +140,53 @@ private:
     candidate.reason = reply.what.substr(0, reply.what.find('\n'));
   }
 
-  /// In turns with itself: what two runs of one program differ by.
+  /// In turns with itself: what two runs of one program differ by. The base, if it can be had.
   void startWith(TuneCandidate first) {
     constexpr int turns = 7;
     TuneWorker::Reply reply = ask(first, turns);
     firstTook = Clock::now() - begin;
     judge(first, reply);
-    if (first.verdict != TuneVerdict::Measured)
-      throw InputError(found.task.key.kernel + " with the sizes of the model's choice: " +
-                       std::string(enumName(first.verdict)) +
-                       (first.reason.empty() ? "" : ", " + first.reason));
+    if (first.verdict != TuneVerdict::Measured) {
+      found.candidates.push_back(std::move(first));
+      return;
+    }
     std::vector<double> apart;
     for (double ratio : ratiosOf(first))
       apart.push_back(std::abs(ratio - 1));
     found.spread = medianOf(apart);
     first.ratio = 1;
+    hasBase = true;
+    found.base = found.best = found.candidates.size();
     found.candidates.push_back(std::move(first));
+  }
+
+  /// How many for which reason, and the first reason of each kind.
+  std::string allRejected() const {
+    std::map<TuneVerdict, std::pair<int, std::string>> kinds;
+    for (const TuneCandidate &each : found.candidates) {
+      auto &[count, reason] = kinds[each.verdict];
+      ++count;
+      if (reason.empty())
+        reason = each.reason;
+    }
+    std::string text = found.task.spec.kernel + ": of " + std::to_string(found.space) + " sizes " +
+                       std::to_string(found.candidates.size()) + " were tried, and none can be had";
+    for (const auto &[verdict, kind] : kinds)
+      text += "; " + std::to_string(kind.first) + " " + std::string(enumName(verdict)) +
+              (kind.second.empty() ? "" : ", the first: " + kind.second);
+    return text;
   }
 
   /// One turn for each, in the model's order, until half of the budget is spent, or as many as
   /// `patience` one after another have been far from the best.
-  bool tryAll(const std::vector<TuneCandidate> &all) {
+  bool tryAll(const std::vector<TuneCandidate> &all, size_t from) {
     // The ways of a ring are few: all of them.
-    const double untilSpent = found.task.ways.empty() ? 0.55 : 1e9;
+    const double untilSpent = found.task.ways.empty() ? ofFirstTurns : 1e9;
     constexpr double far = 1.15;
     constexpr int patience = 40;
     const size_t ahead = std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 8);
     int farOnes = 0;
-    for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
+    for (size_t at = from; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
       TuneCandidate candidate = all[at];
       std::vector<TuneSetup> next;
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
@@ -177,7 +204,7 @@ private:
 
   std::vector<size_t> inOrder() const {
     std::vector<size_t> order;
-    for (size_t at = 1; at < found.candidates.size(); ++at)
+    for (size_t at = found.base + 1; at < found.candidates.size(); ++at)
       if (found.candidates[at].verdict == TuneVerdict::Measured)
         order.push_back(at);
     std::ranges::stable_sort(order, {}, [&](size_t at) { return found.candidates[at].ratio; });
@@ -236,6 +263,9 @@ private:
                      .left = std::max(Seconds(0), budget - Seconds(Clock::now() - begin))});
   }
 
+  static constexpr double ofFirstTurns = 0.55; ///< of the budget
+
+  bool hasBase = false;
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
@@ -282,9 +312,9 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
          .schedule =
              best.way && best.way->schedule ? std::string(enumName(*best.way->schedule)) : "",
          .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
-         // The model's choice took turns with itself.
-         .defaultNanoseconds =
-             int64_t((kernel.best == 0 ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
+         // The base took turns with itself.
+         .defaultNanoseconds = int64_t(
+             (kernel.best == kernel.base ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
          .date = std::string(today),
          .version = std::string(version)});
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "compiler/spec/TileSpace.h"
 #include "runtime/tune/TuneTable.h"
 #include "runtime/tune/TuneWorker.h"
 
@@ -21,6 +22,9 @@ struct TuneTask {
   TuneKey key;   ///< under which a table keeps what is found
   /// The ways of a ring, its own first; none: of `spec` the tile sizes are looked for.
   std::vector<RingChoice> ways = {};
+  SourceTiles tiles = {}; ///< of its source, where the model does not know the kernel (TileSpace)
+
+  TileSpace space() const { return {spec, target, tiles}; }
 };
 
 enum class TuneVerdict {
@@ -45,7 +49,7 @@ struct TuneCandidate {
   std::optional<RingChoice> way = {};
   TuneVerdict verdict = TuneVerdict::Measured;
   std::string reason;           ///< of what was not measured
-  std::vector<double> ms, base; ///< of the pass with them, and in turns with the model's choice
+  std::vector<double> ms, base; ///< of the pass with them, and in turns with TunedKernel::base
   double ratio = 0;             ///< the median of the turns' ratios
 
   double median() const;
@@ -56,8 +60,10 @@ struct TunedKernel {
   TuneTask task;
   std::vector<TuneCandidate> candidates; ///< in the order in which they were tried
   size_t space = 0;                      ///< how many there are
-  size_t best = 0;                       ///< of the candidates: 0 where none is surely faster
-  double spread = 0;                     ///< of the ratios of the model's choice to itself
+  size_t base = 0;   ///< of the candidates: the model's choice, or where that cannot be had the
+                     ///< first that can
+  size_t best = 0;   ///< of the candidates: the base where none is surely faster
+  double spread = 0; ///< of the ratios of the base to itself
 };
 
 struct TuneProgress {
@@ -80,7 +86,8 @@ struct TuneResult {
 /// and worse. Each task runs beside the best of those before it, and what `setup` has. `progress`
 /// says whether to go on: what is known until then is the result.
 ///
-/// Throws InputError where the model's own choice cannot run, or is wrong.
+/// Where the model's choice cannot be had (does not run, is wrong), the first in its order that can
+/// takes its place. Throws InputError, with the reasons counted, where none can.
 TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
                 const std::function<bool(const TuneProgress &)> &progress, TuneSetup setup = {});

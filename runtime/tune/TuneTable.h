@@ -1,6 +1,7 @@
 #pragma once
 
 #include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/TileSpace.h"
 #include "runtime/Env.h"
 #include "runtime/ring/Plan.h"
 #include "runtime/ring/Schedule.h"
@@ -34,13 +35,18 @@ struct TuneKey {
   LayoutKind keyLayout = LayoutKind::Any;
   int64_t length = 0; ///< of the keys, all ranks together, rounded to a power of two; 0: not known
   int64_t ranks = 1;
+  // Of kernels that are no attention.
+  std::map<std::string, int64_t> constants; ///< that the spec gives
+  std::map<std::string, ElementType> types;
+  std::map<std::string, int64_t> extents; ///< of the views, rounded to powers of two
 
   bool operator==(const TuneKey &) const = default;
 };
 
 template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
   auto &[chip, features, l1Bytes, l2Bytes, kernel, dtype, f32Products, headDim, valueHeadDim,
-         groupSize, mask, score, queryLayout, keyLayout, length, ranks] = self;
+         groupSize, mask, score, queryLayout, keyLayout, length, ranks, constants, types, extents] =
+      self;
   visit(Field{"chip", "LLVM's name of a processor, or a GPU's sm_90"}, chip);
   visit(Field{"features", "of a host, a digest of its instruction sets"}, features);
   visit(Field{"l1_bytes", "data cache of a host's core", 0}, l1Bytes);
@@ -58,6 +64,10 @@ template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visi
   visit(Field{"length", "of the keys, all ranks together, a power of two; 0: not known", 0},
         length);
   visit(Field{"ranks", "of the ring", 1, 1 << 20}, ranks);
+  visit(Field{"constants", "integer constants that the spec gives"}, constants);
+  visit(Field{"types", "type constants that the spec gives"}, types);
+  visit(Field{"extents", "of the views of a kernel that is no attention, powers of two", 1},
+        extents);
 }
 
 /// What was measured.
@@ -125,7 +135,8 @@ public:
 
   const std::vector<TuneEntry> &entries() const { return all; }
 
-  /// Of the same key; where there is no such length that of the nearest, by powers of two.
+  /// Of the same key; where there is no such length, or no such extents, that of the nearest: the
+  /// powers of two that lie between them, all added up. What is not known counts as 1.
   const TuneEntry *find(const TuneKey &key) const;
 
   /// Replaces an entry of the same key.

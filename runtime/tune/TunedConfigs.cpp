@@ -38,8 +38,21 @@ size_t TunedConfigs::QueryHash::operator()(const Query &query) const {
 }
 
 TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn,
-                           TuneTable::Warn toTell)
-    : users(std::move(usersTable)), warn(std::move(toWarn)), tell(std::move(toTell)) {}
+                           std::function<TilesOf> ofSource, TuneTable::Warn toTell)
+    : users(std::move(usersTable)), warn(std::move(toWarn)), tell(std::move(toTell)),
+      tilesOfSource(std::move(ofSource)) {}
+
+TileSpace TunedConfigs::spaceOf(const Spec &spec, const SourceSet &sources, const Target &target) {
+  if (TileSpace::knows(spec.kernel) || !tilesOfSource)
+    return {spec, target};
+  auto [ofSource, isNew] = tiles.try_emplace({spec.kernel, sources.digest()});
+  if (isNew)
+    try {
+      ofSource->second = tilesOfSource(spec, sources);
+    } catch (const InputError &) { // which the compiler will say
+    }
+  return {spec, target, ofSource->second};
+}
 
 const TuneTable &TunedConfigs::tableAt(const std::string &path) {
   auto read = tables.find(path);
@@ -58,14 +71,13 @@ const std::vector<std::pair<std::string, TuneTable>> &TunedConfigs::shipped() {
   return *ofLibrary;
 }
 
-TunedConfig TunedConfigs::of(const TuneEntry &entry, const std::string &table, const Spec &spec,
-                             const Target &target) const {
-  std::string origin = table + ", entry " + nameOf(entry.key);
-  std::string objection = TileSpace(spec, target).objection(entry.config);
+TunedConfig TunedConfigs::of(const TuneEntry &entry, const std::string &table,
+                             const TileSpace &space) const {
+  std::string objection = space.objection(entry.config);
   if (objection.empty())
-    return {entry.config, origin};
-  warn(table + ": entry " + nameOf(entry.key) + ": " + spec.kernel + " cannot have " + objection +
-       "; the compiler's own choice is taken");
+    return {entry.config, table + ", entry " + nameOf(entry.key)};
+  warn(table + ": entry " + nameOf(entry.key) + ": " + entry.key.kernel + " cannot have " +
+       objection + "; the compiler's own choice is taken");
   return {std::nullopt, ofModel};
 }
 
@@ -96,7 +108,8 @@ TunedConfig TunedConfigs::search(const Spec &spec, const SourceSet &sources, con
   if (isByHand(spec))
     return {std::nullopt, "by hand"};
   auto [entry, table] = entryOf(tuneKeyOf(spec, sources, target, work), work);
-  return entry ? of(*entry, table, spec, target) : TunedConfig{std::nullopt, ofModel};
+  return entry ? of(*entry, table, spaceOf(spec, sources, target))
+               : TunedConfig{std::nullopt, ofModel};
 }
 
 std::optional<Schedule> TunedConfigs::schedule(Pass pass, const Spec &forward,

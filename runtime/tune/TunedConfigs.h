@@ -1,8 +1,10 @@
 #pragma once
 
+#include "compiler/spec/TileSpace.h"
 #include "runtime/ring/Plan.h"
 #include "runtime/tune/TuneTable.h"
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -24,11 +26,14 @@ struct TunedConfig {
 /// from many threads.
 class TunedConfigs {
 public:
+  /// What a kernel's source says of its tile sizes (TileSpace).
+  using TilesOf = SourceTiles(const Spec &, const SourceSet &);
+
   /// `usersTable` as tuneTablePath gives it: absent there is no table at all, unless a call names
   /// one. `tell` hears once of each kernel
   /// which sizes it gets, and where they come from; it may be null.
   TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn warn,
-               TuneTable::Warn tell = {});
+               std::function<TilesOf> tilesOfSource = {}, TuneTable::Warn tell = {});
 
   /// What a table has does not fit the kernel: a warning, and the compiler's choice.
   TunedConfig find(const Spec &spec, const SourceSet &sources, const Target &target,
@@ -57,14 +62,17 @@ private:
   Found entryOf(TuneKey key, const KernelWork &work);
   TunedConfig search(const Spec &spec, const SourceSet &sources, const Target &target,
                      const KernelWork &work);
-  TunedConfig of(const TuneEntry &entry, const std::string &table, const Spec &spec,
-                 const Target &target) const;
+  TunedConfig of(const TuneEntry &entry, const std::string &table, const TileSpace &space) const;
+  TileSpace spaceOf(const Spec &spec, const SourceSet &sources, const Target &target);
   const TuneTable &tableAt(const std::string &path);
   const std::vector<std::pair<std::string, TuneTable>> &shipped();
 
   std::optional<std::string> users;
   TuneTable::Warn warn, tell;
+  std::function<TilesOf> tilesOfSource;
   std::mutex mutex;
+  /// By the kernel's name and the sources' digest.
+  std::map<std::pair<std::string, std::string>, SourceTiles> tiles;
   std::map<std::string, TuneTable> tables; ///< by path
   std::optional<std::vector<std::pair<std::string, TuneTable>>> ofLibrary;
   std::unordered_map<Query, TunedConfig, QueryHash> known;

@@ -32,7 +32,7 @@ std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &ta
   if (const std::optional<RingChoice> &way = candidate.way)
     return {{"layout", nameOf(way->layout)},
             {"schedule", way->schedule ? std::string(enumName(*way->schedule)) : "auto"}};
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
+  for (const auto &[name, size] : task.space().byHand(candidate.config))
     all.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
   return all;
 }
@@ -52,6 +52,25 @@ nlohmann::json configJson(const TuneCandidate &candidate) {
   return toJson(TuneSetup{.layout = candidate.way->layout, .schedule = candidate.way->schedule});
 }
 
+/// What the sizes are for: "d 64, length 4096", "K 4096, M 4096, N 4096".
+std::string workText(const TuneTask &task) {
+  if (TileSpace::knows(task.spec.kernel))
+    return "d " + std::to_string(task.spec.headDim) + ", length " + std::to_string(task.key.length);
+  std::string text;
+  for (const auto &[name, extent] : task.key.extents)
+    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(extent);
+  return text;
+}
+
+std::string rejection(const TuneCandidate &candidate) {
+  return std::string(enumName(candidate.verdict)) +
+         (candidate.reason.empty() ? "" : ": " + candidate.reason);
+}
+
+const char *baseName(const TunedKernel &kernel) {
+  return kernel.base == 0 ? "default" : "in its place";
+}
+
 /// Of those that were measured the fastest first, behind the model's choice and the best; then the
 /// others, by reason.
 std::vector<size_t> orderOf(const TunedKernel &kernel) {
@@ -60,7 +79,7 @@ std::vector<size_t> orderOf(const TunedKernel &kernel) {
   auto rank = [&](size_t at) {
     const TuneCandidate &each = kernel.candidates[at];
     bool measured = each.verdict == TuneVerdict::Measured;
-    return std::tuple(at == 0             ? 0
+    return std::tuple(at == kernel.base   ? 0
                       : at == kernel.best ? 1
                       : measured          ? 2
                                           : 3,
@@ -80,24 +99,27 @@ void print(const TunedKernel &kernel, bool all) {
     bool measured = each.verdict == TuneVerdict::Measured;
     if (!all && (rows.size() > next || !measured))
       break;
-    std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
+    std::string what = at == kernel.base ? baseName(kernel) : at == kernel.best ? "best" : "";
     rows.push_back({sizesText(kernel.task, each), what, measured ? number(each.median(), 4) : "-",
                     std::to_string(each.ms.size()), measured ? number(1 / each.ratio, 4) : "-",
-                    measured ? ""
-                             : std::string(enumName(each.verdict)) +
-                                   (each.reason.empty() ? "" : ": " + each.reason)});
+                    measured ? "" : rejection(each)});
   }
   std::map<TuneVerdict, int> verdicts;
   for (const TuneCandidate &each : kernel.candidates)
     ++verdicts[each.verdict];
-  std::cout << kernel.task.key.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
-            << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
-            << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
-            << " sizes tried";
+  std::cout << kernel.task.key.kernel << ", " << enumName(kernel.task.spec.dtype) << ", "
+            << workText(kernel.task) << ", " << kernel.task.target.name << ": "
+            << kernel.candidates.size() << " of " << kernel.space << " sizes tried";
   for (const auto &[verdict, count] : verdicts)
     if (verdict != TuneVerdict::Measured)
       std::cout << ", " << count << " " << enumName(verdict);
-  std::cout << "; the default differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
+  const TuneCandidate &usual = kernel.candidates.front();
+  if (kernel.base != 0)
+    std::cout << "; the default, " << sizesText(kernel.task, usual) << ", was "
+              << rejection(usual) << ", and the first that can be had takes its place; it";
+  else
+    std::cout << "; the default";
+  std::cout << " differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
             << table(rows) << '\n';
 }
 
@@ -108,6 +130,7 @@ void printJson(const TunedKernel &kernel, bool all) {
                               {"space", kernel.space},
                               {"seen", kernel.candidates.size()},
                               {"spread", kernel.spread},
+                              {"base", configJson(kernel.candidates[kernel.base])},
                               {"best", configJson(kernel.candidates[kernel.best])},
                               {"ratio", kernel.candidates[kernel.best].ratio},
                               {"candidates", nlohmann::ordered_json::array()}};

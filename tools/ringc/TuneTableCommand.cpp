@@ -20,6 +20,14 @@ std::string tuneTableAt(const std::string &given) {
   throw InputError("table", "none", "--out, RINGC_TUNE_TABLE, XDG_DATA_HOME or HOME being set");
 }
 
+/// The length, or of a kernel that is no attention the extents.
+static std::string lengthsOf(const TuneKey &key) {
+  std::string text;
+  for (const auto &[name, extent] : key.extents)
+    text += (text.empty() ? "" : ",") + name + "=" + std::to_string(extent);
+  return text.empty() ? std::to_string(key.length) : text;
+}
+
 int showTuned(const Session &session, const std::string &given) {
   std::string path = tuneTableAt(given);
   TuneTable known =
@@ -48,8 +56,7 @@ int showTuned(const Session &session, const std::string &given) {
         {nameOf(key), key.kernel, key.chip, std::string(enumName(key.dtype)),
          std::to_string(key.headDim) +
              (key.valueHeadDim == key.headDim ? "" : "/" + std::to_string(key.valueHeadDim)),
-         functions.empty() ? "-" : functions, std::to_string(key.length), std::to_string(key.ranks),
-         sizes,
+         functions.empty() ? "-" : functions, lengthsOf(key), std::to_string(key.ranks), sizes,
          entry.nanoseconds ? number(double(entry.defaultNanoseconds) / double(entry.nanoseconds), 4)
                            : "-",
          entry.date});

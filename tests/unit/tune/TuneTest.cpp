@@ -146,7 +146,36 @@ TEST_CASE("an interrupted search keeps what it knows; without time the default s
   CHECK(result.kernels.at(0).candidates.size() == 1);
 }
 
-TEST_CASE("a default that is wrong, and a worker that cannot begin, are errors") {
+TEST_CASE("where the default cannot be had the first that can takes its place") {
+  TuneResult result = search(
+      {forward()},
+      [](const std::function<void(TuneRunner &)> &serve) {
+        struct NotTheDefault final : TuneRunner {
+          void compile(const TuneSetup &setup, Pass) override {
+            if (at(setup.tile, "q") == 64)
+              throw InputError("no tiles of 64");
+          }
+          bool sharesProcessors() const override { return true; }
+          double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+          double milliseconds(const TuneSetup &setup, Pass) override {
+            return at(setup.tile, "q") == 32 ? 1 : 10;
+          }
+        } runner;
+        serve(runner);
+      },
+      20s, [](const TuneProgress &) { return true; });
+  const TunedKernel &kernel = result.kernels.at(0);
+  CHECK(kernel.candidates[0].verdict == TuneVerdict::Refused);
+  CHECK(kernel.candidates[0].reason == "no tiles of 64");
+  REQUIRE(kernel.base > 0);
+  CHECK(kernel.candidates[kernel.base].ratio == 1);
+  for (size_t before = 0; before < kernel.base; ++before)
+    CHECK(kernel.candidates[before].verdict == TuneVerdict::Refused);
+  CHECK(kernel.candidates[kernel.best].config.tile.at("q") == 32);
+  CHECK(entriesOf(result, "", "").at(0).config.tile.at("q") == 32);
+}
+
+TEST_CASE("sizes that are all wrong, and a worker that cannot begin, are errors") {
   TuneWorker::Body wrong = [](const std::function<void(TuneRunner &)> &serve) {
     struct Wrong final : TuneRunner {
       void compile(const TuneSetup &, Pass) override {}
@@ -157,10 +186,15 @@ TEST_CASE("a default that is wrong, and a worker that cannot begin, are errors")
     serve(runner);
   };
   auto goesOn = [](const TuneProgress &) { return true; };
-  CHECK_THROWS_WITH_AS((void)search({forward()}, wrong, 1s, goesOn),
-                       "attention_forward with the sizes of the model's choice: wrong, 2.000000 "
-                       "times the error that it may have",
-                       InputError);
+  try {
+    (void)search({forward()}, wrong, 20s, goesOn);
+    FAIL("no error");
+  } catch (const InputError &error) {
+    std::string count = std::to_string(TileSpace(forward().spec, host).candidates().size());
+    CHECK(error.what() == "attention_forward: of " + count + " sizes " + count +
+                              " were tried, and none can be had; " + count +
+                              " wrong, the first: 2.000000 times the error that it may have");
+  }
   TuneWorker::Body none = [](const std::function<void(TuneRunner &)> &) {
     throw InputError("no device");
   };
