@@ -169,7 +169,7 @@ private:
       if (reason.empty())
         reason = each.reason;
     }
-    std::string text = found.task.spec.kernel + ": of " + std::to_string(found.space) + " sizes " +
+    std::string text = found.task.name() + ": of " + std::to_string(found.space) + " sizes " +
                        std::to_string(found.candidates.size()) + " were tried, and none can be had";
     for (const auto &[verdict, kind] : kinds)
       text += "; " + std::to_string(kind.first) + " " + std::string(enumName(verdict)) +
@@ -256,7 +256,7 @@ private:
 
   bool tell() const {
     return !worker.isOver() &&
-           progress({.kernel = found.task.key.kernel,
+           progress({.kernel = found.task.name(),
                      .seen = found.candidates.size(),
                      .space = found.space,
                      .bestRatio = bestRatio(),

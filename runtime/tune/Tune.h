@@ -25,6 +25,8 @@ struct TuneTask {
   SourceTiles tiles = {}; ///< of its source, where the model does not know the kernel (TileSpace)
 
   TileSpace space() const { return {spec, target, tiles}; }
+  /// "attention_forward", or "ring".
+  const std::string &name() const { return ways.empty() ? spec.kernel : key.kernel; }
 };
 
 enum class TuneVerdict {

@@ -105,7 +105,7 @@ class Tune(RingcTest):
         self.write("broken.json", "{")
         self.refused("broken.json: no table of tile sizes", "tune --forget all --out broken.json")
         self.refused("WORLD_SIZE: got 2, allowed: 1 or unset", "tune --out", self.table, env={"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
-        self.refused("shape: needs about", "tune --shape 64,1048576,64,64,256 --out", self.table)
+        self.refused("shape: got 64,1048576,64,64,256, tensors of", "tune --shape 64,1048576,64,64,256 --out", self.table)
         # What was found is printed, though it cannot be kept.
         done = self.ringc("tune --shape 1,64,1,1,8 --pass forward --budget 1s --out broken.json")
         self.assertEqual(done.returncode, 1)

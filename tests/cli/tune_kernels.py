@@ -78,8 +78,8 @@ class TuneKernels(RingcTest):
                               ("M=2000,N=3000,K=9000", {"m": 128, "n": 32, "k": 16})]:
             done = self.ok("compile matmul.tile --extent", extents, env=env)
             self.assertEqual(json.loads(json.loads(done.stdout)["provenance"])["tile"]["tile"], tile)
-        self.assertIn("tuned", self.ok("compile matmul.tile -v", env=env).stderr)
-        self.assertNotIn("tuned", self.ok("compile matmul.tile -v --set dtype=bf16", env=env).stderr)
+        self.assertIn(", entry ", self.ok("compile matmul.tile -v", env=env).stderr)
+        self.assertNotIn(", entry ", self.ok("compile matmul.tile -v --set dtype=bf16", env=env).stderr)
         self.assertIn("K=512,M=256,N=128", self.ok("tune --show", self.table).stdout)
         self.refused("extent Q: got 3, allowed: those of kernel matmul: K, M, N", "compile matmul.tile --extent Q=3", env=env)
         # Sizes that are not the kernel's cost a warning.
@@ -120,7 +120,7 @@ class TuneKernels(RingcTest):
         self.assertEqual((key["extents"], key["length"], key["group_size"]), ({}, 256, 2))
         env = {"RINGC_TUNE_TABLE": self.table}
         done = self.ok("compile dq.json -v", env=env)
-        self.assertIn("tuned", done.stderr)
+        self.assertIn(", entry ", done.stderr)
         for message, *line in [
             ("mask window: got nothing, allowed: its value, --window L,R", "--softcap 3"),
             ("--prefix: got a value, allowed: none", "--softcap 3 --window 3,3 --prefix 2"),

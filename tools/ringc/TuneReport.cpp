@@ -107,7 +107,7 @@ void print(const TunedKernel &kernel, bool all) {
   std::map<TuneVerdict, int> verdicts;
   for (const TuneCandidate &each : kernel.candidates)
     ++verdicts[each.verdict];
-  std::cout << kernel.task.key.kernel << ", " << enumName(kernel.task.spec.dtype) << ", "
+  std::cout << kernel.task.name() << ", " << enumName(kernel.task.spec.dtype) << ", "
             << workText(kernel.task) << ", " << kernel.task.target.name << ": "
             << kernel.candidates.size() << " of " << kernel.space << " sizes tried";
   for (const auto &[verdict, count] : verdicts)
@@ -115,8 +115,8 @@ void print(const TunedKernel &kernel, bool all) {
       std::cout << ", " << count << " " << enumName(verdict);
   const TuneCandidate &usual = kernel.candidates.front();
   if (kernel.base != 0)
-    std::cout << "; the default, " << sizesText(kernel.task, usual) << ", was "
-              << rejection(usual) << ", and the first that can be had takes its place; it";
+    std::cout << "; the default, " << sizesText(kernel.task, usual) << ", was " << rejection(usual)
+              << ", and the first that can be had takes its place; it";
   else
     std::cout << "; the default";
   std::cout << " differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
@@ -125,7 +125,7 @@ void print(const TunedKernel &kernel, bool all) {
 
 void printJson(const TunedKernel &kernel, bool all) {
   constexpr size_t next = 12;
-  nlohmann::ordered_json line{{"kernel", kernel.task.key.kernel},
+  nlohmann::ordered_json line{{"kernel", kernel.task.name()},
                               {"key", nameOf(kernel.task.key)},
                               {"space", kernel.space},
                               {"seen", kernel.candidates.size()},
