@@ -38,6 +38,7 @@ public:
       : space(task.spec, task.target), worker(ofAll), budget(share), seed(firstSeed),
         others(othersOfPass), progress(toTell) {
     found.task = task;
+    found.budget = share;
   }
 
   /// Whether nobody asked to stop.
@@ -112,6 +113,13 @@ private:
     candidate.reason = reply.what.substr(0, reply.what.find('\n'));
   }
 
+  void note(TuneCandidate &candidate) const {
+    bool measured = candidate.verdict == TuneVerdict::Measured;
+    candidate.judged.push_back({.seconds = Seconds(Clock::now() - begin).count(),
+                                .round = round,
+                                .ratio = measured ? candidate.ratio : 0});
+  }
+
   /// In turns with itself: what two runs of one program differ by.
   void startWith(const TileConfig &config) {
     constexpr int turns = 7;
@@ -128,6 +136,7 @@ private:
       apart.push_back(std::abs(ratio - 1));
     found.spread = medianOf(apart);
     first.ratio = 1;
+    note(first);
     found.candidates.push_back(std::move(first));
   }
 
@@ -147,6 +156,7 @@ private:
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
         next.push_back(sizesOf(all[later]));
       judge(candidate, ask(all[at], true, 1, std::move(next)));
+      note(candidate);
       bool isFar =
           candidate.verdict != TuneVerdict::Measured || candidate.ratio > far * bestRatio();
       farOnes = isFar ? farOnes + 1 : 0;
@@ -169,6 +179,7 @@ private:
   bool repeatBest(size_t kept, int turns, double untilSpent) {
     constexpr double hopeless = 1.08;
     ++seed; // other numbers than those before
+    ++round;
     std::vector<size_t> order = inOrder();
     for (size_t at : order) {
       TuneCandidate &candidate = found.candidates[at];
@@ -180,6 +191,7 @@ private:
         candidate.base.clear();
       }
       judge(candidate, reply);
+      note(candidate);
       if (!tell())
         return false;
     }
@@ -221,6 +233,7 @@ private:
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
+  int round = 0;           ///< TuneJudgement's
   const TileSizes &others; ///< of the pass's other kernels
   const std::function<bool(const TuneProgress &)> &progress;
   Clock::time_point begin = Clock::now();
@@ -231,10 +244,9 @@ private:
 
 double TuneCandidate::median() const { return medianOf(ms); }
 
-TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body,
+TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
                 const std::function<bool(const TuneProgress &)> &progress) {
-  TuneWorker worker(body);
   Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(budget);
   // The model's choice of all, so that no table has a say in what is measured.
   TileSizes sizes;

@@ -15,9 +15,10 @@ namespace ringc {
 /// A kernel whose tile sizes are looked for: those of its pass with which it is fastest.
 struct TuneTask {
   Pass pass = Pass::Forward;
-  Spec spec;     ///< of the kernel
-  Target target; ///< that it is compiled for
-  TuneKey key;   ///< under which a table keeps what is found
+  Spec spec;              ///< of the kernel
+  Target target;          ///< that it is compiled for
+  TuneKey key;            ///< under which a table keeps what is found
+  RooflineWork work = {}; ///< of the pass
 };
 
 enum class TuneVerdict {
@@ -36,6 +37,13 @@ template <> struct EnumNames<TuneVerdict> {
        {TuneVerdict::Crashed, "crashed"}}};
 };
 
+/// What was known of a candidate when it had been tried, first or again.
+struct TuneJudgement {
+  double seconds = 0; ///< since the search for its task began
+  int round = 0;      ///< 0: tried first; 1, 2: once more, with more turns
+  double ratio = 0;   ///< the median of all turns so far; 0 where it was rejected
+};
+
 /// Tile sizes that were tried.
 struct TuneCandidate {
   TileConfig config;
@@ -43,6 +51,7 @@ struct TuneCandidate {
   std::string reason;           ///< of what was not measured
   std::vector<double> ms, base; ///< of the pass with them, and in turns with the model's choice
   double ratio = 0;             ///< the median of the turns' ratios
+  std::vector<TuneJudgement> judged = {};
 
   double median() const;
 };
@@ -50,10 +59,11 @@ struct TuneCandidate {
 /// What is known of one kernel. The first candidate is the model's choice.
 struct TunedKernel {
   TuneTask task;
-  std::vector<TuneCandidate> candidates; ///< in the order in which they were tried
-  size_t space = 0;                      ///< how many there are
-  size_t best = 0;                       ///< of the candidates: 0 where none is surely faster
-  double spread = 0;                     ///< of the ratios of the model's choice to itself
+  std::vector<TuneCandidate> candidates;  ///< in the order in which they were tried
+  size_t space = 0;                       ///< how many there are
+  size_t best = 0;                        ///< of the candidates: 0 where none is surely faster
+  double spread = 0;                      ///< of the ratios of the model's choice to itself
+  std::chrono::duration<double> budget{}; ///< its share
 };
 
 struct TuneProgress {
@@ -75,7 +85,7 @@ struct TuneResult {
 /// and worse. `progress` says whether to go on: what is known until then is the result.
 ///
 /// Throws InputError where the model's own choice cannot run, or is wrong.
-TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &worker,
+TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
                 const std::function<bool(const TuneProgress &)> &progress);
 

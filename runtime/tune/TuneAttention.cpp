@@ -4,6 +4,7 @@
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
+#include "runtime/attention/PassWork.h"
 #include "runtime/jit/HostCompiler.h"
 
 #include <algorithm>
@@ -140,7 +141,8 @@ std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sou
       if (!TileSpace(spec, target).dimensions().empty())
         tasks.push_back(
             {pass, spec, target,
-             tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength))});
+             tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength)),
+             passWork(options, request.shape, pass)});
     }
   }
   return tasks;
@@ -149,13 +151,11 @@ std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sou
 TuneResult tune(const TuneRequest &request, std::chrono::duration<double> budget,
                 const std::function<bool(const TuneProgress &)> &progress) {
   SourceSet sources = compilerSources(userSources(request.options));
-  return tune(
-      tuneTasks(request, sources, compilerHost()),
-      [&](const std::function<void(TuneRunner &)> &serve) {
-        HostTuneRunner runner(request);
-        serve(runner);
-      },
-      budget, request.seed, progress);
+  TuneWorker worker([&](const std::function<void(TuneRunner &)> &serve) {
+    HostTuneRunner runner(request);
+    serve(runner);
+  });
+  return tune(tuneTasks(request, sources, compilerHost()), worker, budget, request.seed, progress);
 }
 
 } // namespace ringc

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/ring/Executor.h"
+#include "runtime/tune/Roofline.h"
 
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,9 @@ public:
 
   /// One run of a compiled pass.
   virtual double milliseconds(const TileSizes &tile, Pass pass) = 0;
+
+  /// Of what the passes run on, for products of their type. Does not throw.
+  virtual MachinePeak peak() { return {.problem = "not asked for"}; }
 };
 
 } // namespace ringc

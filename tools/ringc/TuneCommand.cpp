@@ -3,10 +3,12 @@
 #include "runtime/Error.h"
 #include "runtime/attention/Options.h"
 #include "runtime/comm/ProcessRank.h"
+#include "runtime/files/File.h"
 #include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
 #include "runtime/tune/TuneAttention.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/TunePlot.h"
 #include "tools/ringc/TuneReport.h"
 #include "tools/ringc/TuneRunner.h"
 #include "tools/ringc/TuneTableCommand.h"
@@ -32,6 +34,7 @@ struct TuneFlags {
   std::string budget = "60s";
   std::optional<uint64_t> seed;
   std::string out;
+  std::string plot; ///< a file; empty: none
   std::string show, forget;
   const CLI::Option *showOption = nullptr;
   bool all = false, json = false;
@@ -96,6 +99,23 @@ Target targetOf(const TuneFlags &flags) {
   return gpuTarget(said.substr(1));
 }
 
+/// Throws InputError where no plot could go to such a file.
+void checkPlot(const std::string &path) {
+  if (path.empty())
+    return;
+  if (!path.ends_with(".svg") && !path.ends_with(".html"))
+    throw InputError("plot", path, "a file that ends in .svg or .html");
+  checkWritable(path);
+}
+
+void writePlot(const std::string &path, const std::vector<PlotPanel> &panels,
+               const MachinePeak &peak) {
+  OutputFile file(path);
+  file.write(path.ends_with(".svg") ? plotSvg(panels, peak) : plotHtml(panels, peak));
+  file.close();
+  file.publish();
+}
+
 std::atomic<bool> interrupted = false;
 
 /// While it lives, Ctrl-C ends the search and not the process.
@@ -131,6 +151,7 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   (void)passesOf(flags.pass);
   if (!flags.attention.tile.empty())
     throw InputError("tile", flags.attention.tile, "nothing: tile sizes are what is looked for");
+  checkPlot(flags.plot);
   if (std::optional<ProcessRank> process = ProcessRank::of(Env::read());
       process && process->world > 1)
     throw InputError(process->worldVariable, std::to_string(process->world),
@@ -145,6 +166,8 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   Interrupts interrupts;
   bool stopped = false;
   std::vector<TuneEntry> entries;
+  std::vector<PlotPanel> panels;
+  MachinePeak peak;
   for (size_t at = 0; at < shapes.size() && !stopped; ++at) {
     Shape shape = parseShape(shapes[at]);
     SideInputs side = readSideInputs(session, flags.attention);
@@ -165,21 +188,28 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
                          return int(Ok);
                        });
     };
-    TuneResult result =
-        tune(tasks, body, budget / double(shapes.size()), seed, [&](const TuneProgress &progress) {
-          if (isTerminal)
-            drawProgress(progress);
-          return !interrupted;
-        });
+    TuneWorker worker(body);
+    if (!flags.plot.empty() && at == 0)
+      peak = worker.peak();
+    TuneResult result = tune(tasks, worker, budget / double(shapes.size()), seed,
+                             [&](const TuneProgress &progress) {
+                               if (isTerminal)
+                                 drawProgress(progress);
+                               return !interrupted;
+                             });
     if (isTerminal)
       endProgress();
     for (const TunedKernel &kernel : result.kernels)
       flags.json ? printJson(kernel, flags.all) : print(kernel, flags.all);
+    for (const TunedKernel &kernel : result.kernels)
+      panels.push_back(panelOf(kernel));
     std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());
     entries.insert(entries.end(), found.begin(), found.end());
     stopped = result.interrupted;
   }
   std::cout.flush();
+  if (!flags.plot.empty())
+    writePlot(flags.plot, panels, peak);
   TuneTable::update(path, [&](TuneTable &known) {
     for (const TuneEntry &entry : entries)
       known.put(entry);
@@ -213,6 +243,10 @@ void addTune(CLI::App &app, Session &session) {
                    "The table; unless given that of RINGC_TUNE_TABLE, else ringc/tune.json in "
                    "XDG_DATA_HOME or ~/.local/share")
       ->type_name("TABLE.json");
+  command
+      ->add_option("--plot", flags->plot,
+                   "A picture of what was tried: heat map, roofline and convergence")
+      ->type_name("FILE.svg|FILE.html");
   command->add_flag("--all", flags->all,
                     "All sizes that were tried, with what was wrong with them");
   command->add_flag("--json", flags->json, "A line of JSON for each kernel");

@@ -25,13 +25,32 @@ void drawProgress(const TuneProgress &progress) {
 
 void endProgress() { std::cerr << "\r\033[K" << std::flush; }
 
+std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
+                                                              const TuneCandidate &candidate) {
+  std::vector<std::pair<std::string, std::string>> dimensions;
+  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
+    dimensions.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
+  return dimensions;
+}
+
+std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> all;
+  TileSpace space(task.spec, task.target);
+  for (const TileDimension &axis : space.dimensions()) {
+    std::vector<std::string> &values =
+        all.emplace_back(axis.name, std::vector<std::string>()).second;
+    for (int64_t value : axis.values)
+      values.push_back(std::to_string(value));
+  }
+  return all;
+}
+
 namespace {
 
-std::string sizesText(const TuneTask &task, const TileConfig &config) {
+std::string sizesText(const TuneTask &task, const TuneCandidate &candidate) {
   std::string text;
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(config))
-    text +=
-        (text.empty() ? "" : ",") + name.substr(name.find('.') + 1) + "=" + std::to_string(size);
+  for (const auto &[name, value] : dimensionsOf(task, candidate))
+    text += (text.empty() ? "" : ",") + name + "=" + value;
   return text;
 }
 
@@ -64,9 +83,8 @@ void print(const TunedKernel &kernel, bool all) {
     if (!all && (rows.size() > next || !measured))
       break;
     std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
-    rows.push_back({sizesText(kernel.task, each.config), what,
-                    measured ? number(each.median(), 4) : "-", std::to_string(each.ms.size()),
-                    measured ? number(1 / each.ratio, 4) : "-",
+    rows.push_back({sizesText(kernel.task, each), what, measured ? number(each.median(), 4) : "-",
+                    std::to_string(each.ms.size()), measured ? number(1 / each.ratio, 4) : "-",
                     measured ? ""
                              : std::string(enumName(each.verdict)) +
                                    (each.reason.empty() ? "" : ": " + each.reason)});
@@ -104,7 +122,8 @@ void printJson(const TunedKernel &kernel, bool all) {
                                   {"reason", each.reason},
                                   {"ms", each.ms},
                                   {"default_ms", each.base},
-                                  {"ratio", each.ratio}});
+                                  {"ratio", each.ratio},
+                                  {"seconds", each.judged.front().seconds}});
   }
   std::cout << line.dump() << std::endl;
 }

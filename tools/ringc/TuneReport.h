@@ -2,7 +2,18 @@
 
 #include "runtime/tune/Tune.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace ringc::cli {
+
+/// What was chosen for a candidate, by name.
+std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
+                                                              const TuneCandidate &candidate);
+
+/// The values that each of its dimensions may have, where that is known before all are tried.
+std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task);
 
 /// One line of a terminal, in place of the one before; nothing on it when the search is over.
 void drawProgress(const TuneProgress &progress);

@@ -25,6 +25,7 @@ public:
   bool sharesProcessors() const override { return world.devices().empty(); }
   double error(const TileSizes &tile, Pass pass, uint64_t seed) override;
   double milliseconds(const TileSizes &tile, Pass pass) override;
+  MachinePeak peak() override;
 
 private:
   /// Tensors of the unsharded sequence.
