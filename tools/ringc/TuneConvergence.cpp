@@ -99,9 +99,9 @@ private:
   }
 
   void drawAxes() {
-    constexpr double gap = 6, letter = 14, apart = 48, baseLine = 4;
+    constexpr double gap = 6, letter = 14, labelDrop = 18, apart = 48, baseLine = 4;
     for (double tick : x.ticks(apart))
-      svg.text({x(tick), area.bottom() + letter}, number(tick, 4), "small", Svg::Anchor::Middle);
+      svg.text({x(tick), area.bottom() + labelDrop}, number(tick, 4), "small", Svg::Anchor::Middle);
     for (double tick : y.ticks(lineHeight)) {
       svg.line({area.x, y(tick)}, {area.right(), y(tick)}, "grid");
       svg.text({area.x - gap, y(tick) + baseLine}, number(tick, 3), "small", Svg::Anchor::End);
@@ -112,7 +112,7 @@ private:
       svg.text({area.x - gap, area.y + lane / 2}, "rejected", "tiny", Svg::Anchor::End);
     }
     svg.rect(area, {"frame", "none"});
-    svg.text({area.x + area.width / 2, area.bottom() + 2 * letter + gap},
+    svg.text({area.x + area.width / 2, area.bottom() + 2 * labelDrop},
              "seconds since the search began", "body", Svg::Anchor::Middle);
     svg.textUpwards({at.x + letter - 2, area.y + area.height / 2}, "time over the default's",
                     "body", Svg::Anchor::Middle);
@@ -168,7 +168,7 @@ private:
   }
 
   double drawCaptions() {
-    constexpr double below = 54, percent = 100;
+    constexpr double below = 56, percent = 100;
     double line = area.bottom() + below;
     auto say = [&](const std::string &text) {
       svg.text({at.x, line}, shortened(text, width, smallSize), "small");

@@ -171,7 +171,8 @@ private:
     auto [column, row] = placeOf(candidate);
     Box box = boxOf(column, row);
     bool best = candidate == panel.best && cssClass == std::string_view("mark-best");
-    double inset = best ? 0 : std::min({3.0, cellWidth / 5, cellHeight / 5});
+    double inset =
+        best ? std::min(1.0, cellWidth / 5) : std::min({3.0, cellWidth / 5, cellHeight / 5});
     drawOutline(svg, {box.x + inset, box.y + inset, box.width - 2 * inset, box.height - 2 * inset},
                 cssClass);
   }

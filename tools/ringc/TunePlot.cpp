@@ -28,7 +28,7 @@ svg.ringc { background: #ffffff; font-family: system-ui, "DejaVu Sans", Verdana,
 .ringc .rejected { fill: #dcdcdc; }
 .ringc .untried-line { stroke: #c4c7cc; stroke-width: 1; }
 .ringc .cross { stroke: #b3261e; stroke-width: 1.8; fill: none; }
-.ringc .mark-under { stroke: #ffffff; stroke-width: 4.5; }
+.ringc .mark-under { stroke: #ffffff; stroke-width: 6; }
 .ringc .mark-default { stroke: #101114; stroke-width: 1.8; stroke-dasharray: 4 3; }
 .ringc .mark-best { stroke: #101114; stroke-width: 2.8; }
 .ringc .frame { stroke: #868b94; stroke-width: 1; }

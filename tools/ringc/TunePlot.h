@@ -15,7 +15,8 @@ struct PlotCandidate {
   std::vector<std::pair<std::string, std::string>> dimensions; ///< names and values
   TuneVerdict verdict = TuneVerdict::Measured;
   std::string reason;
-  double milliseconds = 0, ratio = 0; ///< of a pass; to the default's time. 0: rejected
+  double ratio = 0;        ///< to the default's time; 0: rejected
+  double milliseconds = 0; ///< of a pass: that part of the default's median of the whole search
   std::vector<TuneJudgement> judged = {};
 };
 

@@ -94,13 +94,18 @@ PlotPanel panelOf(const TunedKernel &kernel) {
     panel.facts.push_back(std::to_string(key.groupSize) + " query heads for each key head");
   if (key.ranks > 1)
     panel.facts.push_back(std::to_string(key.ranks) + " ranks");
+  // In turns with each candidate, all through the search: a machine that is faster for a while is
+  // so for both.
+  TuneCandidate ofDefault;
+  for (const TuneCandidate &each : kernel.candidates)
+    ofDefault.ms.insert(ofDefault.ms.end(), each.base.begin(), each.base.end());
   for (const TuneCandidate &each : kernel.candidates) {
     bool measured = each.verdict == TuneVerdict::Measured;
     panel.candidates.push_back({.dimensions = dimensionsOf(kernel.task, each),
                                 .verdict = each.verdict,
                                 .reason = each.reason,
-                                .milliseconds = measured ? each.median() : 0,
                                 .ratio = measured ? each.ratio : 0,
+                                .milliseconds = measured ? ofDefault.median() * each.ratio : 0,
                                 .judged = each.judged});
   }
   return panel;

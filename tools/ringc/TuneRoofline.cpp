@@ -64,17 +64,18 @@ private:
   }
 
   void drawAxes() {
-    constexpr double gap = 6, letter = 14, apart = 44, baseLine = 4;
+    constexpr double gap = 6, letter = 14, labelDrop = 18, apart = 44, baseLine = 4;
     for (double tick : x.ticks(apart)) {
       svg.line({x(tick), area.y}, {x(tick), area.bottom()}, "grid");
-      svg.text({x(tick), area.bottom() + letter}, plainNumber(tick), "small", Svg::Anchor::Middle);
+      svg.text({x(tick), area.bottom() + labelDrop}, plainNumber(tick), "small",
+               Svg::Anchor::Middle);
     }
     for (double tick : y.ticks(letter)) {
       svg.line({area.x, y(tick)}, {area.right(), y(tick)}, "grid");
       svg.text({area.x - gap, y(tick) + baseLine}, withPrefix(tick, ""), "small", Svg::Anchor::End);
     }
     svg.rect(area, {"frame", "none"});
-    svg.text({area.x + area.width / 2, area.bottom() + 2 * letter + gap}, "FLOP per byte", "body",
+    svg.text({area.x + area.width / 2, area.bottom() + 2 * labelDrop}, "FLOP per byte", "body",
              Svg::Anchor::Middle);
     svg.textUpwards({at.x + letter - 2, area.y + area.height / 2}, "FLOP/s", "body",
                     Svg::Anchor::Middle);
@@ -115,7 +116,7 @@ private:
     drawDefaultMark(svg, {x(intensity), baseY},
                     "default, " + dimensionsText(base) + ": " + withPrefix(rateOf(base), "FLOP/s"));
     // Labels as near to their marks as they can be without covering each other.
-    constexpr double apart = 15, beside = 14;
+    constexpr double apart = 15, beside = 14, baseLine = 4;
     std::string baseLabel = "default " + rateText(base), bestLabel = "best " + rateText(best);
     bool same = panel.base == panel.best;
     if (!same) {
@@ -135,30 +136,27 @@ private:
       bestY += down;
       baseY += down;
     }
-    label(baseLabel, baseY, beside);
+    double widest = std::max(textWidth(baseLabel, smallSize), textWidth(bestLabel, smallSize));
+    bool right = x(intensity) + beside + widest <= area.right();
+    Point place{x(intensity) + (right ? beside : -beside), baseY + baseLine};
+    svg.text(place, baseLabel, "small halo", right ? Svg::Anchor::Start : Svg::Anchor::End);
+    place.y = bestY + baseLine;
     if (!same)
-      label(bestLabel, bestY, beside);
+      svg.text(place, bestLabel, "small halo", right ? Svg::Anchor::Start : Svg::Anchor::End);
   }
 
   std::string rateText(const PlotCandidate &candidate) const {
-    constexpr double percent = 100;
+    constexpr double hundred = 100;
     std::string text = withPrefix(rateOf(candidate), "FLOP/s");
-    return roof() > 0
-               ? text + ", " + number(std::round(percent * rateOf(candidate) / roof()), 4) + " %"
-               : text;
-  }
-
-  void label(const std::string &text, double middle, double beside) {
-    constexpr double baseLine = 4;
-    double wide = textWidth(text, smallSize) + beside;
-    bool fitsRight = x(intensity) + wide <= area.right();
-    double from = std::clamp(x(intensity) + (fitsRight ? beside : -beside), area.x, area.right());
-    svg.text({from, middle + baseLine}, text, "small halo",
-             fitsRight ? Svg::Anchor::Start : Svg::Anchor::End);
+    if (!(roof() > 0))
+      return text;
+    double percent = hundred * rateOf(candidate) / roof();
+    return text + ", " + (percent < 1 ? number(percent, 1) : plainNumber(std::round(percent))) +
+           " %";
   }
 
   double drawCaptions() {
-    constexpr double below = 54;
+    constexpr double below = 56;
     double line = area.bottom() + below;
     auto say = [&](const std::string &text) {
       svg.text({at.x, line}, shortened(text, width, smallSize), "small");

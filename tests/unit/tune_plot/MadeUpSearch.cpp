@@ -45,8 +45,8 @@ PlotPanel categories() {
     for (const char *schedule : {"ring", "all-gather"}) {
       double ratio = 1 + 0.11 * std::sin(seconds);
       panel.candidates.push_back({.dimensions = {{"layout", layout}, {"schedule", schedule}},
-                                  .milliseconds = 61 * ratio,
-                                  .ratio = ratio});
+                                  .ratio = ratio,
+                                  .milliseconds = 61 * ratio});
       panel.candidates.back().judged = {{.seconds = seconds += 7, .round = 0, .ratio = ratio}};
     }
   panel.candidates[0].ratio = panel.candidates[0].judged[0].ratio = 1;
@@ -69,8 +69,8 @@ PlotPanel crowded() {
       double ratio = std::exp(0.002 * (column - 20) * (column - 20) - 0.03 * row);
       panel.candidates.push_back(
           {.dimensions = {{"block", std::to_string(column + 1000)}, {"rows", std::to_string(row)}},
-           .milliseconds = 3 * ratio,
-           .ratio = ratio});
+           .ratio = ratio,
+           .milliseconds = 3 * ratio});
       panel.candidates.back().judged = {
           {.seconds = 0.5 * double(panel.candidates.size()), .round = 0, .ratio = ratio}};
     }
@@ -101,8 +101,8 @@ PlotPanel madeUpPanel() {
         panel.candidates.push_back({.dimensions = {{"q", std::to_string(q)},
                                                    {"kv", std::to_string(kv)},
                                                    {"micro_rows", std::to_string(rows)}},
-                                    .milliseconds = 120 * ratio,
-                                    .ratio = ratio});
+                                    .ratio = ratio,
+                                    .milliseconds = 120 * ratio});
         PlotCandidate &own = panel.candidates.back();
         if (q == 128 && kv > 100) {
           own.verdict = TuneVerdict::Wrong;
@@ -158,7 +158,7 @@ std::map<std::string, MadeUpPlot> madeUpPlots() {
   PlotPanel strip = one;
   strip.values = {{"BM", {"32", "64"}}};
   strip.candidates[0].dimensions = {{"BM", "32"}};
-  PlotCandidate faster{.dimensions = {{"BM", "64"}}, .milliseconds = 60, .ratio = 0.5};
+  PlotCandidate faster{.dimensions = {{"BM", "64"}}, .ratio = 0.5, .milliseconds = 60};
   faster.judged = {{.seconds = 4, .round = 0, .ratio = 0.5}};
   strip.candidates.push_back(faster);
   strip.best = 1;

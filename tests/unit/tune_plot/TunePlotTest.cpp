@@ -73,6 +73,43 @@ TEST_CASE("cells: measured by the best, rejected with their reason, not tried") 
   CHECK(has(svg, "mark-default"));
 }
 
+TEST_CASE("a result of the tuner") {
+  Spec spec{.kernel = "attention_forward", .headDim = 64, .mask = {"a<b>.tile:near", "causal"}};
+  Target host{.name = "cpu", .chip = "znver3", .vectorRegisters = 16};
+  TunedKernel kernel;
+  kernel.task = {.spec = spec,
+                 .target = host,
+                 .key = tuneKeyOf(spec, SourceSet(), host, {.length = 1000}),
+                 .work = {.flops = 4e9, .bytes = 1e6}};
+  kernel.space = 432;
+  kernel.budget = std::chrono::seconds(20);
+  TuneCandidate first{.config = chooseTileConfig(spec, host), .ms = {1, 2, 3}, .base = {1, 2, 3}};
+  first.ratio = 1;
+  first.judged = {{.seconds = 1, .round = 0, .ratio = 1}};
+  TuneCandidate second = first, third = first;
+  second.config.tile["q"] = 32;
+  second.base = {20, 20, 20, 20}; // in turns with it, when the machine was slower
+  second.ms = {10, 10, 10, 10};
+  second.ratio = second.judged[0].ratio = 0.5;
+  third.config.tile["q"] = 128;
+  third.verdict = TuneVerdict::Refused;
+  third.reason = "too <large>";
+  third.ms = third.base = {};
+  kernel.candidates = {first, second, third};
+  kernel.best = 1;
+  PlotPanel panel = panelOf(kernel);
+  CHECK(panel.candidates[0].milliseconds == 20);
+  CHECK(panel.candidates[1].milliseconds == 10);
+  CHECK(panel.budgetSeconds == 20);
+  std::string svg = plotSvg({panel}, {});
+  CHECK(notWellFormed(svg) == "");
+  for (const char *expected :
+       {">attention_forward<", "f32, d 64, length 1024, target cpu (znver3)",
+        "masks a&lt;b&gt;.tile:near+causal", "refused: too &lt;large&gt;", "budget 20 s",
+        "3 of 432 tried in 1 s", "best 400 GFLOP/s", "default 200 GFLOP/s"})
+    CHECK_MESSAGE(has(svg, expected), expected);
+}
+
 TEST_CASE("dimensions: none, one, one candidate, categories") {
   PlotPanel panel = madeUpPanel();
   panel.candidates.resize(1);
@@ -88,9 +125,9 @@ TEST_CASE("dimensions: none, one, one candidate, categories") {
   panel.values.clear();
   panel.candidates[0].dimensions.clear();
   CHECK(has(plotSvg({panel}, {}), "This kernel has no dimensions to choose."));
-  panel.candidates = {{.dimensions = {{"n", "10"}, {"how", "b"}}, .milliseconds = 1, .ratio = 1},
-                      {.dimensions = {{"n", "9"}, {"how", "a"}}, .milliseconds = 1, .ratio = 1},
-                      {.dimensions = {{"n", "1e1"}}, .milliseconds = 1, .ratio = 1}};
+  panel.candidates = {{.dimensions = {{"n", "10"}, {"how", "b"}}, .ratio = 1, .milliseconds = 1},
+                      {.dimensions = {{"n", "9"}, {"how", "a"}}, .ratio = 1, .milliseconds = 1},
+                      {.dimensions = {{"n", "1e1"}}, .ratio = 1, .milliseconds = 1}};
   std::vector<PlotAxis> axes = plotAxes(panel);
   CHECK(axes[0].values == std::vector<std::string>{"9", "10", "1e1"});
   CHECK(axes[1].values == std::vector<std::string>{"b", "a", "-"});
