@@ -113,7 +113,7 @@ template <typename Round> double fastestSeconds(int rounds, const Round &round) 
 
 double productsOf(HostPool &pool, const ProductLoop &loop) {
   constexpr int64_t rounds = 200000; // under a millisecond: threads end together
-  constexpr int repeats = 20;
+  constexpr int repeats = 60;
   int64_t items = int64_t(pool.threads()) * 8;
   double seconds =
       fastestSeconds(repeats, [&] { pool.forEach(items, [&](int64_t) { loop.run(rounds); }); });

@@ -127,7 +127,7 @@ class Pictures(RingcTest):
             inside = {at(i, j) for i in range(int(x) + 1, int(x_end)) for j in range(int(y) + 1, int(y_end))}
             if cell["kind"] == "measured":
                 fill = tuple(bytes.fromhex(cell["fill"][1:]))
-                shown = at(x + 0.25 * (x_end - x), y + 0.2 * (y_end - y))
+                shown = at(x + 0.2 * (x_end - x), y + 0.3 * (y_end - y))
                 hidden += max(abs(a - b) for a, b in zip(fill, shown)) > 2
             elif cell["kind"] == "rejected":
                 self.assertTrue(any(red > green + 60 for red, green, _ in inside), cell)

@@ -24,6 +24,11 @@ void drawOutline(Svg &svg, const Box &box, std::string_view cssClass) {
   svg.rect(box, {cssClass, "none"});
 }
 
+void drawMarkedCell(Svg &svg, Point center, std::string_view cssClass) {
+  svg.rect({center.x - 9, center.y - 7, 18, 14}, {"frame", RatioColors::text(RatioColors::middle)});
+  svg.rect({center.x - 6, center.y - 4, 12, 8}, {cssClass, "none"});
+}
+
 class HeatMap {
 public:
   HeatMap(Svg &into, Point where, double wide, const PlotPanel &of, std::vector<PlotAxis> axes)
@@ -51,8 +56,8 @@ public:
       for (size_t column = 0; column < x.values.size(); ++column)
         drawCell(column, row);
     // Over all cells, so that no neighbour covers them.
-    outline(panel.base, "mark-default");
     outline(panel.best, "mark-best");
+    outline(panel.base, "mark-default");
     return drawLegends(drawLabels());
   }
 
@@ -91,7 +96,7 @@ private:
         std::ranges::count(panel.candidates, TuneVerdict::Measured, &PlotCandidate::verdict));
     if (x.explains == 0 && y.explains == 0)
       return "best of each cell; " + std::to_string(measured) + " measured";
-    return "best of each cell; of the variance of log time explains " + share(x) +
+    return "best of each cell; shares of variance: " + share(x) +
            (y.name.empty() ? "" : ", " + share(y));
   }
 
@@ -156,9 +161,11 @@ private:
     std::string ratio = number(panel.candidates[*cell.best].ratio, 3);
     if (textWidth(ratio, smallSize) + padding > cellWidth || cellHeight < oneLine)
       return;
-    bool isDefault = std::ranges::find(cell.candidates, panel.base) != cell.candidates.end(),
-         isBest = std::ranges::find(cell.candidates, panel.best) != cell.candidates.end();
-    std::string mark = isBest && panel.best != panel.base ? "best" : isDefault ? "default" : "";
+    // Of the candidate whose ratio it is; where the default is behind another one, the outline says
+    // so.
+    std::string mark = *cell.best == panel.base   ? "default"
+                       : *cell.best == panel.best ? "best"
+                                                  : "";
     bool marked =
         !mark.empty() && cellHeight >= twoLines && textWidth(mark, tinySize) + padding <= cellWidth;
     const char *ink = RatioColors::ink(color);
@@ -170,9 +177,9 @@ private:
   void outline(size_t candidate, const char *cssClass) {
     auto [column, row] = placeOf(candidate);
     Box box = boxOf(column, row);
-    bool best = candidate == panel.best && cssClass == std::string_view("mark-best");
-    double inset =
-        best ? std::min(1.0, cellWidth / 5) : std::min({3.0, cellWidth / 5, cellHeight / 5});
+    bool within =
+        cssClass == std::string_view("mark-default") && placeOf(panel.best) == placeOf(candidate);
+    double inset = std::min({within ? 6.0 : 2.0, cellWidth / 4, cellHeight / 4});
     drawOutline(svg, {box.x + inset, box.y + inset, box.width - 2 * inset, box.height - 2 * inset},
                 cssClass);
   }
@@ -233,13 +240,9 @@ private:
                        smallSize),
              "small");
     std::vector<LegendEntry> entries = {
-        {[](Svg &to, Point center) {
-           drawOutline(to, {center.x - 7, center.y - 5, 14, 10}, "mark-default");
-         },
+        {[](Svg &to, Point center) { drawMarkedCell(to, center, "mark-default"); },
          "cell of the default"},
-        {[](Svg &to, Point center) {
-           drawOutline(to, {center.x - 7, center.y - 5, 14, 10}, "mark-best");
-         },
+        {[](Svg &to, Point center) { drawMarkedCell(to, center, "mark-best"); },
          panel.best == panel.base ? "of the best: none is surely faster" : "of the best"},
         {[](Svg &to, Point center) {
            to.rect({center.x - 8, center.y - 6, 16, 12}, {"frame rejected"});

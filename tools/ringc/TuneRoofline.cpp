@@ -16,6 +16,16 @@ constexpr double leftMargin = 62, millisecondsPerSecond = 1000;
 double powerBelow(double value) { return std::pow(10, std::floor(std::log10(value) - 1e-9)); }
 double powerAbove(double value) { return std::pow(10, std::ceil(std::log10(value) + 1e-9)); }
 
+/// Between commas.
+std::vector<std::string> piecesOf(const std::string &text) {
+  std::vector<std::string> pieces;
+  size_t begin = 0;
+  for (size_t comma = 0; (comma = text.find(", ", begin)) != std::string::npos; begin = comma + 2)
+    pieces.push_back(text.substr(begin, comma - begin));
+  pieces.push_back(text.substr(begin));
+  return pieces;
+}
+
 class Roofline {
 public:
   Roofline(Svg &into, Point where, double wide, const PlotPanel &of, const MachinePeak &machine)
@@ -159,8 +169,10 @@ private:
     constexpr double below = 56;
     double line = area.bottom() + below;
     auto say = [&](const std::string &text) {
-      svg.text({at.x, line}, shortened(text, width, smallSize), "small");
-      line += lineHeight;
+      for (const std::string &part : wrapped(piecesOf(text), width, smallSize)) {
+        svg.text({at.x, line}, part, "small");
+        line += lineHeight;
+      }
     };
     if (hasPeak())
       say("Products: " + withPrefix(peak.flopsPerSecond, "FLOP/s") + ", " + peak.products);
