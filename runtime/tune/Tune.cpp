@@ -59,6 +59,7 @@ public:
          const TuneSetup &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
       : worker(ofAll), budget(share), seed(firstSeed), others(othersOfPass), progress(toTell) {
     found.task = task;
+    found.budget = share;
   }
 
   /// Whether nobody asked to stop.
@@ -140,6 +141,13 @@ private:
     candidate.reason = reply.what.substr(0, reply.what.find('\n'));
   }
 
+  void note(TuneCandidate &candidate) const {
+    bool measured = candidate.verdict == TuneVerdict::Measured;
+    candidate.judged.push_back({.seconds = Seconds(Clock::now() - begin).count(),
+                                .round = round,
+                                .ratio = measured ? candidate.ratio : 0});
+  }
+
   /// In turns with itself: what two runs of one program differ by. The base, if it can be had.
   void startWith(TuneCandidate first) {
     constexpr int turns = 7;
@@ -147,6 +155,7 @@ private:
     firstTook = Clock::now() - begin;
     judge(first, reply);
     if (first.verdict != TuneVerdict::Measured) {
+      note(first);
       found.candidates.push_back(std::move(first));
       return;
     }
@@ -155,6 +164,7 @@ private:
       apart.push_back(std::abs(ratio - 1));
     found.spread = medianOf(apart);
     first.ratio = 1;
+    note(first);
     hasBase = true;
     found.base = found.best = found.candidates.size();
     found.candidates.push_back(std::move(first));
@@ -192,6 +202,7 @@ private:
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
         next.push_back(setupOf(all[later]));
       judge(candidate, ask(candidate, 1, std::move(next)));
+      note(candidate);
       bool isFar =
           candidate.verdict != TuneVerdict::Measured || candidate.ratio > far * bestRatio();
       farOnes = isFar ? farOnes + 1 : 0;
@@ -214,6 +225,7 @@ private:
   bool repeatBest(size_t kept, int turns, double untilSpent) {
     constexpr double hopeless = 1.08;
     ++seed; // other numbers than those before
+    ++round;
     std::vector<size_t> order = inOrder();
     for (size_t at : order) {
       TuneCandidate &candidate = found.candidates[at];
@@ -225,6 +237,7 @@ private:
         candidate.base.clear();
       }
       judge(candidate, reply);
+      note(candidate);
       if (!tell())
         return false;
     }
@@ -269,6 +282,7 @@ private:
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
+  int round = 0;           ///< TuneJudgement's
   const TuneSetup &others; ///< what else the passes run with
   const std::function<bool(const TuneProgress &)> &progress;
   Clock::time_point begin = Clock::now();

@@ -23,6 +23,7 @@ struct TuneTask {
   /// The ways of a ring, its own first; none: of `spec` the tile sizes are looked for.
   std::vector<RingChoice> ways = {};
   SourceTiles tiles = {}; ///< of its source, where the model does not know the kernel (TileSpace)
+  RooflineWork work = {}; ///< of the passes
 
   TileSpace space() const { return {spec, target, tiles}; }
   /// "attention_forward", or "ring".
@@ -45,6 +46,13 @@ template <> struct EnumNames<TuneVerdict> {
        {TuneVerdict::Crashed, "crashed"}}};
 };
 
+/// What was known of a candidate when it had been tried, first or again.
+struct TuneJudgement {
+  double seconds = 0; ///< since the search for its task began
+  int round = 0;      ///< 0: tried first; 1, 2: once more, with more turns
+  double ratio = 0;   ///< the median of all turns so far; 0 where it was rejected
+};
+
 /// What was tried: tile sizes, or a way of a ring.
 struct TuneCandidate {
   TileConfig config;
@@ -53,6 +61,7 @@ struct TuneCandidate {
   std::string reason;           ///< of what was not measured
   std::vector<double> ms, base; ///< of the pass with them, and in turns with TunedKernel::base
   double ratio = 0;             ///< the median of the turns' ratios
+  std::vector<TuneJudgement> judged = {};
 
   double median() const;
 };
@@ -66,6 +75,7 @@ struct TunedKernel {
                      ///< first that can
   size_t best = 0;   ///< of the candidates: the base where none is surely faster
   double spread = 0; ///< of the ratios of the base to itself
+  std::chrono::duration<double> budget{}; ///< its share
 };
 
 struct TuneProgress {

@@ -4,6 +4,7 @@
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/InProcessRing.h"
 #include "runtime/attention/Options.h"
+#include "runtime/attention/PassWork.h"
 #include "runtime/jit/HostCompiler.h"
 
 #include <algorithm>
@@ -141,11 +142,12 @@ std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sou
       Spec spec = specOf(options, ringSize, request.inputs, kernel);
       spec.target = target.name;
       if (!TileSpace(spec, target).dimensions().empty())
-        tasks.push_back(
-            {{pass},
-             spec,
-             target,
-             tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength))});
+        tasks.push_back({.passes = {pass},
+                         .spec = spec,
+                         .target = target,
+                         .key = tuneKeyOf(spec, sources, target,
+                                          workOf(options, ringSize, request.shape.keyLength)),
+                         .work = passWork(options, request.shape, pass)});
     }
   }
   return tasks;
@@ -161,6 +163,7 @@ TuneTask ringTask(const TuneRequest &request, const SourceSet &sources, const Ta
   TuneTask task = tuneTasks(forward, sources, target).front();
   task.passes = request.passes;
   task.ways = std::move(ways);
+  task.work = {};
   std::optional<Pass> pass;
   if (request.passes.size() == 1)
     pass = request.passes[0];

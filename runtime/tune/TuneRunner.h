@@ -1,6 +1,7 @@
 #pragma once
 
 #include "runtime/ring/Executor.h"
+#include "runtime/tune/Roofline.h"
 #include "runtime/tune/TuneSetup.h"
 
 #include <cstdint>
@@ -27,6 +28,9 @@ public:
 
   /// One run of a compiled pass.
   virtual double milliseconds(const TuneSetup &setup, Pass pass) = 0;
+
+  /// Of what the passes run on, for products of their type. Does not throw.
+  virtual MachinePeak peak() { return {.problem = "not asked for"}; }
 };
 
 } // namespace ringc

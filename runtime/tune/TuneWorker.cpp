@@ -81,9 +81,30 @@ json jobJson(const TuneWorker::Job &job) {
   std::vector<bool> backward;
   for (Pass pass : job.passes)
     backward.push_back(pass == Pass::Backward);
-  return {{"backward", backward}, {"setup", toJson(job.setup)}, {"base", toJson(job.base)},
-          {"check", job.check},   {"seed", job.seed},           {"turns", job.turns},
-          {"next", next}};
+  return {{"backward", backward},
+          {"setup", toJson(job.setup)},
+          {"base", toJson(job.base)},
+          {"check", job.check},
+          {"seed", job.seed},
+          {"turns", job.turns},
+          {"next", next},
+          {"peak", job.peak}};
+}
+
+json peakJson(const MachinePeak &peak) {
+  return {{"flops", peak.flopsPerSecond},
+          {"bytes", peak.bytesPerSecond},
+          {"products", peak.products},
+          {"memory", peak.memory},
+          {"problem", peak.problem}};
+}
+
+MachinePeak peakOf(const json &text) {
+  return {.flopsPerSecond = text["flops"],
+          .bytesPerSecond = text["bytes"],
+          .products = text["products"],
+          .memory = text["memory"],
+          .problem = text["problem"]};
 }
 
 /// Compilations side by side, ahead of what is asked for.
@@ -128,6 +149,8 @@ private:
 };
 
 json answer(TuneRunner &runner, Ahead &ahead, const json &job) {
+  if (job["peak"].get<bool>())
+    return {{"peak", peakJson(runner.peak())}};
   std::vector<Pass> passes;
   for (bool backward : job["backward"])
     passes.push_back(backward ? Pass::Backward : Pass::Forward);
@@ -323,6 +346,8 @@ TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
       }
       if (said.contains("refused"))
         return {.outcome = Outcome::Refused, .what = said["refused"]};
+      if (said.contains("peak"))
+        return {.peak = peakOf(said["peak"])};
       // What is no number is null in JSON: it is not right.
       double error = said["error"].is_number() ? said["error"].get<double>() : 1e30;
       return {.error = error,
@@ -346,6 +371,28 @@ TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
       return {.outcome = Outcome::Crashed, .what = obituary()};
     unread.append(part, size_t(got));
   }
+}
+
+MachinePeak TuneWorker::peak() {
+  MachinePeak none;
+  try {
+    constexpr auto deadline = std::chrono::seconds(60); // with all that a runner makes first
+    Reply reply = run({.peak = true}, deadline);
+    switch (reply.outcome) {
+    case Outcome::Done:
+      return reply.peak;
+    case Outcome::TimedOut:
+      none.problem = "it took more than " + std::to_string(deadline.count()) + " s";
+      break;
+    case Outcome::Refused:
+    case Outcome::Crashed:
+      none.problem = reply.what;
+      break;
+    }
+  } catch (const std::exception &error) {
+    none.problem = error.what();
+  }
+  return none;
 }
 
 } // namespace ringc

@@ -26,6 +26,7 @@ public:
     uint64_t seed = 1;                ///< of the check's input
     int turns = 1;                    ///< runs of either, one of each that does not count before
     std::vector<TuneSetup> next = {}; ///< which will be tried soon: compiled meanwhile
+    bool peak = false;                ///< of the machine, and nothing else
   };
 
   enum class Outcome {
@@ -40,6 +41,7 @@ public:
     double error = 0;         ///< of the check, over what it may be
     std::vector<double> ms;   ///< of `setup`; none where the check failed
     std::vector<double> base; ///< of `base`, in turns with it
+    MachinePeak peak = {};    ///< where it was asked for
   };
 
   /// Processes elsewhere that follow this one, and wait for its last word.
@@ -60,6 +62,9 @@ public:
 
   /// `deadline` from now. Throws std::system_error where no process can be had.
   Reply run(const Job &job, std::chrono::steady_clock::duration deadline);
+
+  /// As the process measures it; where that fails, `problem` says how.
+  MachinePeak peak();
 
 private:
   void start();

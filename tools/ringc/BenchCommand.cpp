@@ -1,6 +1,7 @@
 #include "runtime/Error.h"
 #include "runtime/attention/Extents.h"
 #include "runtime/attention/Options.h"
+#include "runtime/attention/PassWork.h"
 #include "runtime/jit/HostCompiler.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
@@ -172,26 +173,6 @@ std::string maskName(const AttentionOptions &options) {
          "," + std::to_string(options.window.right);
 }
 
-/// Of one head, as others count them: half are visible under a causal mask. Those of a window are
-/// counted one by one.
-double visiblePairs(const AttentionOptions &options, const Shape &shape) {
-  if (options.window == Window{})
-    return double(shape.queries) * double(shape.keys) * (options.causal ? 0.5 : 1.0);
-  double pairs = 0;
-  auto [left, right] = options.window;
-  for (int64_t query = 0; query < shape.queries; ++query) {
-    int64_t at = query + shape.keys - shape.queries, first = 0, last = shape.keys - 1;
-    if (left >= 0)
-      first = std::max(first, at - left);
-    if (options.causal)
-      last = std::min(last, at);
-    if (right >= 0)
-      last = std::min(last, at + right);
-    pairs += double(std::max<int64_t>(0, last - first + 1));
-  }
-  return pairs;
-}
-
 /// Forward and backward of one shape.
 std::vector<Measured> measure(World &world, const Session &session, const BenchFlags &flags,
                               const std::string &text, DType dtype, bool causal,
@@ -223,9 +204,7 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
     one = world.oneRank(alone, context, inputs, dout);
   }
 
-  double pairs = double(shape.batch * shape.heads) * visiblePairs(options, shape);
-  double d = double(shape.headDim), dv = double(shape.valueHeadDim);
-  auto line = [&](Pass pass, double flops) {
+  auto line = [&](Pass pass) {
     Measured made{.pass = std::string(nameOf(pass)),
                   .shape = text,
                   .dtype = std::string(nameOf(dtype)),
@@ -237,15 +216,16 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
     if (world.isFirst())
       made.compile = compileTimes(pass, complete, context, world.devices());
     measurePass(world, *ring, one.get(), pass, flags.repeats, made);
-    made.tflops = flops / made.medianMs * 1e-9;
+    made.tflops = passWork(complete, {shape.batch, shape.queries, shape.keys}, pass).flops /
+                  made.medianMs * 1e-9;
     auto work = [&] { (void)ring->timed(pass); };
     for (std::chrono::nanoseconds exposed : exposedByHop(trace.record(work), pass))
       made.exposedUs.push_back(double(exposed.count()) / 1000);
     return made;
   };
   std::vector<Measured> lines;
-  lines.push_back(line(Pass::Forward, 2 * pairs * (d + dv)));
-  lines.push_back(line(Pass::Backward, 2 * pairs * (3 * d + 2 * dv)));
+  lines.push_back(line(Pass::Forward));
+  lines.push_back(line(Pass::Backward));
   return lines;
 }
 

@@ -1,7 +1,9 @@
 #include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/comm/ProcessRank.h"
+#include "runtime/files/File.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/TunePlot.h"
 #include "tools/ringc/TuneReport.h"
 #include "tools/ringc/TuneTableCommand.h"
 #include "tools/ringc/TuneWorkload.h"
@@ -47,6 +49,23 @@ std::vector<Pass> passesOf(const std::string &text) {
   return {Pass::Forward, Pass::Backward};
 }
 
+/// Throws InputError where no plot could go to such a file.
+void checkPlot(const std::string &path) {
+  if (path.empty())
+    return;
+  if (!path.ends_with(".svg") && !path.ends_with(".html"))
+    throw InputError("plot", path, "a file that ends in .svg or .html");
+  checkWritable(path);
+}
+
+void writePlot(const std::string &path, const std::vector<PlotPanel> &panels,
+               const MachinePeak &peak) {
+  OutputFile file(path);
+  file.write(path.ends_with(".svg") ? plotSvg(panels, peak) : plotHtml(panels, peak));
+  file.close();
+  file.publish();
+}
+
 std::atomic<bool> interrupted = false;
 
 /// While it lives, Ctrl-C and what a launcher makes of it end the search and not the process.
@@ -86,6 +105,7 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   (void)passesOf(flags.pass);
   if (!flags.attention.tile.empty())
     throw InputError("tile", flags.attention.tile, "nothing: tile sizes are what is looked for");
+  checkPlot(flags.plot);
   bool ofSpec = !flags.source.empty();
   if (ofSpec && !flags.shapes.empty())
     throw InputError("--shape", flags.shapes.front(),
@@ -113,6 +133,8 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   Interrupts interrupts;
   bool stopped = false;
   size_t entries = 0;
+  std::vector<PlotPanel> panels;
+  MachinePeak peak;
   std::vector<TuneWorkload> works;
   if (ofSpec)
     works.push_back(specWorkload(session, flags, machine));
@@ -121,6 +143,8 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
         attentionWorkload(session, flags, parseShape(shapes[at]), passesOf(flags.pass), machine));
   for (size_t at = 0; at < works.size() && !stopped; ++at) {
     TuneWorker worker(works[at].body, works[at].others);
+    if (!flags.plot.empty() && at == 0)
+      peak = worker.peak();
     TuneResult result = works[at].search(worker, budget / double(works.size()), seed,
                                          [&](const TuneProgress &progress) {
                                            if (isTerminal)
@@ -132,6 +156,8 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
     for (const TunedKernel &kernel : result.kernels)
       flags.json ? printJson(kernel, flags.all) : print(kernel, flags.all);
     std::cout.flush();
+    for (const TunedKernel &kernel : result.kernels)
+      panels.push_back(panelOf(kernel));
     stopped = result.interrupted;
     std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());
     entries += found.size();
@@ -140,6 +166,8 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
         known.put(entry);
     });
   }
+  if (!flags.plot.empty())
+    writePlot(flags.plot, panels, peak);
   session.say(path + ": " + std::to_string(entries) + " entries" +
               (stopped ? ", of a search that was interrupted" : ""));
   return Ok;
@@ -184,6 +212,10 @@ void addTune(CLI::App &app, Session &session) {
                    "The table; unless given that of RINGC_TUNE_TABLE, else ringc/tune.json in "
                    "XDG_DATA_HOME or ~/.local/share")
       ->type_name("TABLE.json");
+  command
+      ->add_option("--plot", flags->plot,
+                   "A picture of what was tried: heat map, roofline and convergence")
+      ->type_name("FILE.svg|FILE.html");
   command->add_flag("--all", flags->all,
                     "All sizes that were tried, with what was wrong with them");
   command->add_flag("--json", flags->json, "A line of JSON for each kernel");

@@ -22,6 +22,7 @@ struct TuneFlags {
   std::string budget = "60s";
   std::optional<uint64_t> seed;
   std::string out;
+  std::string plot; ///< a file; empty: none
   std::string show, forget;
   const CLI::Option *showOption = nullptr, *passOption = nullptr;
   bool all = false, json = false;

@@ -37,6 +37,20 @@ std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &ta
   return all;
 }
 
+std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> all;
+  if (!task.ways.empty())
+    return all;
+  TileSpace space = task.space();
+  for (const TileDimension &axis : space.dimensions()) {
+    std::vector<std::string> &values =
+        all.emplace_back(axis.name, std::vector<std::string>()).second;
+    for (int64_t value : axis.values)
+      values.push_back(std::to_string(value));
+  }
+  return all;
+}
+
 namespace {
 
 std::string sizesText(const TuneTask &task, const TuneCandidate &candidate) {
@@ -143,7 +157,8 @@ void printJson(const TunedKernel &kernel, bool all) {
                                   {"reason", each.reason},
                                   {"ms", each.ms},
                                   {"default_ms", each.base},
-                                  {"ratio", each.ratio}});
+                                  {"ratio", each.ratio},
+                                  {"seconds", each.judged.front().seconds}});
   }
   std::cout << line.dump() << std::endl;
 }

@@ -12,6 +12,9 @@ namespace ringc::cli {
 std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
                                                               const TuneCandidate &candidate);
 
+/// The values that each of its dimensions may have, where that is known before all are tried.
+std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task);
+
 /// One line of a terminal, in place of the one before; nothing on it when the search is over.
 void drawProgress(const TuneProgress &progress);
 void endProgress();

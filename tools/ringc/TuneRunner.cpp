@@ -3,6 +3,8 @@
 #include "runtime/attention/Options.h"
 #include "runtime/comm/Transport.h"
 #include "runtime/jit/HostCompiler.h"
+#include "runtime/tune/DevicePeak.h"
+#include "runtime/tune/HostPeak.h"
 #include "runtime/tune/TuneSetupJson.h"
 #include "tools/ringc/Interpreter.h"
 #include "tools/ringc/ReferenceProblem.h"
@@ -186,6 +188,16 @@ double WorldTuneRunner::error(const TuneSetup &setup, Pass pass, uint64_t seed) 
     worst = over <= worst ? worst : over; // NaN is the worst
   }
   return worst;
+}
+
+/// Of the threads, or of the devices that this process has.
+MachinePeak WorldTuneRunner::peak() {
+  if (world.devices().empty())
+    return hostPeak(*context.pool, options.dtype);
+  std::vector<std::shared_ptr<const CudaDevice>> devices;
+  for (const DeviceContext &each : world.devices())
+    devices.push_back(each.device);
+  return devicePeak(devices, options.dtype, options.f32Products);
 }
 
 namespace {

@@ -26,6 +26,7 @@ public:
   int64_t spilledBytes(const TuneSetup &setup, Pass pass) override;
   double error(const TuneSetup &setup, Pass pass, uint64_t seed) override;
   double milliseconds(const TuneSetup &setup, Pass pass) override;
+  MachinePeak peak() override;
 
 private:
   /// What the source of a device's kernels is asked for.
@@ -86,6 +87,8 @@ public:
   int64_t spilledBytes(const TuneSetup &setup, Pass pass) override {
     return own.spilledBytes(setup, pass);
   }
+  /// Of the first process.
+  MachinePeak peak() override { return own.peak(); }
   double error(const TuneSetup &setup, Pass pass, uint64_t seed) override;
   double milliseconds(const TuneSetup &setup, Pass pass) override;
 

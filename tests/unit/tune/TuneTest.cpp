@@ -4,9 +4,12 @@
 #include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 #include "runtime/comm/Transport.h"
+#include "runtime/tune/DevicePeak.h"
+#include "runtime/tune/HostPeak.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <csignal>
@@ -105,6 +108,13 @@ TEST_CASE("the fastest that is right is found; what is wrong, refused or crashes
   std::map<TuneVerdict, int> verdicts;
   for (const TuneCandidate &each : kernel.candidates) {
     ++verdicts[each.verdict];
+    REQUIRE(!each.judged.empty());
+    CHECK(each.judged.front().round == 0);
+    CHECK(std::ranges::is_sorted(each.judged, {}, &TuneJudgement::seconds));
+    if (each.verdict == TuneVerdict::Measured)
+      CHECK(each.judged.back().ratio == each.ratio);
+    else
+      CHECK(each.judged.back().ratio == 0);
     int64_t q = each.config.tile.at("q");
     if (q == 128 || q == 96)
       CHECK(each.verdict == TuneVerdict::Wrong);
@@ -113,6 +123,8 @@ TEST_CASE("the fastest that is right is found; what is wrong, refused or crashes
     if (each.verdict == TuneVerdict::Crashed)
       CHECK(each.reason.starts_with("signal 11 ("));
   }
+  CHECK(best.judged.back().round == 2);
+  CHECK(best.judged.back().seconds <= kernel.budget.count());
   CHECK(verdicts[TuneVerdict::Crashed] >= 1);
   CHECK(verdicts[TuneVerdict::Refused] >= 1);
   std::vector<TuneEntry> entries = entriesOf(result, "1", "2026-01-01");
@@ -199,6 +211,53 @@ TEST_CASE("sizes that are all wrong, and a worker that cannot begin, are errors"
     throw InputError("no device");
   };
   CHECK_THROWS_WITH_AS((void)search({forward()}, none, 1s, goesOn), "no device", InputError);
+}
+
+TEST_CASE("the machine's peak comes from the worker; without it there is a reason") {
+  struct Machine final : TuneRunner {
+    void compile(const TuneSetup &, Pass) override {}
+    bool sharesProcessors() const override { return false; }
+    double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+    double milliseconds(const TuneSetup &, Pass) override { return 1; }
+    MachinePeak peak() override {
+      if (crashes)
+        (void)raise(SIGSEGV);
+      return {.flopsPerSecond = 2e12, .products = "FMA", .problem = "no memory"};
+    }
+    bool crashes = false;
+  };
+  auto peakOf = [](bool crashes) {
+    return TuneWorker([=](const std::function<void(TuneRunner &)> &serve) {
+             Machine runner;
+             runner.crashes = crashes;
+             serve(runner);
+           })
+        .peak();
+  };
+  MachinePeak peak = peakOf(false);
+  CHECK(peak.flopsPerSecond == 2e12);
+  CHECK(peak.bytesPerSecond == 0);
+  CHECK(peak.products == "FMA");
+  CHECK(peak.problem == "no memory");
+  CHECK(peakOf(true).problem.starts_with("signal 11 ("));
+  TuneWorker none([](const std::function<void(TuneRunner &)> &) { throw InputError("no device"); });
+  CHECK(none.peak().problem == "no device");
+}
+
+TEST_CASE("a host's peak is measured, whatever the type") {
+  HostPool pool(2);
+  for (DType dtype : {DType::F32, DType::BF16, DType::F16}) {
+    MachinePeak peak = hostPeak(pool, dtype);
+    CHECK(peak.bytesPerSecond > 0);
+    CHECK((peak.flopsPerSecond > 0) == peak.problem.empty());
+    CHECK(peak.memory.ends_with(", 2 threads"));
+  }
+}
+
+TEST_CASE("the products of a GPU's peak name their type") {
+  CHECK(peakPtx(DType::BF16).find("m16n8k16.row.col.f32.bf16.bf16.f32") != std::string::npos);
+  CHECK(peakPtx(DType::F16).find("m16n8k16.row.col.f32.f16.f16.f32") != std::string::npos);
+  CHECK(peakPtx(DType::F32).find("m16n8k8.row.col.f32.tf32.tf32.f32") != std::string::npos);
 }
 
 TEST_CASE("a worker that hangs is ended, and the next job gets a new one") {
