@@ -68,9 +68,9 @@ double explained(const PlotPanel &panel, const std::string &name) {
 
 PlotPanel panelOf(const TunedKernel &kernel) {
   const auto &[spec, target, key] = std::tie(kernel.task.spec, kernel.task.target, kernel.task.key);
-  PlotPanel panel{.title = key.kernel,
+  PlotPanel panel{.title = kernel.task.name(),
                   .values = valuesOf(kernel.task),
-                  .base = 0,
+                  .base = kernel.base,
                   .best = kernel.best,
                   .space = kernel.space,
                   .spread = kernel.spread,
@@ -84,10 +84,13 @@ PlotPanel panelOf(const TunedKernel &kernel) {
   };
   std::string dim = std::to_string(spec.headDim), valueDim = std::to_string(key.valueHeadDim);
   panel.facts = {std::string(enumName(spec.dtype)),
-                 "d " + (dim == valueDim ? dim : dim + "/" + valueDim),
-                 "length " + std::to_string(key.length),
-                 "target " + target.name + (target.isGpu() ? "" : " (" + target.chip + ")"),
-                 list("masks", spec.mask)};
+                 "target " + target.name + (target.isGpu() ? "" : " (" + target.chip + ")")};
+  for (const auto &[name, extent] : key.extents)
+    panel.facts.push_back(name + " " + std::to_string(extent));
+  if (key.extents.empty())
+    panel.facts.insert(panel.facts.begin() + 1,
+                       {"d " + (dim == valueDim ? dim : dim + "/" + valueDim),
+                        "length " + std::to_string(key.length), list("masks", spec.mask)});
   if (!spec.score.empty())
     panel.facts.push_back(list("scores", spec.score));
   if (key.groupSize > 1)
