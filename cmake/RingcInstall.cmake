@@ -37,7 +37,7 @@ endfunction()
 
 set(ringc_libraries)
 foreach(dir IN LISTS ringc_dirs)
-  if(dir MATCHES "^(compiler|runtime|kernels.tiles)" AND EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
+  if(dir MATCHES "^(compiler|runtime|kernels.tiles|tune.tables)" AND EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
     ringc_libraries_below(${PROJECT_SOURCE_DIR}/${dir} ringc_libraries)
   endif()
 endforeach()

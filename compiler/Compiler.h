@@ -2,6 +2,7 @@
 
 #include "compiler/spec/CompiledKernel.h"
 #include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/TileSpace.h"
 
 #include <memory>
 #include <optional>
@@ -33,6 +34,11 @@ SourceSet makeSources(std::vector<SourceText> user);
 /// A complete request: tile sizes from the cost model unless `config` gives them.
 KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                           std::optional<TileConfig> config = std::nullopt);
+
+/// The tile sizes that the kernel's source leaves to whoever compiles it: constants such as BM = 64
+/// that are a step of the grid or of a loop, which no view's shape depends on and the spec does not
+/// fix. Throws InputError, with rendered diagnostics where a source is wrong.
+SourceTiles sourceTilesOf(const Spec &spec, const SourceSet &sources);
 
 /// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code;
 /// for a GPU nvvm in place of vector.

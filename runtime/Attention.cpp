@@ -141,7 +141,8 @@ public:
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs, shape.keyLength);
     call.describe(*code.kernel, std::move(gradients));
-    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), call.ring(pass, schedule),
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank),
+                    call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength)),
                     call.visibility(*code.kernel, inputs));
   }
 
@@ -168,7 +169,8 @@ private:
 
     void prepare(Pass pass, const CompiledKernel &kernel, std::vector<KeyIndexed> gradients) {
       describe(kernel, std::move(gradients));
-      RingProblem ofRing = ring(pass, owner.schedule);
+      RingProblem ofRing =
+          ring(pass, owner.schedule, owner.tuned(pass, inputs, problem.global.keyLength));
       PlaceVisibility seen = visibility(kernel, inputs);
       SharedPlans *shared = owner.context.plans.get();
       plan = shared ? shared->planRank(pass, problem.rank, ofRing, seen)
@@ -216,6 +218,15 @@ private:
   HostCode kernel(std::string_view name, const AttentionInputs &inputs, int64_t keyLength) {
     return context.kernels->get(specOf(options, ringSize(), inputs, name), sources,
                                 workOf(options, ringSize(), keyLength));
+  }
+
+  /// Threads of one process lend keys to each other: there is nothing to choose.
+  std::optional<Schedule> tuned(Pass pass, const AttentionInputs &inputs, int64_t keyLength) {
+    if (options.schedule || ringSize() == 1 || transport.lends())
+      return std::nullopt;
+    return context.kernels->schedule(pass, specOf(options, ringSize(), inputs, "attention_forward"),
+                                     sources, workOf(options, ringSize(), keyLength),
+                                     options.layout);
   }
 
   /// Compiled side by side where they are not known yet.

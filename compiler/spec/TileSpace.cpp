@@ -11,9 +11,12 @@ namespace ringc {
 
 namespace {
 
-bool hasQueriesAndKeys(const std::string &kernel) {
-  return kernel == "attention_forward" || kernel == "attention_backward" ||
-         kernel == "attention_backward_dkdv" || kernel == "attention_backward_dq";
+/// Of a kernel of which nobody knows what is best.
+std::vector<int64_t> sizesAround(int64_t usual) {
+  std::vector<int64_t> sizes = {16, 32, 64, 128, 256};
+  if (std::ranges::find(sizes, usual) == sizes.end())
+    sizes.insert(std::ranges::lower_bound(sizes, usual), usual);
+  return sizes;
 }
 
 /// Nothing for kernels that the model does not know.
@@ -32,10 +35,24 @@ std::optional<GpuNeeds> needsOnGpu(const Spec &spec, GpuTiles tiles) {
 
 } // namespace
 
-TileSpace::TileSpace(const Spec &ofKernel, const Target &on) : spec(ofKernel), target(on) {
+bool TileSpace::knows(const std::string &kernel) {
+  return kernel == "attention_forward" || kernel == "attention_backward" ||
+         kernel == "attention_backward_dkdv" || kernel == "attention_backward_dq";
+}
+
+TileSpace::TileSpace(const Spec &ofKernel, const Target &on, const SourceTiles &ofSource)
+    : spec(ofKernel), target(on) {
   spec.tile.clear();
   chosen = chooseTileConfig(spec, target);
-  if (hasQueriesAndKeys(spec.kernel)) {
+  if (!knows(spec.kernel)) {
+    chosen.tile.insert(ofSource.sizes.begin(), ofSource.sizes.end()); // where the model has none
+    for (const auto &[name, size] : ofSource.sizes)
+      axes.push_back({name, sizesAround(chosen.tile.at(name))});
+    if (!axes.empty() && target.isGpu())
+      axes.push_back({"warps", {1, 2, 4, 8}});
+    if (!axes.empty() && target.isGpu() && ofSource.hasProducts)
+      axes.push_back({"n_warps", {1, 2}});
+  } else {
     if (target.isGpu())
       axes = {{"q", {16, 32, 64, 128}},
               {"kv", {16, 32, 64, 128}},
@@ -44,7 +61,7 @@ TileSpace::TileSpace(const Spec &ofKernel, const Target &on) : spec(ofKernel), t
     else
       axes = {{"q", {16, 32, 48, 64, 96, 128}}, {"kv", {16, 32, 48, 64, 96, 128, 192, 256}}};
   }
-  if (!axes.empty() && !target.isGpu()) {
+  if (!axes.empty() && !target.isGpu() && ofSource.hasProducts) {
     axes.push_back({"micro_rows", {1, 2, 4, 8, 16}});
     axes.push_back({"micro_vectors", {1, 2, 4}});
   }
@@ -57,7 +74,8 @@ int64_t TileSpace::sizeOf(const TileConfig &config, const std::string &name) con
 
 std::string TileSpace::objection(const TileConfig &config) const {
   for (const TileDimension &axis : axes)
-    if (int64_t size = sizeOf(config, axis.name); size < 1)
+    if (int64_t size = sizeOf(config, axis.name);
+        size < 1 || (!knows(spec.kernel) && size > std::max<int64_t>(axis.values.back(), 1024)))
       return axis.name + " is " + std::to_string(size);
   for (const auto &[name, size] : config.tile)
     if (std::ranges::find(axes, name, &TileDimension::name) == axes.end())
@@ -72,6 +90,8 @@ std::string TileSpace::objection(const TileConfig &config) const {
   if (config.warps > 32 || config.warps % config.nWarps)
     return std::to_string(config.warps) + " warps, " + std::to_string(config.nWarps) +
            " side by side";
+  if (!knows(spec.kernel))
+    return {};
   GpuTiles tiles{sizeOf(config, "q"), sizeOf(config, "kv"), config.warps, config.nWarps};
   std::optional<GpuNeeds> needs = needsOnGpu(spec, tiles);
   if (needs && needs->shared > target.sharedBytes)
@@ -87,7 +107,7 @@ double TileSpace::expectedCost(const TileConfig &config) const {
   for (const TileDimension &axis : axes)
     cost += std::abs(std::log2(double(sizeOf(config, axis.name)) /
                                double(std::max<int64_t>(1, sizeOf(chosen, axis.name)))));
-  if (!target.isGpu())
+  if (!target.isGpu() || !knows(spec.kernel))
     return cost;
   std::optional<GpuNeeds> needs =
       needsOnGpu(spec, {sizeOf(config, "q"), sizeOf(config, "kv"), config.warps, config.nWarps});

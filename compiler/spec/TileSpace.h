@@ -5,6 +5,7 @@
 #include "compiler/spec/TileConfig.h"
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,28 @@ struct TileDimension {
   std::vector<int64_t> values; ///< rising
 };
 
+/// What a kernel's source says of its tiles, for one that the model does not know.
+struct SourceTiles {
+  std::map<std::string, int64_t> sizes; ///< by dimension, defaults: {"m", 64} is BM = 64
+  bool hasProducts = true;              ///< so that their register blocks and warps matter
+};
+
 /// What a kernel's TileConfig may be on a target: the dimensions, and what must hold between them.
 /// A tuner knows no more of targets than this.
 class TileSpace {
 public:
-  TileSpace(const Spec &spec, const Target &target);
+  /// Tiles of a kernel that the model does not know may have any power of two from 16 to 256, or
+  /// the source's default, each.
+  TileSpace(const Spec &spec, const Target &target, const SourceTiles &ofSource = {});
 
-  /// None for a kernel whose sizes are its source's.
+  /// None for a kernel of which neither the model nor `ofSource` says anything.
   const std::vector<TileDimension> &dimensions() const { return axes; }
 
   /// Why the kernel cannot run like this; empty where nothing is known against it.
   std::string objection(const TileConfig &config) const;
+
+  /// Whether the model knows the kernel; if not, its dimensions are those of its source.
+  static bool knows(const std::string &kernel);
 
   /// All against which there is no objection, by what the model of cost thinks of them: its own
   /// choice first, then what is near to it and fits a thread's registers.

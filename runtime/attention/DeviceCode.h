@@ -4,10 +4,12 @@
 #include "compiler/spec/KernelRequest.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/driver/CudaModule.h"
+#include "runtime/ring/Plan.h"
 #include "runtime/ring/Trace.h"
 #include "runtime/tune/KernelWork.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +42,10 @@ public:
 
   /// As KernelSource's.
   virtual std::string build() const { return {}; }
+  virtual std::optional<Schedule> schedule(Pass, const Spec &, const SourceSet &,
+                                           const KernelWork &, const SequenceLayout &) {
+    return {};
+  }
 };
 
 /// What the attentions on one device share.

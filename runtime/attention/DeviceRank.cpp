@@ -101,6 +101,14 @@ DeviceCode DeviceRank::kernel(std::string_view name, const AttentionInputs &inpu
                               workOf(options, ringSize(), keyLength));
 }
 
+std::optional<Schedule> DeviceRank::tuned(Pass pass, const AttentionInputs &inputs,
+                                          int64_t keyLength) const {
+  if (options.schedule || ringSize() == 1 || transport.lends())
+    return std::nullopt;
+  return context.kernels->schedule(pass, specOf(options, ringSize(), inputs, "attention_forward"),
+                                   sources, workOf(options, ringSize(), keyLength), options.layout);
+}
+
 const PreparedPass *DeviceRank::find(Pass pass, const AttentionShape &shape,
                                      const AttentionInputs &inputs) {
   std::vector<int64_t> key = keyOf(pass, shape, inputs);
@@ -157,7 +165,8 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
                  {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
   call.setShard(inputs.k, inputs.v, std::move(gradients));
   made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank),
-                       call.ring(pass, schedule), call.visibility(made.kernel(), inputs));
+                       call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength)),
+                       call.visibility(made.kernel(), inputs));
   made.plan = made.ring[size_t(call.problem.place())];
   std::string build = context.kernels->build();
   made.agreement = agreementOf({.pass = pass,

@@ -95,6 +95,7 @@ public:
 
 private:
   DeviceCode kernel(std::string_view name, const AttentionInputs &inputs, int64_t keyLength) const;
+  std::optional<Schedule> tuned(Pass pass, const AttentionInputs &inputs, int64_t keyLength) const;
   int ringSize() const;
   RankCall describe(const PreparedPass &prepared, const AttentionShape &shape,
                     const AttentionInputs &inputs) const;

@@ -4,9 +4,11 @@
 #include "compiler/spec/KernelRequest.h"
 #include "compiler/spec/Spec.h"
 #include "runtime/driver/HostPool.h"
+#include "runtime/ring/Plan.h"
 #include "runtime/tune/KernelWork.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,13 @@ public:
   /// What the kernels come from: an id of the compiler, where there is one. Ranks whose kernels are
   /// not of one kind are refused.
   virtual std::string build() const { return {}; }
+
+  /// The schedule that a table has for rings of processes with this forward kernel, layout and
+  /// work, if one has.
+  virtual std::optional<Schedule> schedule(Pass, const Spec &, const SourceSet &,
+                                           const KernelWork &, const SequenceLayout &) {
+    return {};
+  }
 
   /// Whether `get` would take microseconds, so that a thread for it would cost more. May say no.
   virtual bool isWarm(const Spec &, const SourceSet &, const KernelWork &) { return false; }

@@ -24,9 +24,10 @@ void RankCall::setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed
   shard.gradients = std::move(gradients);
 }
 
-RingProblem RankCall::ring(Pass pass, const RankSchedule &schedule) const {
+RingProblem RankCall::ring(Pass pass, const RankSchedule &schedule,
+                           std::optional<Schedule> tuned) const {
   RingProblem ring = problemOfRing();
-  ring.schedule = schedule.choose(pass, ring, problem.batch().count);
+  ring.schedule = schedule.choose(pass, ring, problem.batch().count, tuned);
   return ring;
 }
 

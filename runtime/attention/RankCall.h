@@ -26,7 +26,7 @@ struct RankCall {
   void setShard(const Tensor &k, const Tensor &v, std::vector<KeyIndexed> gradients);
 
   /// What the plans of all ranks of the ring are made from. After the above.
-  RingProblem ring(Pass pass, const RankSchedule &schedule) const;
+  RingProblem ring(Pass pass, const RankSchedule &schedule, std::optional<Schedule> tuned) const;
   PlaceVisibility visibility(const CompiledKernel &kernel, const AttentionInputs &inputs) const;
 
   /// `plan` must outlive it. For the host: its context, and the order of programs along rows.

@@ -29,13 +29,16 @@ RankSchedule::RankSchedule(const AttentionOptions &completeOptions, int ranks, b
                            const RingSpeed &typical)
     : options(completeOptions), ringSize(ranks), lends(ranksLend), speed(typical) {}
 
-Schedule RankSchedule::choose(Pass pass, const RingProblem &problem, int64_t batch) const {
+Schedule RankSchedule::choose(Pass pass, const RingProblem &problem, int64_t batch,
+                              std::optional<Schedule> tuned) const {
   if (options.schedule)
     return *options.schedule;
   if (ringSize == 1)
     return Schedule::Ring;
   if (lends) // costs neither time nor memory
     return Schedule::AllGather;
+  if (tuned)
+    return *tuned;
   if (ringSize <= 2) // the same either way
     return Schedule::Ring;
   return chooseSchedule(problem, flopsPerPair(options, pass) * double(batch * options.heads),

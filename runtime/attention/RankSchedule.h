@@ -4,20 +4,22 @@
 #include "runtime/ring/ScheduleChoice.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace ringc {
 
-/// Chooses the schedule of a rank's passes, as all ranks of its ring do: from options and sizes
-/// alone, so that a command's sums have the same order every time.
+/// Chooses the schedule of a rank's passes, as all ranks of its ring do: from options, sizes and
+/// tables alone, so that a command's sums have the same order every time.
 class RankSchedule {
 public:
   /// `options` are complete, and outlive it. `lends`: as the transport's. `typical`: of its kind of
   /// processors and links.
   RankSchedule(const AttentionOptions &options, int ringSize, bool lends, const RingSpeed &typical);
 
-  /// `batch`: of this rank's ring.
-  Schedule choose(Pass pass, const RingProblem &problem, int64_t batch) const;
+  /// `batch`: of this rank's ring. `tuned`: what a table has for it, where one has.
+  Schedule choose(Pass pass, const RingProblem &problem, int64_t batch,
+                  std::optional<Schedule> tuned) const;
 
 private:
   const AttentionOptions &options;

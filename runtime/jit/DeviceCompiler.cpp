@@ -19,20 +19,32 @@ SourceSet DeviceCompiler::sources(std::vector<SourceText> user) {
   return compilerSources(std::move(user));
 }
 
+std::optional<Schedule> DeviceCompiler::schedule(Pass pass, const Spec &forward,
+                                                 const SourceSet &sources, const KernelWork &work,
+                                                 const SequenceLayout &layout) {
+  return tuned ? tuned->schedule(pass, forward, sources, target, work, layout) : std::nullopt;
+}
+
 std::string DeviceCompiler::build() const { return compilerBuild(); }
 
 DeviceCode DeviceCompiler::get(Spec spec, const SourceSet &sources, const KernelWork &work) {
   spec.target = target.name;
-  KernelRequest request = compilerRequest(
-      spec, sources, target, tuned ? tuned->find(spec, sources, target, work) : std::nullopt);
-  std::lock_guard lock(
-      mutex); // compiling beside loading would gain little: few kernels are asked for
-  auto known = loaded.find(request);
-  if (known == loaded.end()) {
-    auto kernel = cache->get(request, [&] { return compileOrThrow(request); });
-    known = loaded.emplace(request, DeviceCode::load(device, std::move(kernel))).first;
+  KernelRequest request =
+      compilerRequest(spec, sources, target,
+                      tuned ? tuned->find(spec, sources, target, work).config : std::nullopt);
+  std::shared_ptr<Loaded> entry;
+  {
+    std::lock_guard lock(mutex);
+    std::shared_ptr<Loaded> &known = loaded[request];
+    if (!known)
+      known = std::make_shared<Loaded>();
+    entry = known;
   }
-  return known->second;
+  std::lock_guard lock(entry->compiling);
+  if (!entry->code)
+    entry->code =
+        DeviceCode::load(device, cache->get(request, [&] { return compileOrThrow(request); }));
+  return *entry->code;
 }
 
 Target targetFor(const CudaDeviceFacts &device) {
@@ -43,10 +55,11 @@ Target targetFor(const CudaDeviceFacts &device) {
   }
 }
 
-DeviceContext deviceContext(int ordinal) {
+DeviceContext deviceContext(int ordinal, TuneTable::Warn tell) {
   Env env = Env::read();
   auto device = std::make_shared<CudaDevice>(CudaDriver::open(env.cudaLibrary), ordinal);
-  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr);
+  auto tuned = std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
+                                              compilerTiles, std::move(tell));
   return {.kernels = std::make_shared<DeviceCompiler>(std::make_shared<KernelCache>(env), device,
                                                       std::move(tuned)),
           .device = device};

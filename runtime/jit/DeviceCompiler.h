@@ -2,10 +2,11 @@
 
 #include "runtime/attention/DeviceCode.h"
 #include "runtime/jit/KernelCache.h"
-#include "runtime/tune/TuneTable.h"
+#include "runtime/tune/TunedConfigs.h"
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace ringc {
@@ -23,21 +24,27 @@ public:
   using DeviceKernelSource::get;
   DeviceCode get(Spec spec, const SourceSet &sources, const KernelWork &work) override;
   std::string build() const override;
+  std::optional<Schedule> schedule(Pass pass, const Spec &forward, const SourceSet &sources,
+                                   const KernelWork &work, const SequenceLayout &layout) override;
 
 private:
   std::shared_ptr<KernelCache> cache;
   std::shared_ptr<const CudaDevice> device;
   std::shared_ptr<TunedConfigs> tuned;
   Target target;
+  struct Loaded {
+    std::mutex compiling;
+    std::optional<DeviceCode> code;
+  };
   std::mutex mutex;
-  std::unordered_map<KernelRequest, DeviceCode, KernelRequestHash> loaded;
+  std::unordered_map<KernelRequest, std::shared_ptr<Loaded>, KernelRequestHash> loaded;
 };
 
 /// What to compile for. Throws InputError where the device is older than 8.0.
 Target targetFor(const CudaDeviceFacts &device);
 
 /// One device, and kernels from DeviceCompiler with the user's own cache folder. Throws CudaError
-/// where there is no such device.
-DeviceContext deviceContext(int ordinal = 0);
+/// where there is no such device. `tell` is hostContext's.
+DeviceContext deviceContext(int ordinal = 0, TuneTable::Warn tell = {});
 
 } // namespace ringc

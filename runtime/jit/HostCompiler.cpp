@@ -15,6 +15,10 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
   return makeRequest(spec, sources, target, std::move(config));
 }
 
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources) {
+  return sourceTilesOf(spec, sources);
+}
+
 std::string compilerBuild() { return compilerBuildId(); }
 
 Target compilerHost() { return hostTarget(); }
@@ -33,7 +37,7 @@ HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache,
 KernelRequest HostCompiler::requestOf(const Spec &spec, const SourceSet &sources,
                                       const KernelWork &work) {
   return makeRequest(spec, sources, target,
-                     tuned ? tuned->find(spec, sources, target, work) : std::nullopt);
+                     tuned ? tuned->find(spec, sources, target, work).config : std::nullopt);
 }
 
 SourceSet HostCompiler::sources(std::vector<SourceText> user) {
@@ -63,6 +67,12 @@ HostCode HostCompiler::get(const Spec &spec, const SourceSet &sources, const Ker
   return entry->code;
 }
 
+std::optional<Schedule> HostCompiler::schedule(Pass pass, const Spec &forward,
+                                               const SourceSet &sources, const KernelWork &work,
+                                               const SequenceLayout &layout) {
+  return tuned ? tuned->schedule(pass, forward, sources, target, work, layout) : std::nullopt;
+}
+
 std::string HostCompiler::build() const { return compilerBuildId(); }
 
 bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources, const KernelWork &work) {
@@ -72,11 +82,12 @@ bool HostCompiler::isWarm(const Spec &spec, const SourceSet &sources, const Kern
   return known != linked.end() && known->second->ready;
 }
 
-AttentionContext hostContext(int threads) {
+AttentionContext hostContext(int threads, TuneTable::Warn tell) {
   Env env = Env::read();
   return {.kernels = std::make_shared<HostCompiler>(
               std::make_shared<KernelCache>(env),
-              std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr)),
+              std::make_shared<TunedConfigs>(tuneTablePath(env), KernelCache::warnOnStderr,
+                                             sourceTilesOf, std::move(tell))),
           .pool = std::make_shared<HostPool>(threads)};
 }
 

@@ -2,7 +2,7 @@
 
 #include "runtime/attention/Context.h"
 #include "runtime/jit/KernelCache.h"
-#include "runtime/tune/TuneTable.h"
+#include "runtime/tune/TunedConfigs.h"
 
 #include <atomic>
 #include <memory>
@@ -24,6 +24,8 @@ public:
   HostCode get(const Spec &spec, const SourceSet &sources, const KernelWork &work) override;
   bool isWarm(const Spec &spec, const SourceSet &sources, const KernelWork &work) override;
   std::string build() const override;
+  std::optional<Schedule> schedule(Pass pass, const Spec &forward, const SourceSet &sources,
+                                   const KernelWork &work, const SequenceLayout &layout) override;
 
 private:
   struct Linked {
@@ -47,12 +49,15 @@ private:
 SourceSet compilerSources(std::vector<SourceText> user);
 KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const Target &target,
                               std::optional<TileConfig> config);
+/// What a kernel's source says of its tile sizes (compiler/Compiler.h).
+SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
 Target compilerHost(); ///< this processor
 
 /// Kernels from HostCompiler with the user's own cache folder, and a HostPool of `threads` threads,
-/// which throws as its constructor does.
-AttentionContext hostContext(int threads = 0);
+/// which throws as its constructor does. `tell` hears once of each kernel which tile sizes it has,
+/// and where they come from.
+AttentionContext hostContext(int threads = 0, TuneTable::Warn tell = {});
 
 } // namespace ringc

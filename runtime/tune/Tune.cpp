@@ -1,10 +1,10 @@
 #include "runtime/tune/Tune.h"
 
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <thread>
 #include <utility>
@@ -31,57 +31,85 @@ std::vector<double> ratiosOf(const TuneCandidate &candidate) {
   return ratios;
 }
 
+/// In the order in which they are tried.
+std::vector<TuneCandidate> candidatesOf(const TuneTask &task) {
+  std::vector<TuneCandidate> all;
+  for (const RingChoice &way : task.ways)
+    all.push_back({.way = way});
+  if (task.ways.empty())
+    for (const TileConfig &config : task.space().candidates())
+      all.push_back({.config = config});
+  return all;
+}
+
+/// Puts what a candidate is into a setup that has all else.
+void choose(TuneSetup &setup, const TuneTask &task, const TuneCandidate &candidate) {
+  if (candidate.way) {
+    setup.layout = candidate.way->layout;
+    setup.schedule = candidate.way->schedule;
+    return;
+  }
+  for (const auto &[name, size] : task.space().byHand(candidate.config))
+    setup.tile[name] = size;
+}
+
 class Search {
 public:
   Search(const TuneTask &task, TuneWorker &ofAll, Seconds share, uint64_t firstSeed,
-         const TileSizes &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
-      : space(task.spec, task.target), worker(ofAll), budget(share), seed(firstSeed),
-        others(othersOfPass), progress(toTell) {
+         const TuneSetup &othersOfPass, const std::function<bool(const TuneProgress &)> &toTell)
+      : worker(ofAll), budget(share), seed(firstSeed), others(othersOfPass), progress(toTell) {
     found.task = task;
     found.budget = share;
   }
 
   /// Whether nobody asked to stop.
   bool run() {
-    std::vector<TileConfig> all = space.candidates();
+    std::vector<TuneCandidate> all = candidatesOf(found.task);
     found.space = all.size();
-    startWith(all.front());
-    bool goesOn = tell() && tryAll(all);
+    size_t tried = 0;
+    do
+      startWith(all[tried++]);
+    while (!hasBase && tried < all.size() && spent() < ofFirstTurns && tell());
+    if (!hasBase)
+      throw InputError(allRejected());
+    bool goesOn = tell() && tryAll(all, tried);
     for (auto [kept, turns, until] : {std::tuple<size_t, int, double>{12, 3, 0.8}, {4, 9, 0.95}})
       goesOn = goesOn && repeatBest(kept, turns, until);
-    choose();
+    decide();
     return goesOn;
   }
 
   TunedKernel found;
 
 private:
-  TileSizes sizesOf(const TileConfig &config) const {
-    TileSizes sizes = others;
-    for (const auto &[name, size] : space.byHand(config))
-      sizes[name] = size;
-    return sizes;
+  TuneSetup setupOf(const TuneCandidate &candidate) const {
+    TuneSetup setup = others;
+    choose(setup, found.task, candidate);
+    return setup;
   }
   double spent() const { return Seconds(Clock::now() - begin) / budget; }
 
+  const TuneCandidate &base() const { return found.candidates[found.base]; }
+
   /// Of a candidate: a compilation, the check, and the turns.
   Clock::duration deadline(int turns) const {
-    double ms = found.candidates.empty() ? 0 : found.candidates.front().median();
+    if (!hasBase)
+      return std::chrono::minutes(10);
+    double ms = base().median();
     return std::chrono::seconds(20) + 2 * firstTook +
            std::chrono::milliseconds(int64_t(20 * ms * double(turns + 2)));
   }
 
-  TuneWorker::Reply ask(const TileConfig &config, bool check, int turns,
-                        std::vector<TileSizes> next = {}) {
-    return worker.run(
-        {.pass = found.task.pass,
-         .tile = sizesOf(config),
-         .base = sizesOf(found.candidates.empty() ? config : found.candidates.front().config),
-         .check = check,
-         .seed = seed,
-         .turns = turns,
-         .next = std::move(next)},
-        found.candidates.empty() ? std::chrono::minutes(10) : deadline(turns));
+  TuneWorker::Reply ask(const TuneCandidate &candidate, int turns,
+                        std::vector<TuneSetup> next = {}) {
+    return worker.run({.passes = found.task.passes,
+                       .setup = setupOf(candidate),
+                       .base = setupOf(hasBase ? base() : candidate),
+                       .check = true,
+                       .seed = seed,
+                       .turns = turns,
+                       .next = std::move(next)},
+                      deadline(turns));
   }
 
   static void add(TuneCandidate &to, const TuneWorker::Reply &reply) {
@@ -120,42 +148,60 @@ private:
                                 .ratio = measured ? candidate.ratio : 0});
   }
 
-  /// In turns with itself: what two runs of one program differ by.
-  void startWith(const TileConfig &config) {
+  /// In turns with itself: what two runs of one program differ by. The base, if it can be had.
+  void startWith(TuneCandidate first) {
     constexpr int turns = 7;
-    TuneWorker::Reply reply = ask(config, true, turns);
+    TuneWorker::Reply reply = ask(first, turns);
     firstTook = Clock::now() - begin;
-    TuneCandidate first{.config = config};
     judge(first, reply);
-    if (first.verdict != TuneVerdict::Measured)
-      throw InputError(found.task.spec.kernel + " with the sizes of the model's choice: " +
-                       std::string(enumName(first.verdict)) +
-                       (first.reason.empty() ? "" : ", " + first.reason));
+    if (first.verdict != TuneVerdict::Measured) {
+      note(first);
+      found.candidates.push_back(std::move(first));
+      return;
+    }
     std::vector<double> apart;
     for (double ratio : ratiosOf(first))
       apart.push_back(std::abs(ratio - 1));
     found.spread = medianOf(apart);
     first.ratio = 1;
     note(first);
+    hasBase = true;
+    found.base = found.best = found.candidates.size();
     found.candidates.push_back(std::move(first));
+  }
+
+  /// How many for which reason, and the first reason of each kind.
+  std::string allRejected() const {
+    std::map<TuneVerdict, std::pair<int, std::string>> kinds;
+    for (const TuneCandidate &each : found.candidates) {
+      auto &[count, reason] = kinds[each.verdict];
+      ++count;
+      if (reason.empty())
+        reason = each.reason;
+    }
+    std::string text = found.task.name() + ": of " + std::to_string(found.space) + " sizes " +
+                       std::to_string(found.candidates.size()) + " were tried, and none can be had";
+    for (const auto &[verdict, kind] : kinds)
+      text += "; " + std::to_string(kind.first) + " " + std::string(enumName(verdict)) +
+              (kind.second.empty() ? "" : ", the first: " + kind.second);
+    return text;
   }
 
   /// One turn for each, in the model's order, until half of the budget is spent, or as many as
   /// `patience` one after another have been far from the best.
-  bool tryAll(const std::vector<TileConfig> &all) {
-    constexpr double untilSpent = 0.55, far = 1.15;
+  bool tryAll(const std::vector<TuneCandidate> &all, size_t from) {
+    // The ways of a ring are few: all of them.
+    const double untilSpent = found.task.ways.empty() ? ofFirstTurns : 1e9;
+    constexpr double far = 1.15;
     constexpr int patience = 40;
-    // Beside a measurement on a device one is enough; each takes memory there.
-    const size_t ahead = found.task.target.isGpu()
-                             ? 2
-                             : std::clamp<size_t>(std::thread::hardware_concurrency(), 1, 8);
+    const size_t ahead = std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 8);
     int farOnes = 0;
-    for (size_t at = 1; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
-      TuneCandidate candidate{.config = all[at]};
-      std::vector<TileSizes> next;
+    for (size_t at = from; at < all.size() && spent() < untilSpent && farOnes < patience; ++at) {
+      TuneCandidate candidate = all[at];
+      std::vector<TuneSetup> next;
       for (size_t later = at + 1; later < std::min(all.size(), at + ahead); ++later)
-        next.push_back(sizesOf(all[later]));
-      judge(candidate, ask(all[at], true, 1, std::move(next)));
+        next.push_back(setupOf(all[later]));
+      judge(candidate, ask(candidate, 1, std::move(next)));
       note(candidate);
       bool isFar =
           candidate.verdict != TuneVerdict::Measured || candidate.ratio > far * bestRatio();
@@ -169,7 +215,7 @@ private:
 
   std::vector<size_t> inOrder() const {
     std::vector<size_t> order;
-    for (size_t at = 1; at < found.candidates.size(); ++at)
+    for (size_t at = found.base + 1; at < found.candidates.size(); ++at)
       if (found.candidates[at].verdict == TuneVerdict::Measured)
         order.push_back(at);
     std::ranges::stable_sort(order, {}, [&](size_t at) { return found.candidates[at].ratio; });
@@ -185,7 +231,7 @@ private:
       TuneCandidate &candidate = found.candidates[at];
       if (kept-- == 0 || spent() > untilSpent || candidate.ratio > hopeless)
         break;
-      TuneWorker::Reply reply = ask(candidate.config, true, turns);
+      TuneWorker::Reply reply = ask(candidate, turns);
       if (reply.outcome != TuneWorker::Outcome::Done || !(reply.error <= 1)) {
         candidate.ms.clear();
         candidate.base.clear();
@@ -200,7 +246,7 @@ private:
 
   /// Surely faster: by twice what the median of as many turns may be off, where one turn differs
   /// from another as the model's choice does from itself.
-  void choose() {
+  void decide() {
     constexpr double least = 0.01, fewestTurns = 4;
     for (size_t at : inOrder()) {
       const TuneCandidate &candidate = found.candidates[at];
@@ -222,19 +268,22 @@ private:
   }
 
   bool tell() const {
-    return progress({.kernel = found.task.spec.kernel,
+    return !worker.isOver() &&
+           progress({.kernel = found.task.name(),
                      .seen = found.candidates.size(),
                      .space = found.space,
                      .bestRatio = bestRatio(),
                      .left = std::max(Seconds(0), budget - Seconds(Clock::now() - begin))});
   }
 
-  TileSpace space;
+  static constexpr double ofFirstTurns = 0.55; ///< of the budget
+
+  bool hasBase = false;
   TuneWorker &worker;
   Seconds budget;
   uint64_t seed;
   int round = 0;           ///< TuneJudgement's
-  const TileSizes &others; ///< of the pass's other kernels
+  const TuneSetup &others; ///< what else the passes run with
   const std::function<bool(const TuneProgress &)> &progress;
   Clock::time_point begin = Clock::now();
   Clock::duration firstTook{}; ///< with the tensors, and the first check
@@ -246,27 +295,21 @@ double TuneCandidate::median() const { return medianOf(ms); }
 
 TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
                 std::chrono::duration<double> budget, uint64_t seed,
-                const std::function<bool(const TuneProgress &)> &progress) {
+                const std::function<bool(const TuneProgress &)> &progress, TuneSetup setup) {
   Clock::time_point end = Clock::now() + std::chrono::duration_cast<Clock::duration>(budget);
   // The model's choice of all, so that no table has a say in what is measured.
-  TileSizes sizes;
-  for (const TuneTask &task : tasks) {
-    TileSpace space(task.spec, task.target);
-    for (const auto &[name, size] : space.byHand(space.candidates().front()))
-      sizes[name] = size;
-  }
+  for (const TuneTask &task : tasks)
+    choose(setup, task, candidatesOf(task).front());
   TuneResult result;
   for (size_t at = 0; at < tasks.size() && !result.interrupted; ++at) {
     Seconds share = Seconds(end - Clock::now()) / double(tasks.size() - at);
-    Search search(tasks[at], worker, std::max(share, Seconds(0.001)), seed + at * 1000003, sizes,
+    Search search(tasks[at], worker, std::max(share, Seconds(0.001)), seed + at * 1000003, setup,
                   progress);
     result.interrupted = !search.run();
-    const TunedKernel &found = search.found;
-    TileSpace space(tasks[at].spec, tasks[at].target);
-    for (const auto &[name, size] : space.byHand(found.candidates[found.best].config))
-      sizes[name] = size;
-    result.kernels.push_back(found);
+    choose(setup, tasks[at], search.found.candidates[search.found.best]);
+    result.kernels.push_back(std::move(search.found));
   }
+  result.setup = std::move(setup);
   return result;
 }
 
@@ -279,10 +322,13 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
     entries.push_back(
         {.key = kernel.task.key,
          .config = best.config,
+         .layout = best.way ? nameOf(best.way->layout) : "",
+         .schedule =
+             best.way && best.way->schedule ? std::string(enumName(*best.way->schedule)) : "",
          .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
-         // The model's choice took turns with itself.
-         .defaultNanoseconds =
-             int64_t((kernel.best == 0 ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
+         // The base took turns with itself.
+         .defaultNanoseconds = int64_t(
+             (kernel.best == kernel.base ? best.median() : medianOf(best.base)) * nanosecondsPerMs),
          .date = std::string(today),
          .version = std::string(version)});
   }

@@ -9,11 +9,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <random>
-#include <set>
+#include <utility>
 
 namespace ringc {
 
@@ -39,11 +39,11 @@ public:
     inputs.v = v;
   }
 
-  void compile(const TileSizes &tile, Pass pass) override { ringOf(tile).prepare(pass, inputs); }
+  void compile(const TuneSetup &setup, Pass pass) override { ringOf(setup).prepare(pass, inputs); }
   bool sharesProcessors() const override { return true; }
 
-  double error(const TileSizes &tile, Pass pass, uint64_t) override {
-    InProcessRing ring = ringOf(tile);
+  double error(const TuneSetup &setup, Pass pass, uint64_t) override {
+    InProcessRing ring = ringOf(setup);
     if (!forward) {
       InProcessRing own = ringOf({});
       forward = own.forward(inputs);
@@ -56,13 +56,13 @@ public:
                      distance(found.dv, gradients->dv)});
   }
 
-  double milliseconds(const TileSizes &tile, Pass pass) override {
-    auto known = rings.find(tile);
+  double milliseconds(const TuneSetup &setup, Pass pass) override {
+    auto known = std::ranges::find(rings, setup, &std::pair<TuneSetup, InProcessRing>::first);
     if (known == rings.end()) {
       constexpr size_t most = 3;
       if (rings.size() == most)
-        rings.erase(rings.begin());
-      known = rings.emplace(tile, ringOf(tile)).first;
+        rings.pop_front();
+      known = rings.emplace(rings.end(), setup, ringOf(setup));
     }
     Clock::time_point begin = Clock::now();
     if (pass == Pass::Forward)
@@ -81,11 +81,14 @@ private:
     return rounded;
   }
 
-  /// Without a table: what is not in `tile` is the model's choice.
-  InProcessRing ringOf(const TileSizes &tile) const {
+  /// Without a table: what is not in `setup` is the model's choice.
+  InProcessRing ringOf(const TuneSetup &setup) const {
     AttentionOptions options = request.options;
-    options.tile = tile;
+    options.tile = setup.tile;
     options.tune = "";
+    options.layout = setup.layout.value_or(options.layout);
+    if (setup.schedule)
+      options.schedule = setup.schedule;
     return {options, request.ranks, context};
   }
 
@@ -115,7 +118,7 @@ private:
   HostTensor q, k, v, dout;
   std::optional<InProcessRing::Forward> forward; ///< with the model's choice
   std::optional<InProcessRing::Gradients> gradients;
-  std::map<TileSizes, InProcessRing> rings;
+  std::deque<std::pair<TuneSetup, InProcessRing>> rings; ///< those used last
 };
 
 } // namespace
@@ -139,23 +142,85 @@ std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sou
       Spec spec = specOf(options, ringSize, request.inputs, kernel);
       spec.target = target.name;
       if (!TileSpace(spec, target).dimensions().empty())
-        tasks.push_back(
-            {pass, spec, target,
-             tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength)),
-             passWork(options, request.shape, pass)});
+        tasks.push_back({.passes = {pass},
+                         .spec = spec,
+                         .target = target,
+                         .key = tuneKeyOf(spec, sources, target,
+                                          workOf(options, ringSize, request.shape.keyLength)),
+                         .work = passWork(options, request.shape, pass)});
     }
   }
   return tasks;
 }
 
+namespace {
+
+/// Nothing of it is a kernel's: which way is best depends on all of them.
+TuneTask ringTask(const TuneRequest &request, const SourceSet &sources, const Target &target,
+                  std::vector<RingChoice> ways) {
+  TuneRequest forward = request;
+  forward.passes = {Pass::Forward};
+  TuneTask task = tuneTasks(forward, sources, target).front();
+  task.passes = request.passes;
+  task.ways = std::move(ways);
+  task.work = {};
+  std::optional<Pass> pass;
+  if (request.passes.size() == 1)
+    pass = request.passes[0];
+  task.key = ringKeyOf(task.key, pass, request.processes);
+  return task;
+}
+
+} // namespace
+
+TuneResult tune(const TuneRequest &request, const SourceSet &sources, const Target &target,
+                TuneWorker &worker, std::chrono::duration<double> budget,
+                const std::function<bool(const TuneProgress &)> &progress) {
+  if (request.ways.size() < 2)
+    return tune(tuneTasks(request, sources, target), worker, budget, request.seed, progress);
+  constexpr double firstShare = 0.2, lastShare = 0.15, near = 1.1;
+  TuneResult ring = tune({ringTask(request, sources, target, request.ways)}, worker,
+                         budget * firstShare, request.seed, progress);
+  if (ring.interrupted)
+    return ring;
+  const TunedKernel &ways = ring.kernels.front();
+  const RingChoice best = *ways.candidates[ways.best].way;
+  TuneRequest under = request;
+  under.options.layout = best.layout;
+  if (best.schedule)
+    under.options.schedule = best.schedule;
+  TuneResult all = tune(tuneTasks(under, sources, target), worker,
+                        budget * (1 - firstShare - lastShare), request.seed, progress, ring.setup);
+  std::vector<RingChoice> rest = {request.ways.front()};
+  for (const TuneCandidate &each : ways.candidates)
+    if (each.verdict == TuneVerdict::Measured && *each.way != rest.front() &&
+        each.ratio < near * ways.candidates[ways.best].ratio)
+      rest.push_back(*each.way);
+  if (all.interrupted) {
+    all.kernels.insert(all.kernels.begin(), ways);
+    return all;
+  }
+  TuneResult again = tune({ringTask(request, sources, target, rest)}, worker, budget * lastShare,
+                          request.seed, progress, all.setup);
+  TunedKernel &last = again.kernels.front();
+  last.space = ways.space;
+  for (const TuneCandidate &each : ways.candidates)
+    if (std::ranges::find(last.candidates, each.way, &TuneCandidate::way) == last.candidates.end())
+      last.candidates.push_back(each);
+  all.kernels.insert(all.kernels.begin(), last);
+  all.setup = again.setup;
+  all.interrupted = again.interrupted;
+  return all;
+}
+
 TuneResult tune(const TuneRequest &request, std::chrono::duration<double> budget,
                 const std::function<bool(const TuneProgress &)> &progress) {
-  SourceSet sources = compilerSources(userSources(request.options));
   TuneWorker worker([&](const std::function<void(TuneRunner &)> &serve) {
     HostTuneRunner runner(request);
     serve(runner);
   });
-  return tune(tuneTasks(request, sources, compilerHost()), worker, budget, request.seed, progress);
+  return tune(request, compilerSources(userSources(request.options)), compilerHost(), worker,
+              budget, progress);
 }
 
 } // namespace ringc

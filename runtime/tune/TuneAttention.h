@@ -18,7 +18,11 @@ struct TuneRequest {
   /// and v are drawn.
   AttentionInputs inputs = {};
   std::vector<Pass> passes = {Pass::Forward, Pass::Backward};
-  int ranks = 1;   ///< of one process
+  int ranks = 1;          ///< of one process, for the functions that run it
+  bool processes = false; ///< the ranks are processes of MPI, or of NCCL
+  /// Ways of the ring among which the best is looked for, too, beginning with the options' own;
+  /// none: that alone.
+  std::vector<RingChoice> ways = {};
   int threads = 0; ///< of all ranks together; 0: as hostContext has them
   uint64_t seed = 1;
 };
@@ -28,6 +32,12 @@ struct TuneRequest {
 /// cannot be.
 std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sources,
                                 const Target &target);
+
+/// Looks for the way of the ring, for the tile sizes under the best one, and once more for the way
+/// with these sizes. Throws as Tune.h's does.
+TuneResult tune(const TuneRequest &request, const SourceSet &sources, const Target &target,
+                TuneWorker &worker, std::chrono::duration<double> budget,
+                const std::function<bool(const TuneProgress &)> &progress);
 
 /// Looks for the tile sizes that are fastest on this host (Tune.h), in a process of its own that
 /// fork() makes. A candidate is right where its results are those of the model's choice, to the

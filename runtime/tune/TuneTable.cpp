@@ -3,12 +3,12 @@
 #include "compiler/spec/FieldsJson.h"
 #include "compiler/spec/JsonText.h"
 #include "compiler/spec/Sha256.h"
-#include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
 
 #include <algorithm>
 #include <bit>
+#include <cctype>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
@@ -33,22 +33,46 @@ std::string hexOf(std::string_view bytes, size_t digits) {
   return toHex(sha256(bytes)).substr(0, digits);
 }
 
-/// The name; of a user's function the digest of its file's text, too.
-std::string functionKey(const std::string &name, const Spec &spec, const SourceSet &sources) {
+/// Whether the text has the name behind the keyword: "kernel matmul". Of a comment's words too,
+/// which makes the key of another's kernel more exact than it needs to be.
+bool declares(std::string_view text, std::string_view keyword, std::string_view name) {
+  auto ofName = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    size_t behind = at + name.size(), before = at;
+    while (before > 0 && std::isspace(static_cast<unsigned char>(text[before - 1])))
+      --before;
+    if (before < at && text.substr(0, before).ends_with(keyword) &&
+        (behind == text.size() || !ofName(text[behind])))
+      return true;
+  }
+  return false;
+}
+
+/// The name; of a user's declaration the digest of its file's text, too.
+std::string declarationKey(const char *keyword, const std::string &name, const Spec &spec,
+                           const SourceSet &sources) {
   FunctionName function = splitFunctionName(name);
   const std::string &file = function.file.empty() ? spec.source : function.file;
   auto text = std::ranges::find(sources.texts(), file, &SourceText::name);
-  if (file.empty() || text == sources.texts().end())
+  if (file.empty() || text == sources.texts().end() ||
+      (function.file.empty() && !declares(text->text, keyword, name)))
     return name;
   return function.name + "#" + hexOf(text->text, 16);
 }
 
-std::vector<std::string> functionKeys(const std::vector<std::string> &names, const Spec &spec,
-                                      const SourceSet &sources) {
+std::vector<std::string> functionKeys(const char *keyword, const std::vector<std::string> &names,
+                                      const Spec &spec, const SourceSet &sources) {
   std::vector<std::string> keys;
   for (const std::string &name : names)
-    keys.push_back(functionKey(name, spec, sources));
+    keys.push_back(declarationKey(keyword, name, spec, sources));
   return keys;
+}
+
+std::map<std::string, int64_t> powersOfTwo(const std::map<std::string, int64_t> &extents) {
+  std::map<std::string, int64_t> rounded;
+  for (const auto &[name, extent] : extents)
+    rounded[name] = int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(1, extent))));
+  return rounded;
 }
 
 std::optional<std::string> textOf(const std::string &path) {
@@ -88,9 +112,32 @@ private:
   int descriptor;
 };
 
-bool sameButLength(TuneKey a, const TuneKey &b) {
+/// Where a layout is not known, all are the same.
+bool sameButSizes(TuneKey a, const TuneKey &b) {
   a.length = b.length;
+  a.extents = b.extents;
+  if (b.queryLayout == LayoutKind::Any && b.keyLayout == LayoutKind::Any)
+    a.queryLayout = a.keyLayout = LayoutKind::Any;
   return a == b;
+}
+
+double doublings(int64_t from, int64_t to) {
+  return std::abs(std::log2(double(std::max<int64_t>(1, from))) -
+                  std::log2(double(std::max<int64_t>(1, to))));
+}
+
+/// Between two works that differ in sizes alone.
+double distanceOf(const TuneKey &a, const TuneKey &b) {
+  constexpr double otherLayout = 0.5;
+  double sum = doublings(a.length, b.length) + (a.queryLayout != b.queryLayout ? otherLayout : 0);
+  for (const auto &[name, extent] : a.extents) {
+    auto other = b.extents.find(name);
+    sum += doublings(extent, other == b.extents.end() ? 1 : other->second);
+  }
+  for (const auto &[name, extent] : b.extents)
+    if (!a.extents.contains(name))
+      sum += doublings(extent, 1);
+  return sum;
 }
 
 } // namespace
@@ -102,18 +149,36 @@ TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &targ
           .features = host ? hexOf(target.features, 16) : "",
           .l1Bytes = host ? target.l1Bytes : 0,
           .l2Bytes = host ? target.l2Bytes : 0,
-          .kernel = spec.kernel,
+          .kernel = declarationKey("kernel", spec.kernel, spec, sources),
           .dtype = spec.dtype,
           .f32Products = spec.f32Products,
           .headDim = spec.headDim,
           .valueHeadDim = spec.valueDim(),
           .groupSize = spec.groupSize,
-          .mask = functionKeys(spec.mask, spec, sources),
-          .score = functionKeys(spec.score, spec, sources),
+          .mask = functionKeys("mask", spec.mask, spec, sources),
+          .score = functionKeys("score", spec.score, spec, sources),
           .queryLayout = spec.queryLayout,
           .keyLayout = spec.keyLayout,
           .length = work.length > 0 ? int64_t(std::bit_ceil(uint64_t(work.length))) : 0,
-          .ranks = work.ranks};
+          .ranks = work.ranks,
+          .constants = spec.constants,
+          .types = spec.types,
+          .extents = powersOfTwo(work.extents)};
+}
+
+TuneKey ringKeyOf(TuneKey forward, std::optional<Pass> pass, bool processes) {
+  forward.kernel = !pass ? "ring" : *pass == Pass::Forward ? "ring_forward" : "ring_backward";
+  if (processes)
+    forward.kernel += "_of_processes";
+  forward.queryLayout = forward.keyLayout = LayoutKind::Any;
+  return forward;
+}
+
+RingChoice ringChoiceOf(const TuneEntry &entry) {
+  RingChoice choice{parseLayout(entry.layout), std::nullopt};
+  if (!entry.schedule.empty())
+    choice.schedule = parseEnum<Schedule>("schedule", entry.schedule);
+  return choice;
 }
 
 std::string nameOf(const TuneKey &key) { return hexOf(fields_json::write(key).dump(), 12); }
@@ -125,7 +190,7 @@ std::optional<std::string> tuneTablePath(const Env &env) {
     return *env.xdgDataHome + "/ringc/tune.json";
   if (env.home)
     return *env.home + "/.local/share/ringc/tune.json";
-  return std::nullopt;
+  return "";
 }
 
 TuneTable TuneTable::parse(const std::string &text, const std::string &path, const Warn &warn,
@@ -174,16 +239,17 @@ TuneTable TuneTable::read(const std::string &path, const Warn &warn) {
   }
 }
 
+TuneTable TuneTable::of(const std::string &text, const std::string &name, const Warn &warn) {
+  return parse(text, name, warn, /*strict=*/false);
+}
+
 const TuneEntry *TuneTable::find(const TuneKey &key) const {
   const TuneEntry *best = nullptr;
   double bestDistance = 0;
   for (const TuneEntry &entry : all) {
-    if (!sameButLength(entry.key, key))
+    if (!sameButSizes(entry.key, key))
       continue;
-    if (entry.key.length == key.length)
-      return &entry;
-    double distance = std::abs(std::log2(double(std::max<int64_t>(1, entry.key.length))) -
-                               std::log2(double(std::max<int64_t>(1, key.length))));
+    double distance = distanceOf(entry.key, key);
     if (!best || distance < bestDistance) {
       best = &entry;
       bestDistance = distance;
@@ -228,37 +294,6 @@ void TuneTable::update(const std::string &path, const std::function<void(TuneTab
   file.write(table.text());
   file.close();
   file.publish();
-}
-
-TunedConfigs::TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn toWarn)
-    : users(std::move(usersTable)), warn(std::move(toWarn)) {}
-
-const TuneTable &TunedConfigs::tableAt(const std::string &path) {
-  auto known = tables.find(path);
-  if (known == tables.end())
-    known = tables.emplace(path, TuneTable::read(path, warn)).first;
-  return known->second;
-}
-
-std::optional<TileConfig> TunedConfigs::find(const Spec &spec, const SourceSet &sources,
-                                             const Target &target, const KernelWork &work) {
-  const std::optional<std::string> &path = work.table ? work.table : users;
-  if (!path || path->empty() || !spec.tile.empty())
-    return std::nullopt;
-  std::lock_guard lock(mutex);
-  const TuneTable &table = tableAt(*path);
-  if (table.entries().empty())
-    return std::nullopt;
-  const TuneEntry *entry = table.find(tuneKeyOf(spec, sources, target, work));
-  if (!entry)
-    return std::nullopt;
-  if (std::string objection = TileSpace(spec, target).objection(entry->config);
-      !objection.empty()) {
-    warn(*path + ": entry " + nameOf(entry->key) + ": " + spec.kernel + " cannot have " +
-         objection + "; the compiler's own choice is taken");
-    return std::nullopt;
-  }
-  return entry->config;
 }
 
 } // namespace ringc

@@ -1,13 +1,14 @@
 #pragma once
 
 #include "compiler/spec/KernelRequest.h"
+#include "compiler/spec/TileSpace.h"
 #include "runtime/Env.h"
+#include "runtime/ring/Plan.h"
+#include "runtime/ring/Schedule.h"
+#include "runtime/ring/SequenceLayout.h"
 #include "runtime/tune/KernelWork.h"
 
 #include <functional>
-#include <map>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -34,13 +35,18 @@ struct TuneKey {
   LayoutKind keyLayout = LayoutKind::Any;
   int64_t length = 0; ///< of the keys, all ranks together, rounded to a power of two; 0: not known
   int64_t ranks = 1;
+  // Of kernels that are no attention.
+  std::map<std::string, int64_t> constants; ///< that the spec gives
+  std::map<std::string, ElementType> types;
+  std::map<std::string, int64_t> extents; ///< of the views, rounded to powers of two
 
   bool operator==(const TuneKey &) const = default;
 };
 
 template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
   auto &[chip, features, l1Bytes, l2Bytes, kernel, dtype, f32Products, headDim, valueHeadDim,
-         groupSize, mask, score, queryLayout, keyLayout, length, ranks] = self;
+         groupSize, mask, score, queryLayout, keyLayout, length, ranks, constants, types, extents] =
+      self;
   visit(Field{"chip", "LLVM's name of a processor, or a GPU's sm_90"}, chip);
   visit(Field{"features", "of a host, a digest of its instruction sets"}, features);
   visit(Field{"l1_bytes", "data cache of a host's core", 0}, l1Bytes);
@@ -58,12 +64,18 @@ template <FieldsOf<TuneKey> Self, class Visit> void visitFields(Self &self, Visi
   visit(Field{"length", "of the keys, all ranks together, a power of two; 0: not known", 0},
         length);
   visit(Field{"ranks", "of the ring", 1, 1 << 20}, ranks);
+  visit(Field{"constants", "integer constants that the spec gives"}, constants);
+  visit(Field{"types", "type constants that the spec gives"}, types);
+  visit(Field{"extents", "of the views of a kernel that is no attention, powers of two", 1},
+        extents);
 }
 
-/// Tile sizes that were measured.
+/// What was measured.
 struct TuneEntry {
   TuneKey key;
-  TileConfig config;
+  TileConfig config;              ///< of a kernel
+  std::string layout;             ///< of the key "ring"
+  std::string schedule;           ///< the same; empty: as AttentionOptions has it
   int64_t nanoseconds = 0;        ///< of a pass with them, median
   int64_t defaultNanoseconds = 0; ///< of the same with the model's choice, in turns
   std::string date;               ///< YYYY-MM-DD
@@ -73,9 +85,11 @@ struct TuneEntry {
 };
 
 template <FieldsOf<TuneEntry> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
-  auto &[key, config, nanoseconds, defaultNanoseconds, date, version] = self;
+  auto &[key, config, layout, schedule, nanoseconds, defaultNanoseconds, date, version] = self;
   visit(Field{"key", "what was measured"}, key);
-  visit(Field{"config", "the best tile sizes"}, config);
+  visit(Field{"config", "of a kernel the best tile sizes"}, config);
+  visit(Field{"layout", "of a ring the best, as --layout has it"}, layout);
+  visit(Field{"schedule", "of a ring the best, as --schedule has it; empty: auto"}, schedule);
   visit(Field{"ns", "median of a pass with them", 0}, nanoseconds);
   visit(Field{"default_ns", "of the same with the model's choice, in turns", 0},
         defaultNanoseconds);
@@ -86,11 +100,26 @@ template <FieldsOf<TuneEntry> Self, class Visit> void visitFields(Self &self, Vi
 TuneKey tuneKeyOf(const Spec &spec, const SourceSet &sources, const Target &target,
                   const KernelWork &work);
 
+/// How the ranks of a ring deal the sequence, and get keys from each other.
+struct RingChoice {
+  SequenceLayout layout;
+  std::optional<Schedule> schedule; ///< absent: as AttentionOptions has it
+
+  bool operator==(const RingChoice &) const = default;
+};
+
+/// Of a ring's way: which is best depends on all of its kernels, of one pass or of both, and on who
+/// the ranks are. `forward` is the key of its forward kernel.
+TuneKey ringKeyOf(TuneKey forward, std::optional<Pass> pass, bool processes);
+
+/// What an entry of such a key has. Throws InputError where it is nothing that can be.
+RingChoice ringChoiceOf(const TuneEntry &entry);
+
 /// A digest in hexadecimal that --forget takes.
 std::string nameOf(const TuneKey &key);
 
 /// RINGC_TUNE_TABLE, nothing where that is "none"; else $XDG_DATA_HOME/ringc/tune.json, else
-/// $HOME/.local/share/ringc/tune.json; nothing without any.
+/// $HOME/.local/share/ringc/tune.json; empty without any, where only shipped tables are left.
 std::optional<std::string> tuneTablePath(const Env &env);
 
 /// A file of entries: {"version": 1, "entries": [...]}.
@@ -101,10 +130,13 @@ public:
   /// None where there is no file. What cannot be read, a file or an entry, costs a warning that
   /// names it.
   static TuneTable read(const std::string &path, const Warn &warn);
+  /// The same of a text, which messages call `name`.
+  static TuneTable of(const std::string &text, const std::string &name, const Warn &warn);
 
   const std::vector<TuneEntry> &entries() const { return all; }
 
-  /// Of the same key; where there is no such length that of the nearest, by powers of two.
+  /// Of the same key; where there is no such length, or no such extents, that of the nearest: the
+  /// powers of two that lie between them, all added up. What is not known counts as 1.
   const TuneEntry *find(const TuneKey &key) const;
 
   /// Replaces an entry of the same key.
@@ -123,32 +155,6 @@ private:
   std::string text() const;
 
   std::vector<TuneEntry> all;
-};
-
-/// Where a configuration comes from.
-struct TunedConfig {
-  TileConfig config;
-  std::string origin; ///< "tuned: PATH, NAME"
-};
-
-/// The look-up that kernel sources make: the tables named by the environment and by calls, read
-/// once each. Safe to use from many threads.
-class TunedConfigs {
-public:
-  TunedConfigs(std::optional<std::string> usersTable, TuneTable::Warn warn);
-
-  /// Nothing where `tile` gives sizes by hand, where no table has the key, or where what it has
-  /// does not fit the kernel, which costs a warning.
-  std::optional<TileConfig> find(const Spec &spec, const SourceSet &sources, const Target &target,
-                                 const KernelWork &work);
-
-private:
-  const TuneTable &tableAt(const std::string &path);
-
-  std::optional<std::string> users;
-  TuneTable::Warn warn;
-  std::mutex mutex;
-  std::map<std::string, TuneTable> tables;
 };
 
 } // namespace ringc

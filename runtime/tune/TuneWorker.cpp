@@ -1,6 +1,8 @@
 #include "runtime/tune/TuneWorker.h"
 
 #include "runtime/Error.h"
+#include "runtime/comm/Transport.h"
+#include "runtime/tune/TuneSetupJson.h"
 
 #include <nlohmann/json.hpp>
 
@@ -16,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -66,14 +69,25 @@ bool send(int to, const std::string &line) {
   return true;
 }
 
+/// Whatever bytes its strings have.
+bool sendJson(int to, const json &what) {
+  return send(to, what.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
 json jobJson(const TuneWorker::Job &job) {
-  return {{"backward", job.pass == Pass::Backward},
-          {"tile", job.tile},
-          {"base", job.base},
+  std::vector<json> next;
+  for (const TuneSetup &each : job.next)
+    next.push_back(toJson(each));
+  std::vector<bool> backward;
+  for (Pass pass : job.passes)
+    backward.push_back(pass == Pass::Backward);
+  return {{"backward", backward},
+          {"setup", toJson(job.setup)},
+          {"base", toJson(job.base)},
           {"check", job.check},
           {"seed", job.seed},
           {"turns", job.turns},
-          {"next", job.next},
+          {"next", next},
           {"peak", job.peak}};
 }
 
@@ -98,67 +112,93 @@ class Ahead {
 public:
   explicit Ahead(TuneRunner &of) : runner(of) {}
 
-  /// Returns when `tile` is compiled, and where compiling would disturb, the others are, too.
+  /// Returns when `setup` is compiled, and where compiling would disturb, the others are, too.
   /// Throws what its compilation has thrown.
-  void compile(const TileSizes &tile, const std::vector<TileSizes> &next, Pass pass) {
-    begin(tile, pass);
-    for (const TileSizes &each : next)
-      begin(each, pass);
-    std::shared_future<void> own = running.at({pass, tile});
+  void compile(const TuneSetup &setup, const std::vector<TuneSetup> &next,
+               const std::vector<Pass> &passes) {
+    begin(setup, passes);
+    for (const TuneSetup &each : next)
+      begin(each, passes);
+    std::string own = nameOf(setup, passes);
+    std::shared_future<void> mine = running.at(own);
     if (runner.sharesProcessors())
       for (auto &[what, each] : running)
         each.wait();
-    running.erase({pass, tile});
-    own.get();
+    running.erase(own);
+    mine.get();
   }
 
 private:
-  void begin(const TileSizes &tile, Pass pass) {
-    auto key = std::pair(pass, tile);
-    if (!running.contains(key))
-      running.emplace(key, std::async(std::launch::async, [this, key] {
-                             runner.compile(key.second, key.first);
-                           }).share());
+  static std::string nameOf(const TuneSetup &setup, const std::vector<Pass> &passes) {
+    std::string name = toJson(setup).dump();
+    for (Pass pass : passes)
+      name += std::to_string(int(pass));
+    return name;
+  }
+  void begin(const TuneSetup &setup, const std::vector<Pass> &passes) {
+    std::string name = nameOf(setup, passes);
+    if (!running.contains(name))
+      running.emplace(name, std::async(std::launch::async, [this, setup, passes] {
+                              for (Pass pass : passes)
+                                runner.compile(setup, pass);
+                            }).share());
   }
 
   TuneRunner &runner;
-  std::map<std::pair<Pass, TileSizes>, std::shared_future<void>> running;
+  std::map<std::string, std::shared_future<void>> running; ///< by name
 };
 
 json answer(TuneRunner &runner, Ahead &ahead, const json &job) {
   if (job["peak"].get<bool>())
     return {{"peak", peakJson(runner.peak())}};
-  Pass pass = job["backward"].get<bool>() ? Pass::Backward : Pass::Forward;
-  TileSizes tile = job["tile"].get<TileSizes>(), base = job["base"].get<TileSizes>();
-  json reply;
-  try {
-    ahead.compile(tile, job["next"].get<std::vector<TileSizes>>(), pass);
-    double error = job["check"].get<bool>() ? runner.error(tile, pass, job["seed"]) : 0;
-    reply["error"] = error;
-    std::vector<double> own, other;
-    if (error <= 1) { // so is what is no number refused
-      (void)runner.milliseconds(base, pass);
-      (void)runner.milliseconds(tile, pass);
-      for (int turn = 0; turn < job["turns"].get<int>(); ++turn) {
-        bool first = turn % 2 == 0;
-        double before = first ? runner.milliseconds(base, pass) : 0;
-        own.push_back(runner.milliseconds(tile, pass));
-        other.push_back(first ? before : runner.milliseconds(base, pass));
-      }
-    }
-    reply["ms"] = own;
-    reply["base"] = other;
-  } catch (const std::exception &failure) {
-    reply = {{"refused", failure.what()}};
+  std::vector<Pass> passes;
+  for (bool backward : job["backward"])
+    passes.push_back(backward ? Pass::Backward : Pass::Forward);
+  TuneSetup setup = tuneSetupFromJson(job["setup"]), base = tuneSetupFromJson(job["base"]);
+  std::vector<TuneSetup> next;
+  for (const json &each : job["next"])
+    next.push_back(tuneSetupFromJson(each));
+  auto run = [&](const TuneSetup &with) {
+    double ms = 0;
+    for (Pass pass : passes)
+      ms += runner.milliseconds(with, pass);
+    return ms;
+  };
+  ahead.compile(setup, next, passes);
+  int64_t spilled = 0, ofBase = 0;
+  for (Pass pass : passes) {
+    spilled += runner.spilledBytes(setup, pass);
+    ofBase += setup == base ? 0 : runner.spilledBytes(base, pass);
   }
-  return reply;
+  if (setup != base && spilled > ofBase)
+    return {{"refused", "spills " + std::to_string(spilled) + " bytes of a thread, the default " +
+                            std::to_string(ofBase)}};
+  double error = 0;
+  if (job["check"].get<bool>())
+    for (Pass pass : passes) {
+      double own = runner.error(setup, pass, job["seed"]);
+      error = own <= error ? error : own; // what is no number is the worst
+    }
+  std::vector<double> own, other;
+  if (error <= 1) { // so is what is no number refused
+    (void)run(base);
+    (void)run(setup);
+    for (int turn = 0; turn < job["turns"].get<int>(); ++turn) {
+      bool first = turn % 2 == 0;
+      double before = first ? run(base) : 0;
+      own.push_back(run(setup));
+      other.push_back(first ? before : run(base));
+    }
+  }
+  return {{"error", error}, {"ms", own}, {"base", other}};
 }
 
 } // namespace
 
-TuneWorker::TuneWorker(Body ofProcess) : body(std::move(ofProcess)) {}
+TuneWorker::TuneWorker(Body ofProcess, Others ofOthers)
+    : body(std::move(ofProcess)), others(ofOthers) {}
 
-TuneWorker::~TuneWorker() { end(); }
+TuneWorker::~TuneWorker() { leave(); }
 
 void TuneWorker::start() {
   int down[2], up[2];
@@ -191,14 +231,28 @@ void TuneWorker::start() {
       body([&](TuneRunner &runner) {
         Lines lines(down[0]);
         Ahead ahead(runner);
-        while (std::optional<std::string> line = lines.next())
-          if (!send(up[1], answer(runner, ahead, json::parse(*line))
-                               .dump(-1, ' ', false, json::error_handler_t::replace)))
+        bool goesOn = true;
+        while (goesOn) {
+          std::optional<std::string> line = lines.next();
+          if (!line)
             break;
+          json reply;
+          try {
+            reply = answer(runner, ahead, json::parse(*line));
+          } catch (const PeerError &failure) { // there is no working with the others any more
+            reply = {{"crashed", failure.what()}};
+            goesOn = false;
+          } catch (const std::exception &failure) {
+            reply = {{"refused", failure.what()}};
+          }
+          if (!sendJson(up[1], reply))
+            break;
+        }
+        if (!goesOn)
+          _exit(1);
       });
     } catch (const std::exception &error) {
-      (void)send(up[1], json{{"failed", error.what()}}.dump(-1, ' ', false,
-                                                            json::error_handler_t::replace));
+      (void)sendJson(up[1], {{"failed", error.what()}});
       code = 1;
     }
     _exit(code);
@@ -219,6 +273,33 @@ void TuneWorker::end() {
   while (waitpid(process, nullptr, 0) < 0 && errno == EINTR)
     ;
   process = -1;
+  over = !others.comeBack;
+}
+
+void TuneWorker::leave() {
+  if (process < 0 && others.wait.count() > 0 && !over) {
+    try {
+      start();
+    } catch (const std::system_error &) {
+      return; // the others see their deadline
+    }
+  }
+  if (process < 0)
+    return;
+  close(jobs);
+  jobs = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  // It may be in the middle of something, a compilation ahead say.
+  Clock::time_point until = Clock::now() + std::chrono::seconds(2) + others.wait;
+  while (Clock::now() < until) {
+    if (waitpid(process, nullptr, WNOHANG) == process) {
+      close(jobs);
+      close(replies);
+      process = -1;
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  end();
 }
 
 /// Of a process that has closed its end.
@@ -229,6 +310,7 @@ std::string TuneWorker::obituary() {
   close(jobs);
   close(replies);
   process = -1;
+  over = !others.comeBack;
   if (WIFSIGNALED(status))
     return std::string("signal ") + std::to_string(WTERMSIG(status)) + " (" +
            strsignal(WTERMSIG(status)) + ")";
@@ -237,8 +319,12 @@ std::string TuneWorker::obituary() {
 
 TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
   Clock::time_point until = Clock::now() + deadline;
-  if (process < 0)
+  if (over)
+    return {.outcome = Outcome::Crashed, .what = "the ranks are gone"};
+  if (process < 0) {
     start();
+    until += others.wait;
+  }
   // A process that is gone is seen by reading.
   struct sigaction ignore{}, before{};
   ignore.sa_handler = SIG_IGN;
@@ -253,6 +339,10 @@ TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
         std::string what = said["failed"];
         (void)obituary();
         throw InputError(what);
+      }
+      if (said.contains("crashed")) {
+        (void)obituary();
+        return {.outcome = Outcome::Crashed, .what = said["crashed"]};
       }
       if (said.contains("refused"))
         return {.outcome = Outcome::Refused, .what = said["refused"]};

@@ -54,6 +54,30 @@ class Tune(RingcTest):
         self.ok("tune --out", self.table, "--forget all")
         self.assertEqual(self.entries(), [])
 
+    def test_a_ring_of_threads(self):
+        done = self.ok("tune", SHAPE, "--causal --ranks 2 --pass forward --budget 6s --json --out", self.table)
+        ring, forward = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual((ring["kernel"], forward["kernel"]), ("ring_forward", "attention_forward"))
+        self.assertEqual(ring["space"], len({json.dumps(each["config"]) for each in ring["candidates"]}))
+        layout = ring["best"]["layout"].split(":")[0]
+        key = self.entries()[1]["key"]
+        self.assertEqual((key["ranks"], key["key_layout"]), (2, "bucket_striped" if ":" in ring["best"]["layout"] else layout))
+        self.assertIn("layout=" + layout, self.ok("tune --show", self.table).stdout)
+        given = self.ok("tune", SHAPE, "--ranks 2 --layout zigzag --schedule ring --pass forward --budget 1s --json -q --out", self.table)
+        self.assertEqual([json.loads(line)["kernel"] for line in given.stdout.splitlines()], ["attention_forward"])
+
+    def test_it_is_said_where_sizes_come_from(self):
+        line = f"verify {SHAPE} -v --tile attention_forward.q=32"
+        self.assertIn("attention_forward: kv=64,q=32,micro_rows=", self.ok(line).stderr)
+        self.assertRegex(self.ok(line).stderr, "attention_forward: .*, of by hand\n")
+        self.assertRegex(self.ok(line).stderr, "attention_delta: .*, of the model\n")
+        self.ok("tune", SHAPE, "--pass forward --budget 1s --out", self.table)
+        for command in f"verify {SHAPE} -v", f"bench {SHAPE} --dtype f32 --full -v --repeats 1":
+            said = self.ok(command, env={"RINGC_TUNE_TABLE": self.table}).stderr
+            self.assertIn("attention_forward: ", said)
+            self.assertRegex(said, rf"attention_forward: .*, of {self.table}, entry [0-9a-f]+\n")
+            self.assertNotIn("attention_forward", self.ok(command.replace(" -v", ""), env={"RINGC_TUNE_TABLE": self.table}).stderr)
+
     def test_two_at_once_lose_nothing(self):
         jobs = [subprocess.Popen([PROGRAM, "tune", "--shape", f"1,128,1,1,{d}", "--pass", "forward", "--budget", "2s",
                                   "--out", self.table, "-q"], stdout=subprocess.DEVNULL) for d in (8, 16)]
@@ -80,7 +104,8 @@ class Tune(RingcTest):
         self.refused("forget", "tune --forget 123 --out", self.table)
         self.write("broken.json", "{")
         self.refused("broken.json: no table of tile sizes", "tune --forget all --out broken.json")
-        self.refused("WORLD_SIZE: got 2, allowed: 1", "tune", env={"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+        self.refused("WORLD_SIZE: got 2, allowed: 1 or unset", "tune --out", self.table, env={"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"})
+        self.refused("shape: got 64,1048576,64,64,256, tensors of", "tune --shape 64,1048576,64,64,256 --out", self.table)
         # What was found is printed, though it cannot be kept.
         done = self.ringc("tune --shape 1,64,1,1,8 --pass forward --budget 1s --out broken.json")
         self.assertEqual(done.returncode, 1)

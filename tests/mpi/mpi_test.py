@@ -3,6 +3,7 @@
 RANK_PROGRAM is test-mpi-rank. Exit 77, which ctest takes for skipped, where there is no Open MPI.
 """
 
+import json
 import os
 import re
 import shutil
@@ -290,6 +291,72 @@ class Commands(MpiTest):
                     {"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}]:
             with self.subTest(env=env):
                 self.ok(*line, env=env)
+
+
+class Tune(MpiTest):
+    LINE = "--shape 1,192,2,1,16 --dtype f32 --causal"
+
+    def entries(self):
+        with open(self.path("tune.json")) as file:
+            return json.load(file)["entries"]
+
+    def test_the_ring_of_processes(self):
+        done = self.runs(3, PROGRAM, "tune", self.LINE, "--budget 8s --json --out tune.json")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(lines[0]["kernel"], "ring_of_processes")
+        self.assertIn("attention_forward", [line["kernel"] for line in lines])
+        for line in lines:
+            self.assertEqual({each["verdict"] for each in line["candidates"]}, {"measured"}, line["kernel"])
+        ways = [(each["config"]["layout"], each["config"].get("schedule", "auto")) for each in lines[0]["candidates"]]
+        self.assertEqual(ways[0], ("contiguous", "auto"))
+        self.assertEqual(self.entries()[0]["layout"], lines[0]["best"]["layout"])
+        # What others take: the schedule for the layout that it was found for.
+        entries = self.entries()
+        entries[0].update(layout="striped", schedule="ring")
+        with open(self.path("tune.json"), "w") as file:
+            json.dump({"version": 1, "entries": entries}, file)
+        for layout, said in ("striped", True), ("zigzag", False):
+            verify = self.mpirun(3, "env RINGC_TUNE_TABLE=tune.json", PROGRAM, "verify -v", self.LINE, "--layout", layout)
+            self.assertEqual(verify.returncode, 0, verify.stdout + verify.stderr)
+            self.assertIn("ring_of_processes: layout striped, schedule ring, of tune.json, entry", verify.stderr)
+        # Ranks that have tables of their own, and not the same, are told so.
+        one = f"env RINGC_TUNE_TABLE=tune.json {PROGRAM} verify {self.LINE} --layout striped --deadline 20"
+        done = self.mpirun(1, one, ":", "-n 2", one.replace("tune.json", "none"), recover=True)
+        if "all-gather" in done.stderr:
+            self.assertIn("chosen schedule: ring on rank 0, all-gather on rank 1", done.stderr)
+
+    def test_a_rank_that_crashes_costs_no_more_than_the_rest(self):
+        """MPI does not let it begin anew: what is known by then is kept."""
+        job = subprocess.Popen(
+            self.command(2, PROGRAM, "tune", self.LINE, "--layout striped --schedule ring --pass forward",
+                         "--budget 100s --deadline 5 --all --json --out tune.json"),
+            cwd=self.folder.name, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(8)
+        workers = self.workers(job.pid)
+        self.assertEqual(len(workers), 2)
+        os.kill(max(workers), signal.SIGKILL)
+        out, err = job.communicate(timeout=90)
+        verdicts = [each["verdict"] for each in json.loads(out.splitlines()[0])["candidates"]]
+        self.assertIn(verdicts[-1], ("crashed", "timed out"), verdicts)
+        self.assertGreater(verdicts.count("measured"), 0)
+        self.assertEqual(len(self.entries()), 1)
+
+    @staticmethod
+    def workers(launcher):
+        """Processes of ringc whose parents are ringc, below the launcher."""
+        parents, names = {}, {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/stat") as file:
+                    head, rest = file.read().rsplit(")", 1)
+            except OSError:
+                continue
+            parents[int(pid)], names[int(pid)] = int(rest.split()[1]), head.split("(", 1)[1]
+        def below(pid):
+            while pid in parents and pid != launcher:
+                pid = parents[pid]
+            return pid == launcher
+        return [pid for pid in parents if names[pid] == "ringc" and names.get(parents[pid]) == "ringc" and below(pid)]
 
 
 class WithoutMpi(RingcTest):

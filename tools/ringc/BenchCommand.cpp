@@ -241,7 +241,7 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
   if (!flags.attention.dtype.empty())
     flags.dtypes = {flags.attention.dtype};
   WorldTrace trace(world, flags.trace);
-  AttentionContext context = hostContext(flags.attention.threads);
+  AttentionContext context = hostContext(flags.attention.threads, session.details());
   context.trace = trace.recorder();
   std::vector<bool> masks = {true};
   if (!flags.attention.causal)

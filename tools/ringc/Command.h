@@ -21,6 +21,8 @@ struct Session {
   void say(const std::string &line) const;
   /// A line on stderr, if verbose.
   void detail(const std::string &line) const;
+  /// That, for others to call, from any thread; null unless verbose.
+  std::function<void(const std::string &line)> details() const;
 };
 
 /// 0 ok, 1 input wrong or check failed, 2 usage, 3 internal.

@@ -1,22 +1,20 @@
 #include "compiler/Compiler.h"
-#include "compiler/frontend/Parser.h"
 #include "compiler/spec/KernelFile.h"
 #include "compiler/spec/Target.h"
 #include "runtime/Env.h"
 #include "runtime/Error.h"
 #include "runtime/files/File.h"
 #include "runtime/jit/KernelCache.h"
-#include "runtime/tune/TuneTable.h"
+#include "runtime/tune/TunedConfigs.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
-#include "tools/ringc/ReadText.h"
+#include "tools/ringc/KernelExtentFlags.h"
+#include "tools/ringc/KernelSpec.h"
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <iostream>
-#include <span>
 
 namespace ringc::cli {
 
@@ -26,57 +24,12 @@ struct CompileFlags {
   std::string source;
   std::string target;
   std::vector<std::string> assignments;
-  std::string tile;
+  std::string tile, extents;
   std::string stopAfter, startFrom, dump, output;
 };
 
-/// What a .tile file asks for by itself: its one kernel, or the library's forward with all of its
-/// masks and scores.
-Spec specOfSource(const std::string &path, const std::string &text) {
-  frontend::ParseResult parsed = frontend::parse({path, text});
-  const frontend::Module &module = parsed.module;
-  Spec spec{.source = path};
-  if (!module.kernels.empty()) {
-    spec.kernel = module.kernels.front()->name;
-    return spec;
-  }
-  for (const auto &function : module.functions) {
-    if (function->kind == frontend::FunctionDecl::Kind::Mask)
-      spec.mask.push_back(path + ":" + function->name);
-    if (function->kind == frontend::FunctionDecl::Kind::Score)
-      spec.score.push_back(path + ":" + function->name);
-  }
-  if (spec.mask.empty() && spec.score.empty() && parsed.diagnostics.empty())
-    throw InputError(path + ": has no kernel, mask or score: there is nothing to compile");
-  return spec;
-}
-
-/// Throws where a file has several kernels and nothing says which.
-void requireOneKernel(const Spec &spec, const std::string &text,
-                      std::span<const std::string> assignments) {
-  if (std::ranges::any_of(assignments,
-                          [](const std::string &each) { return each.starts_with("kernel="); }))
-    return;
-  std::string names;
-  size_t count = 0;
-  for (const auto &kernel : frontend::parse({spec.source, text}).module.kernels) {
-    names += (count++ ? ", " : "") + kernel->name;
-  }
-  if (count > 1)
-    throw InputError(spec.source, std::to_string(count) + " kernels",
-                     "one, or --set kernel=NAME with one of " + names);
-}
-
 Spec specOf(const CompileFlags &flags) {
-  bool isTile = flags.source.ends_with(".tile");
-  if (!isTile && !flags.source.ends_with(".json"))
-    throw InputError("source", flags.source, "SPEC.json, FILE.tile");
-  std::string text = readText(flags.source);
-  Spec spec = isTile ? specOfSource(flags.source, text) : parseSpec(text, flags.source);
-  if (isTile)
-    requireOneKernel(spec, text, flags.assignments);
-  for (const std::string &assignment : flags.assignments)
-    set(spec, assignment);
+  Spec spec = specOfFile(flags.source, flags.assignments);
   if (!flags.tile.empty())
     spec.tile = parseTile(flags.tile);
   if (!flags.target.empty())
@@ -107,19 +60,18 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
   Spec spec = specOf(flags);
   if (!flags.output.empty())
     checkWritable(flags.output);
-  std::vector<SourceText> sources;
-  for (const std::string &file : sourceFiles(spec))
-    sources.push_back({file, readText(file)});
+  std::vector<SourceText> sources = textsOf(spec);
   requireNoInput(flags, sources);
 
   SourceSet all = makeSources(std::move(sources));
   Target target = targetCalled(spec.target);
-  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr);
-  std::optional<TileConfig> tuned = tables.find(spec, all, target, {});
-  session.detail(std::string("tile sizes: ") + (tuned               ? "tuned"
-                                                : spec.tile.empty() ? "the model's choice"
-                                                                    : "given by hand"));
-  KernelRequest request = makeRequest(spec, all, target, tuned);
+  KernelWork work;
+  if (!flags.extents.empty())
+    work = workOf(BoundKernel(spec, all, {}), parseExtents(flags.extents));
+  TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr, sourceTilesOf,
+                      session.details());
+  TunedConfig tuned = tables.find(spec, all, target, work);
+  KernelRequest request = makeRequest(spec, all, target, tuned.config);
   auto start = std::chrono::steady_clock::now();
   CompileOutput made = compile(
       request, {.stopAfter = flags.stopAfter, .startFrom = flags.startFrom, .dump = flags.dump});
@@ -158,6 +110,10 @@ void addCompile(CLI::App &app, Session &session) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   command->add_option("--tile", flags->tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+  command
+      ->add_option("--extent", flags->extents,
+                   "Extents of its views, for which tuned tile sizes are looked up")
+      ->type_name("M=4096,N=4096");
   std::string stages;
   for (const std::string &stage : stageNames(Target{}))
     stages += (stages.empty() ? "" : ", ") + stage;

@@ -7,6 +7,7 @@
 #include "runtime/tune/TuneTable.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Table.h"
+#include "tune.tables/Library.h"
 
 #include <iostream>
 #include <map>
@@ -71,14 +72,14 @@ std::string tunedSizes(const Env &env) {
   std::optional<std::string> path = tuneTablePath(env);
   if (!path)
     return "the model's choice: no table";
+  std::string rest = std::to_string(shippedTables().size()) + " shipped tables; then the model";
+  if (path->empty())
+    return rest;
   std::string problem;
   size_t entries =
       TuneTable::read(*path, [&](const std::string &text) { problem = text; }).entries().size();
-  if (!problem.empty())
-    return problem;
-  return entries == 0
-             ? "the model's choice: nothing is in " + *path
-             : *path + ": " + std::to_string(entries) + " entries; else the model's choice";
+  return !problem.empty() ? problem
+                          : *path + ": " + std::to_string(entries) + " entries; then " + rest;
 }
 
 int infoCommand(const Session &session, const InfoFlags &) {

@@ -134,7 +134,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
   if (flags.attention.prefix > 0 && !flags.attention.causal)
     session.say("ringc: --prefix changes nothing without --causal");
 
-  AttentionContext context = hostContext(flags.attention.threads);
+  AttentionContext context = hostContext(flags.attention.threads, session.details());
   context.progress = std::make_shared<LaunchProgress>();
   context.trace = trace.recorder();
   AttentionOptions options = optionsFor(session, flags, main);

@@ -16,6 +16,12 @@ void Session::detail(const std::string &line) const {
     std::cerr << line << '\n';
 }
 
+std::function<void(const std::string &)> Session::details() const {
+  if (!verbose || quiet)
+    return {};
+  return [](const std::string &line) { std::cerr << line + '\n'; };
+}
+
 void cli::addCommon(CLI::App &app, Session &session) {
   app.add_flag("-q,--quiet", session.quiet, "Say nothing on stderr but errors");
   app.add_flag("-v,--verbose", session.verbose, "Say more on stderr");

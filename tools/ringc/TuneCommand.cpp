@@ -1,17 +1,12 @@
-#include "compiler/Compiler.h"
 #include "runtime/Env.h"
 #include "runtime/Error.h"
-#include "runtime/attention/Options.h"
 #include "runtime/comm/ProcessRank.h"
 #include "runtime/files/File.h"
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/jit/HostCompiler.h"
-#include "runtime/tune/TuneAttention.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/TunePlot.h"
 #include "tools/ringc/TuneReport.h"
-#include "tools/ringc/TuneRunner.h"
 #include "tools/ringc/TuneTableCommand.h"
+#include "tools/ringc/TuneWorkload.h"
 
 #include <atomic>
 #include <csignal>
@@ -19,26 +14,11 @@
 #include <iostream>
 #include <optional>
 #include <random>
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace ringc::cli {
 
 namespace {
-
-struct TuneFlags {
-  std::vector<std::string> shapes;
-  AttentionFlags attention;
-  WorldFlags world;
-  std::string pass = "both";
-  std::string budget = "60s";
-  std::optional<uint64_t> seed;
-  std::string out;
-  std::string plot; ///< a file; empty: none
-  std::string show, forget;
-  const CLI::Option *showOption = nullptr;
-  bool all = false, json = false;
-};
 
 using Seconds = std::chrono::duration<double>;
 
@@ -69,36 +49,6 @@ std::vector<Pass> passesOf(const std::string &text) {
   return {Pass::Forward, Pass::Backward};
 }
 
-/// What is compiled for. A process that has asked the CUDA driver cannot fork any more: another
-/// one asks.
-Target targetOf(const TuneFlags &flags) {
-  if (flags.attention.device == "cpu")
-    return hostTarget();
-  int pipes[2];
-  if (pipe(pipes) != 0)
-    throw InputError("device: no pipe to be had");
-  pid_t asked = fork();
-  if (asked == 0) {
-    std::string said;
-    try {
-      said = "=" + targetFor(deviceContext().device->facts()).name;
-    } catch (const std::exception &error) {
-      said = error.what();
-    }
-    _exit(write(pipes[1], said.data(), said.size()) == ssize_t(said.size()) ? 0 : 1);
-  }
-  close(pipes[1]);
-  std::string said;
-  char part[512];
-  for (ssize_t got = 0; (got = read(pipes[0], part, sizeof part)) > 0;)
-    said.append(part, size_t(got));
-  close(pipes[0]);
-  (void)waitpid(asked, nullptr, 0);
-  if (!said.starts_with('='))
-    throw InputError(said.empty() ? "device: the process that asked for it crashed" : said);
-  return gpuTarget(said.substr(1));
-}
-
 /// Throws InputError where no plot could go to such a file.
 void checkPlot(const std::string &path) {
   if (path.empty())
@@ -118,18 +68,22 @@ void writePlot(const std::string &path, const std::vector<PlotPanel> &panels,
 
 std::atomic<bool> interrupted = false;
 
-/// While it lives, Ctrl-C ends the search and not the process.
+/// While it lives, Ctrl-C and what a launcher makes of it end the search and not the process.
 class Interrupts {
 public:
   Interrupts() {
     struct sigaction action{};
     action.sa_handler = [](int) { interrupted = true; };
-    (void)sigaction(SIGINT, &action, &before);
+    (void)sigaction(SIGINT, &action, &beforeInterrupt);
+    (void)sigaction(SIGTERM, &action, &beforeTerminate);
   }
-  ~Interrupts() { (void)sigaction(SIGINT, &before, nullptr); }
+  ~Interrupts() {
+    (void)sigaction(SIGINT, &beforeInterrupt, nullptr);
+    (void)sigaction(SIGTERM, &beforeTerminate, nullptr);
+  }
 
 private:
-  struct sigaction before{};
+  struct sigaction beforeInterrupt{}, beforeTerminate{};
 };
 
 std::string today() {
@@ -152,69 +106,69 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
   if (!flags.attention.tile.empty())
     throw InputError("tile", flags.attention.tile, "nothing: tile sizes are what is looked for");
   checkPlot(flags.plot);
-  if (std::optional<ProcessRank> process = ProcessRank::of(Env::read());
-      process && process->world > 1)
-    throw InputError(process->worldVariable, std::to_string(process->world),
-                     "1: one process tunes, with --ranks for a ring");
+  bool ofSpec = !flags.source.empty();
+  if (ofSpec && !flags.shapes.empty())
+    throw InputError("--shape", flags.shapes.front(),
+                     "none beside a spec: its sizes are the spec's and --extent");
+  if (!ofSpec && !(flags.extents.empty() && flags.assignments.empty()))
+    throw InputError(flags.extents.empty() ? "--set" : "--extent",
+                     flags.extents.empty() ? flags.assignments.front() : flags.extents,
+                     "none without SPEC.json or FILE.tile");
   std::vector<std::string> shapes =
       flags.shapes.empty() ? std::vector<std::string>{"1,4096,8,8,64"} : flags.shapes;
+  ProcessRank process = ProcessRank::of(Env::read()).value_or(ProcessRank());
+  if (process.rank > 0) {
+    Session silent = session;
+    silent.quiet = true;
+    int code = Ok;
+    for (size_t at = 0; at < shapes.size() && code == Ok && !ofSpec; ++at)
+      code = followWorkload(silent, flags, parseShape(shapes[at]));
+    return code;
+  }
   std::string path = tuneTableAt(flags.out);
   uint64_t seed = flags.seed.value_or(std::random_device()());
   session.detail("seed " + std::to_string(seed));
-  Target target = targetOf(flags);
+  Machine machine = machineOf(flags, process.world);
   bool isTerminal = !session.quiet && isatty(STDERR_FILENO) != 0;
   Interrupts interrupts;
   bool stopped = false;
-  std::vector<TuneEntry> entries;
+  size_t entries = 0;
   std::vector<PlotPanel> panels;
   MachinePeak peak;
-  for (size_t at = 0; at < shapes.size() && !stopped; ++at) {
-    Shape shape = parseShape(shapes[at]);
-    SideInputs side = readSideInputs(session, flags.attention);
-    TuneRequest request{.options = tuneOptions(session, flags.attention, shape),
-                        .shape = {shape.batch, shape.queries, shape.keys},
-                        .inputs = side.inputs,
-                        .passes = passesOf(flags.pass),
-                        .ranks = flags.attention.ranks};
-    std::vector<TuneTask> tasks =
-        tuneTasks(request, compilerSources(userSources(request.options)), target);
-    auto body = [&](const std::function<void(TuneRunner &)> &serve) {
-      Session silent = session;
-      silent.quiet = true;
-      (void)runInWorld(silent, flags.attention, flags.world,
-                       [&](const Session &heard, World &world) {
-                         WorldTuneRunner runner(world, heard, flags.attention, shape);
-                         serve(runner);
-                         return int(Ok);
-                       });
-    };
-    TuneWorker worker(body);
+  std::vector<TuneWorkload> works;
+  if (ofSpec)
+    works.push_back(specWorkload(session, flags, machine));
+  for (size_t at = 0; at < shapes.size() && !ofSpec; ++at)
+    works.push_back(
+        attentionWorkload(session, flags, parseShape(shapes[at]), passesOf(flags.pass), machine));
+  for (size_t at = 0; at < works.size() && !stopped; ++at) {
+    TuneWorker worker(works[at].body, works[at].others);
     if (!flags.plot.empty() && at == 0)
       peak = worker.peak();
-    TuneResult result = tune(tasks, worker, budget / double(shapes.size()), seed,
-                             [&](const TuneProgress &progress) {
-                               if (isTerminal)
-                                 drawProgress(progress);
-                               return !interrupted;
-                             });
+    TuneResult result = works[at].search(worker, budget / double(works.size()), seed,
+                                         [&](const TuneProgress &progress) {
+                                           if (isTerminal)
+                                             drawProgress(progress);
+                                           return !interrupted;
+                                         });
     if (isTerminal)
       endProgress();
     for (const TunedKernel &kernel : result.kernels)
       flags.json ? printJson(kernel, flags.all) : print(kernel, flags.all);
+    std::cout.flush();
     for (const TunedKernel &kernel : result.kernels)
       panels.push_back(panelOf(kernel));
-    std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());
-    entries.insert(entries.end(), found.begin(), found.end());
     stopped = result.interrupted;
+    std::vector<TuneEntry> found = entriesOf(result, RINGC_VERSION, today());
+    entries += found.size();
+    TuneTable::update(path, [&](TuneTable &known) {
+      for (const TuneEntry &entry : found)
+        known.put(entry);
+    });
   }
-  std::cout.flush();
   if (!flags.plot.empty())
     writePlot(flags.plot, panels, peak);
-  TuneTable::update(path, [&](TuneTable &known) {
-    for (const TuneEntry &entry : entries)
-      known.put(entry);
-  });
-  session.say(path + ": " + std::to_string(entries.size()) + " entries" +
+  session.say(path + ": " + std::to_string(entries) + " entries" +
               (stopped ? ", of a search that was interrupted" : ""));
   return Ok;
 }
@@ -223,16 +177,31 @@ int tuneCommand(const Session &session, const TuneFlags &flags) {
 
 void addTune(CLI::App &app, Session &session) {
   auto flags = std::make_shared<TuneFlags>();
+  flags->world.deadlineSeconds = 120; // a rank that crashes is soon seen
   CLI::App *command = addCommand(
       app, session, "tune",
       "Looks for the tile sizes that are fastest here, each checked against double precision, and "
       "keeps them in a table that all other commands and the library read",
       flags, tuneCommand);
+  command
+      ->add_option(
+          "source", flags->source,
+          "A kernel of any kind, as compile takes it; its fields stand for the options "
+          "that say the same. Unless given, the kernels of an attention as the options say")
+      ->type_name("SPEC.json|FILE.tile");
+  command->add_option("--set", flags->assignments, "Set a field of the spec")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--extent", flags->extents,
+                   "With a spec, the extents of the kernel's views; of an attention Nq, Nk, B, H, "
+                   "Hkv, unless given 4096, 4096, 1, 8")
+      ->type_name("M=4096,N=4096");
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
-  command->add_option("--pass", flags->pass, "Whose kernels")
-      ->type_name("forward|backward|both")
-      ->capture_default_str();
+  flags->passOption = command->add_option("--pass", flags->pass, "Whose kernels")
+                          ->type_name("forward|backward|both")
+                          ->capture_default_str();
   command->add_option("--budget", flags->budget, "Time for all: 20s, 5m, 1h")
       ->type_name("T")
       ->capture_default_str();

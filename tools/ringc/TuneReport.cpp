@@ -2,6 +2,7 @@
 
 #include "compiler/spec/SpecJson.h"
 #include "compiler/spec/TileSpace.h"
+#include "runtime/tune/TuneSetupJson.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 
@@ -27,15 +28,20 @@ void endProgress() { std::cerr << "\r\033[K" << std::flush; }
 
 std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
                                                               const TuneCandidate &candidate) {
-  std::vector<std::pair<std::string, std::string>> dimensions;
-  for (const auto &[name, size] : TileSpace(task.spec, task.target).byHand(candidate.config))
-    dimensions.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
-  return dimensions;
+  std::vector<std::pair<std::string, std::string>> all;
+  if (const std::optional<RingChoice> &way = candidate.way)
+    return {{"layout", nameOf(way->layout)},
+            {"schedule", way->schedule ? std::string(enumName(*way->schedule)) : "auto"}};
+  for (const auto &[name, size] : task.space().byHand(candidate.config))
+    all.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
+  return all;
 }
 
 std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task) {
   std::vector<std::pair<std::string, std::vector<std::string>>> all;
-  TileSpace space(task.spec, task.target);
+  if (!task.ways.empty())
+    return all;
+  TileSpace space = task.space();
   for (const TileDimension &axis : space.dimensions()) {
     std::vector<std::string> &values =
         all.emplace_back(axis.name, std::vector<std::string>()).second;
@@ -54,6 +60,31 @@ std::string sizesText(const TuneTask &task, const TuneCandidate &candidate) {
   return text;
 }
 
+nlohmann::json configJson(const TuneCandidate &candidate) {
+  if (!candidate.way)
+    return toJson(candidate.config);
+  return toJson(TuneSetup{.layout = candidate.way->layout, .schedule = candidate.way->schedule});
+}
+
+/// What the sizes are for: "d 64, length 4096", "K 4096, M 4096, N 4096".
+std::string workText(const TuneTask &task) {
+  if (TileSpace::knows(task.spec.kernel))
+    return "d " + std::to_string(task.spec.headDim) + ", length " + std::to_string(task.key.length);
+  std::string text;
+  for (const auto &[name, extent] : task.key.extents)
+    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(extent);
+  return text;
+}
+
+std::string rejection(const TuneCandidate &candidate) {
+  return std::string(enumName(candidate.verdict)) +
+         (candidate.reason.empty() ? "" : ": " + candidate.reason);
+}
+
+const char *baseName(const TunedKernel &kernel) {
+  return kernel.base == 0 ? "default" : "in its place";
+}
+
 /// Of those that were measured the fastest first, behind the model's choice and the best; then the
 /// others, by reason.
 std::vector<size_t> orderOf(const TunedKernel &kernel) {
@@ -62,7 +93,7 @@ std::vector<size_t> orderOf(const TunedKernel &kernel) {
   auto rank = [&](size_t at) {
     const TuneCandidate &each = kernel.candidates[at];
     bool measured = each.verdict == TuneVerdict::Measured;
-    return std::tuple(at == 0             ? 0
+    return std::tuple(at == kernel.base   ? 0
                       : at == kernel.best ? 1
                       : measured          ? 2
                                           : 3,
@@ -82,42 +113,46 @@ void print(const TunedKernel &kernel, bool all) {
     bool measured = each.verdict == TuneVerdict::Measured;
     if (!all && (rows.size() > next || !measured))
       break;
-    std::string what = at == 0 ? "default" : at == kernel.best ? "best" : "";
+    std::string what = at == kernel.base ? baseName(kernel) : at == kernel.best ? "best" : "";
     rows.push_back({sizesText(kernel.task, each), what, measured ? number(each.median(), 4) : "-",
                     std::to_string(each.ms.size()), measured ? number(1 / each.ratio, 4) : "-",
-                    measured ? ""
-                             : std::string(enumName(each.verdict)) +
-                                   (each.reason.empty() ? "" : ": " + each.reason)});
+                    measured ? "" : rejection(each)});
   }
   std::map<TuneVerdict, int> verdicts;
   for (const TuneCandidate &each : kernel.candidates)
     ++verdicts[each.verdict];
-  std::cout << kernel.task.spec.kernel << ", " << enumName(kernel.task.spec.dtype) << ", d "
-            << kernel.task.spec.headDim << ", length " << kernel.task.key.length << ", "
-            << kernel.task.target.name << ": " << kernel.candidates.size() << " of " << kernel.space
-            << " sizes tried";
+  std::cout << kernel.task.name() << ", " << enumName(kernel.task.spec.dtype) << ", "
+            << workText(kernel.task) << ", " << kernel.task.target.name << ": "
+            << kernel.candidates.size() << " of " << kernel.space << " sizes tried";
   for (const auto &[verdict, count] : verdicts)
     if (verdict != TuneVerdict::Measured)
       std::cout << ", " << count << " " << enumName(verdict);
-  std::cout << "; the default differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
+  const TuneCandidate &usual = kernel.candidates.front();
+  if (kernel.base != 0)
+    std::cout << "; the default, " << sizesText(kernel.task, usual) << ", was " << rejection(usual)
+              << ", and the first that can be had takes its place; it";
+  else
+    std::cout << "; the default";
+  std::cout << " differs from itself by " << number(100 * kernel.spread, 2) << " %\n"
             << table(rows) << '\n';
 }
 
 void printJson(const TunedKernel &kernel, bool all) {
   constexpr size_t next = 12;
-  nlohmann::ordered_json line{{"kernel", kernel.task.spec.kernel},
+  nlohmann::ordered_json line{{"kernel", kernel.task.name()},
                               {"key", nameOf(kernel.task.key)},
                               {"space", kernel.space},
                               {"seen", kernel.candidates.size()},
                               {"spread", kernel.spread},
-                              {"best", toJson(kernel.candidates[kernel.best].config)},
+                              {"base", configJson(kernel.candidates[kernel.base])},
+                              {"best", configJson(kernel.candidates[kernel.best])},
                               {"ratio", kernel.candidates[kernel.best].ratio},
                               {"candidates", nlohmann::ordered_json::array()}};
   for (size_t at : orderOf(kernel)) {
     const TuneCandidate &each = kernel.candidates[at];
     if (!all && line["candidates"].size() >= next)
       break;
-    line["candidates"].push_back({{"config", toJson(each.config)},
+    line["candidates"].push_back({{"config", configJson(each)},
                                   {"verdict", enumName(each.verdict)},
                                   {"reason", each.reason},
                                   {"ms", each.ms},

@@ -8,7 +8,7 @@
 
 namespace ringc::cli {
 
-/// What was chosen for a candidate, by name.
+/// What a candidate is, by name: {"q", "64"}, ... or {"layout", "zigzag"}, ...
 std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
                                                               const TuneCandidate &candidate);
 

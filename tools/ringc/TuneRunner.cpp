@@ -1,11 +1,15 @@
 #include "tools/ringc/TuneRunner.h"
 
 #include "runtime/attention/Options.h"
+#include "runtime/comm/Transport.h"
 #include "runtime/jit/HostCompiler.h"
 #include "runtime/tune/DevicePeak.h"
 #include "runtime/tune/HostPeak.h"
+#include "runtime/tune/TuneSetupJson.h"
 #include "tools/ringc/Interpreter.h"
 #include "tools/ringc/ReferenceProblem.h"
+
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <variant>
@@ -67,40 +71,74 @@ WorldTuneRunner::Data WorldTuneRunner::random(const Shape &of, uint64_t seed) co
           randomTensor(dtype, {of.batch, of.queries, of.heads, of.valueHeadDim}, numbers)};
 }
 
-AttentionOptions WorldTuneRunner::with(const TileSizes &tile) const {
+AttentionOptions WorldTuneRunner::with(const TuneSetup &setup) const {
   AttentionOptions made = options;
-  made.tile = tile;
+  made.tile = setup.tile;
+  made.tune = "";
+  made.layout = setup.layout.value_or(made.layout);
+  if (setup.schedule)
+    made.schedule = setup.schedule;
   return made;
 }
 
 /// A ring has memory of its own: few are kept.
-WorldTuneRunner::Ring &WorldTuneRunner::ringOf(const TileSizes &tile) {
+WorldTuneRunner::Ring &WorldTuneRunner::ringOf(const TuneSetup &setup) {
   constexpr size_t most = 3;
-  auto known = rings.find(tile);
+  auto known = std::ranges::find(rings, setup, &Ring::setup);
   if (known == rings.end()) {
     if (rings.size() == most)
-      rings.erase(std::ranges::min_element(rings, {}, [](auto &each) { return each.second.used; }));
-    Ring made;
-    made.ring = world.ring(with(tile), context, inputs, data.dout);
-    known = rings.emplace(tile, std::move(made)).first;
+      rings.pop_back();
+    rings.push_front({setup, world.ring(with(setup), context, inputs, data.dout)});
+  } else
+    rings.splice(rings.begin(), rings, known);
+  return rings.front();
+}
+
+WorldTuneRunner::Asked WorldTuneRunner::kernelsOf(const TuneSetup &setup, Pass pass) const {
+  AttentionOptions all = with(setup);
+  all = world.devices().empty() ? completed(all, hostProcessors()) : completed(all);
+  int ringSize = all.ringSize ? all.ringSize : world.size();
+  std::vector<std::string_view> kernels = {"attention_forward"};
+  if (pass == Pass::Backward) {
+    BackwardNames names = backwardNames(*all.backward);
+    kernels = {names.keys, names.queries};
   }
-  known->second.used = ++uses;
-  return known->second;
+  Asked asked{{}, compilerSources(userSources(all)), workOf(all, ringSize, shape.keys)};
+  for (std::string_view kernel : kernels)
+    asked.specs.push_back(specOf(all, ringSize, inputs, kernel));
+  return asked;
 }
 
-/// A ring of its own, which any thread may have: the kernels stay in the context.
-void WorldTuneRunner::compile(const TileSizes &tile, Pass pass) {
-  std::unique_ptr<WorldRing> ring = world.ring(with(tile), context, inputs, data.dout);
-  ring->prepare(pass);
+/// The kernels alone: several threads may call it, other processes do not, and a device has no room
+/// for many rings.
+void WorldTuneRunner::compile(const TuneSetup &setup, Pass pass) {
+  Asked asked = kernelsOf(setup, pass);
+  for (const Spec &spec : asked.specs) {
+    for (const DeviceContext &device : world.devices())
+      (void)device.kernels->get(spec, asked.sources, asked.work);
+    if (world.devices().empty())
+      (void)context.kernels->get(spec, asked.sources, asked.work);
+  }
 }
 
-double WorldTuneRunner::milliseconds(const TileSizes &tile, Pass pass) {
-  Ring &ring = ringOf(tile);
+int64_t WorldTuneRunner::spilledBytes(const TuneSetup &setup, Pass pass) {
+  if (world.devices().empty())
+    return 0;
+  int64_t bytes = 0;
+  Asked asked = kernelsOf(setup, pass);
+  for (const Spec &spec : asked.specs)
+    bytes += world.devices()[0].kernels->get(spec, asked.sources, asked.work).function.localBytes();
+  return bytes;
+}
+
+double WorldTuneRunner::milliseconds(const TuneSetup &setup, Pass pass) {
+  Ring &ring = ringOf(setup);
   if (pass == Pass::Backward && ring.warm.insert(Pass::Forward).second)
     ring.ring->forward();
   if (ring.warm.insert(pass).second)
     (void)ring.ring->timed(pass);
-  return ring.ring->timed(pass).milliseconds;
+  (void)world.largest(0); // all begin together
+  return world.largest(ring.ring->timed(pass).milliseconds);
 }
 
 const WorldTuneRunner::Check &WorldTuneRunner::checkOf(uint64_t seed) {
@@ -116,6 +154,8 @@ const WorldTuneRunner::Check &WorldTuneRunner::checkOf(uint64_t seed) {
   made.inputs.q = made.data.q;
   made.inputs.k = made.data.k;
   made.inputs.v = made.data.v;
+  if (!world.isFirst()) // which alone has all results
+    return made;
   reference::Problem problem = problemOf(made.options, made.inputs, made.data.dout);
   Interpreter interpreter(made.options, made.inputs);
   interpreter.addTo(problem);
@@ -130,11 +170,15 @@ const WorldTuneRunner::Check &WorldTuneRunner::checkOf(uint64_t seed) {
   return made;
 }
 
-double WorldTuneRunner::error(const TileSizes &tile, Pass pass, uint64_t seed) {
+double WorldTuneRunner::error(const TuneSetup &setup, Pass pass, uint64_t seed) {
   const Check &right = checkOf(seed);
-  AttentionOptions own = right.options;
-  own.tile = tile;
+  AttentionOptions own = with(setup);
+  own.heads = right.options.heads;
+  own.kvHeads = right.options.kvHeads;
+  own.alibiSlopes = right.options.alibiSlopes;
   Results found = runBoth(*world.ring(own, context, right.inputs, right.data.dout));
+  if (!right.measure)
+    return 0;
   constexpr size_t ofForward = 2; // out and lse
   double worst = 0;
   for (size_t tensor = 0; tensor < Results::names.size(); ++tensor) {
@@ -154,6 +198,58 @@ MachinePeak WorldTuneRunner::peak() {
   for (const DeviceContext &each : world.devices())
     devices.push_back(each.device);
   return devicePeak(devices, options.dtype, options.f32Products);
+}
+
+namespace {
+
+constexpr const char *released = "";
+
+std::string askFor(World &world, const char *what, const TuneSetup &setup, Pass pass,
+                   uint64_t seed) {
+  return world.ofFirst(nlohmann::json{
+      {"what", what},
+      {"setup", toJson(setup)},
+      {"backward", pass == Pass::Backward},
+      {"seed", seed}}.dump());
+}
+
+} // namespace
+
+LeadingTuneRunner::~LeadingTuneRunner() {
+  try {
+    (void)world.ofFirst(released);
+  } catch (const std::exception &) { // they see their deadline
+  }
+}
+
+double LeadingTuneRunner::error(const TuneSetup &setup, Pass pass, uint64_t seed) {
+  (void)askFor(world, "error", setup, pass, seed);
+  return own.error(setup, pass, seed);
+}
+
+double LeadingTuneRunner::milliseconds(const TuneSetup &setup, Pass pass) {
+  (void)askFor(world, "milliseconds", setup, pass, 0);
+  return own.milliseconds(setup, pass);
+}
+
+void followTuneRunner(World &world, TuneRunner &own) {
+  for (;;) {
+    std::string text = world.ofFirst({});
+    if (text == released)
+      return;
+    nlohmann::json asked = nlohmann::json::parse(text);
+    TuneSetup setup = tuneSetupFromJson(asked["setup"]);
+    Pass pass = asked["backward"].get<bool>() ? Pass::Backward : Pass::Forward;
+    try {
+      if (asked["what"] == "error")
+        (void)own.error(setup, pass, asked["seed"]);
+      else
+        (void)own.milliseconds(setup, pass);
+    } catch (const PeerError &) {
+      throw;
+    } catch (const std::exception &) { // as it is in the first, which says why
+    }
+  }
 }
 
 } // namespace ringc::cli

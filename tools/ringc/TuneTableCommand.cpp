@@ -15,9 +15,17 @@ namespace ringc::cli {
 std::string tuneTableAt(const std::string &given) {
   if (!given.empty())
     return given;
-  if (std::optional<std::string> path = tuneTablePath(Env::read()))
+  if (std::optional<std::string> path = tuneTablePath(Env::read()); path && !path->empty())
     return *path;
   throw InputError("table", "none", "--out, RINGC_TUNE_TABLE, XDG_DATA_HOME or HOME being set");
+}
+
+/// The length, or of a kernel that is no attention the extents.
+static std::string lengthsOf(const TuneKey &key) {
+  std::string text;
+  for (const auto &[name, extent] : key.extents)
+    text += (text.empty() ? "" : ",") + name + "=" + std::to_string(extent);
+  return text.empty() ? std::to_string(key.length) : text;
 }
 
 int showTuned(const Session &session, const std::string &given) {
@@ -36,16 +44,19 @@ int showTuned(const Session &session, const std::string &given) {
     for (const auto &[name, size] : entry.config.tile)
       sizes += (sizes.empty() ? "" : ",") + name + "=" + std::to_string(size);
     bool gpu = key.chip.starts_with("sm_");
-    sizes += gpu ? ",warps=" + std::to_string(entry.config.warps) +
-                       ",n_warps=" + std::to_string(entry.config.nWarps)
-                 : ",micro=" + std::to_string(entry.config.microRows) + "x" +
-                       std::to_string(entry.config.microVectors);
+    if (key.kernel.starts_with("ring"))
+      sizes = "layout=" + entry.layout +
+              ",schedule=" + (entry.schedule.empty() ? "auto" : entry.schedule);
+    else
+      sizes += gpu ? ",warps=" + std::to_string(entry.config.warps) +
+                         ",n_warps=" + std::to_string(entry.config.nWarps)
+                   : ",micro=" + std::to_string(entry.config.microRows) + "x" +
+                         std::to_string(entry.config.microVectors);
     rows.push_back(
         {nameOf(key), key.kernel, key.chip, std::string(enumName(key.dtype)),
          std::to_string(key.headDim) +
              (key.valueHeadDim == key.headDim ? "" : "/" + std::to_string(key.valueHeadDim)),
-         functions.empty() ? "-" : functions, std::to_string(key.length), std::to_string(key.ranks),
-         sizes,
+         functions.empty() ? "-" : functions, lengthsOf(key), std::to_string(key.ranks), sizes,
          entry.nanoseconds ? number(double(entry.defaultNanoseconds) / double(entry.nanoseconds), 4)
                            : "-",
          entry.date});

@@ -67,7 +67,7 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
   inputs.k = k;
   inputs.v = v;
 
-  AttentionContext context = hostContext(flags.attention.threads);
+  AttentionContext context = hostContext(flags.attention.threads, session.details());
   Results many = runBoth(*world.ring(options, context, inputs, dout));
 
   reference::Problem problem = problemOf(options, inputs, dout);

@@ -10,9 +10,11 @@
 #include "tools/ringc/WorldDevices.h"
 
 #include <chrono>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <numeric>
+#include <span>
 #include <string>
 
 namespace ringc::cli {
@@ -53,6 +55,7 @@ public:
     return std::make_unique<ThreadRing>(options, count, context, inputs, dout);
   }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
+  std::string ofFirst(const std::string &own) override { return own; }
   void agree(const Agreement &) override {}
   double largest(double own) override { return own; }
   void abort(const std::string &) noexcept override {}
@@ -61,7 +64,8 @@ private:
   int count;
 };
 
-std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFlags &flags) {
+std::unique_ptr<World> makeWorld(const Session &session, const AttentionFlags &attention,
+                                 const WorldFlags &flags) {
   constexpr double longest = 1e6;
   if (!(flags.deadlineSeconds > 0 && flags.deadlineSeconds <= longest))
     throw InputError("deadline", std::to_string(flags.deadlineSeconds) + " s",
@@ -72,7 +76,7 @@ std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFla
   ProcessRank process = ProcessRank::of(Env::read()).value_or(ProcessRank());
   int ranks = attention.ranks, processes = process.world;
   if (processes == 1 && onDevices)
-    return makeDeviceWorld(ranks, flags.devices);
+    return makeDeviceWorld(ranks, flags.devices, session.details());
   if (processes == 1)
     return std::make_unique<ThreadWorld>(ranks);
   if (flags.ranks && flags.ranks->count() > 0 && ranks != processes)
@@ -81,7 +85,8 @@ std::unique_ptr<World> makeWorld(const AttentionFlags &attention, const WorldFla
   auto deadline = std::chrono::ceil<std::chrono::milliseconds>(
       std::chrono::duration<double>(flags.deadlineSeconds));
   if (onDevices)
-    return makeNcclWorld(process, flags.devices, deadline);
+    return makeNcclWorld(process, flags.devices, deadline,
+                         process.rank == 0 ? session.details() : TuneTable::Warn());
   // Each of them would compute the whole, and write the same files.
   if (process.launcher == ProcessRank::Launcher::Variables)
     throw InputError(
@@ -151,9 +156,19 @@ std::unique_ptr<WorldRing> World::oneRank(const AttentionOptions &options,
   return makeDeviceRing(options, 1, {devices()[0]}, inputs, dout);
 }
 
+std::string ofFirst(const GatherBytes &gather, const std::string &own) {
+  uint64_t size = own.size();
+  std::vector<std::byte> first = gather(std::as_bytes(std::span(&size, 1))).front();
+  std::memcpy(&size, first.data(), sizeof size);
+  std::string piece = own;
+  piece.resize(size);
+  first = gather(std::as_bytes(std::span(piece))).front();
+  return {reinterpret_cast<const char *>(first.data()), first.size()};
+}
+
 int runInWorld(const Session &session, const AttentionFlags &attention, const WorldFlags &flags,
                const std::function<int(const Session &, World &)> &command) {
-  std::unique_ptr<World> world = makeWorld(attention, flags);
+  std::unique_ptr<World> world = makeWorld(session, attention, flags);
   Session heard = session;
   heard.quiet |= !world->isFirst();
   try {

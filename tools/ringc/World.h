@@ -80,6 +80,9 @@ public:
   /// numbers for each of its ranks. In others nothing.
   virtual std::vector<double> gather(const std::vector<double> &own) = 0;
 
+  /// In each process what the first has given.
+  virtual std::string ofFirst(const std::string &own) = 0;
+
   /// Throws DisagreementError, in all processes, where one says something else than the others.
   virtual void agree(const Agreement &own) = 0;
 
@@ -89,6 +92,9 @@ public:
   /// Makes the other processes fail, too.
   virtual void abort(const std::string &reason) noexcept = 0;
 };
+
+/// What the first of those has given who call it, by `gather` of all.
+std::string ofFirst(const GatherBytes &gather, const std::string &own);
 
 /// Command line options of a world of devices or processes.
 struct WorldFlags {

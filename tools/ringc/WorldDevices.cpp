@@ -29,9 +29,10 @@ int deviceCount() { return CudaDriver::open(Env::read().cudaLibrary)->deviceCoun
 
 class DeviceWorld final : public World {
 public:
-  DeviceWorld(int ranks, const std::vector<int> &ordinals) : count(ranks) {
+  DeviceWorld(int ranks, const std::vector<int> &ordinals, const TuneTable::Warn &tell)
+      : count(ranks) {
     for (int ordinal : ordinals)
-      contexts.push_back(deviceContext(ordinal));
+      contexts.push_back(deviceContext(ordinal, tell));
   }
 
   int size() const override { return count; }
@@ -44,6 +45,7 @@ public:
   }
   const std::vector<DeviceContext> &devices() const override { return contexts; }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
+  std::string ofFirst(const std::string &own) override { return own; }
   void agree(const Agreement &) override {}
   double largest(double own) override { return own; }
   void abort(const std::string &) noexcept override {}
@@ -55,8 +57,9 @@ private:
 
 class NcclWorld final : public World {
 public:
-  NcclWorld(const ProcessRank &process, int device, std::chrono::milliseconds deadline)
-      : contexts{deviceContext(device)} {
+  NcclWorld(const ProcessRank &process, int device, std::chrono::milliseconds deadline,
+            const TuneTable::Warn &tell)
+      : contexts{deviceContext(device, tell)} {
     auto library = NcclLibrary::open(Env::read().ncclLibrary);
     NcclUniqueId id = shareUniqueId(*library, process, deadline);
     transport.emplace(library, contexts[0].device, process.rank, process.world, id,
@@ -76,6 +79,11 @@ public:
   std::vector<double> gather(const std::vector<double> &own) override {
     std::vector<double> all = ofAll(own);
     return isFirst() ? all : std::vector<double>();
+  }
+  std::string ofFirst(const std::string &own) override {
+    std::vector<int> all = firstRanks(size());
+    return cli::ofFirst(
+        [&](std::span<const std::byte> bytes) { return transport->gather(all, bytes); }, own);
   }
   void agree(const Agreement &own) override {
     std::vector<int> all = firstRanks(size());
@@ -115,20 +123,26 @@ std::vector<int> parseDevices(const std::string &text) {
   return devices;
 }
 
-std::unique_ptr<World> makeDeviceWorld(int ranks, const std::string &text) {
+std::vector<int> devicesOf(int ranks, const std::string &text) {
   std::vector<int> devices =
       text.empty() ? firstRanks(std::min(ranks, deviceCount())) : parseDevices(text);
   if (int(devices.size()) > ranks)
     throw InputError("devices", text,
                      "at most " + std::to_string(ranks) + ", as many as there are ranks");
-  return std::make_unique<DeviceWorld>(ranks, devices);
+  return devices;
+}
+
+std::unique_ptr<World> makeDeviceWorld(int ranks, const std::string &text,
+                                       const TuneTable::Warn &tell) {
+  return std::make_unique<DeviceWorld>(ranks, devicesOf(ranks, text), tell);
 }
 
 std::unique_ptr<World> makeNcclWorld(const ProcessRank &process, const std::string &text,
-                                     std::chrono::milliseconds deadline) {
+                                     std::chrono::milliseconds deadline,
+                                     const TuneTable::Warn &tell) {
   std::vector<int> devices = text.empty() ? firstRanks(deviceCount()) : parseDevices(text);
   int device = devices[size_t(process.localRank) % devices.size()];
-  return std::make_unique<NcclWorld>(process, device, deadline);
+  return std::make_unique<NcclWorld>(process, device, deadline, tell);
 }
 
 } // namespace ringc::cli

@@ -164,6 +164,12 @@ public:
     return given;
   }
 
+  std::string ofFirst(const std::string &own) override {
+    return cli::ofFirst(
+        [&](std::span<const std::byte> bytes) { return ringc::gather(transport, all, bytes); },
+        own);
+  }
+
   void agree(const Agreement &own) override {
     requireAgreement(own, transport.rank(), all, [&](std::span<const std::byte> bytes) {
       return ringc::gather(transport, all, bytes);

@@ -1,9 +1,9 @@
 // The table of tuned tile sizes: what is found in it, and what a broken one costs.
 
-#include "runtime/tune/TuneTable.h"
 #include "TemporaryFolder.h"
 #include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
+#include "runtime/tune/TunedConfigs.h"
 
 #include <doctest/doctest.h>
 
@@ -29,6 +29,14 @@ TuneEntry entryOf(const Spec &spec, int64_t length, int64_t q, const Target &tar
   return entry;
 }
 
+TuneEntry ringEntry(TuneKey key, const char *layout, const char *schedule) {
+  TuneEntry entry;
+  entry.key = std::move(key);
+  entry.layout = layout;
+  entry.schedule = schedule;
+  return entry;
+}
+
 void write(const std::string &path, const std::string &text) { std::ofstream(path) << text; }
 
 /// What `find` gives for a length, and what was said.
@@ -39,7 +47,7 @@ struct Found {
 Found find(const std::string &path, const Spec &spec, int64_t length, const Target &target = host) {
   Found found;
   TunedConfigs configs(path, [&](const std::string &text) { found.warnings.push_back(text); });
-  found.config = configs.find(spec, SourceSet(), target, {.length = length});
+  found.config = configs.find(spec, SourceSet(), target, {.length = length}).config;
   return found;
 }
 
@@ -186,4 +194,148 @@ TEST_CASE("the space of a kernel's sizes: the model's choice first, and nothing 
           }
         }
   CHECK(TileSpace({.kernel = "attention_merge"}, host).candidates().size() == 1);
+}
+
+TEST_CASE("it is told once where sizes come from") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec{.headDim = 80, .mask = {"causal"}};
+  TuneTable::update(path, [&](TuneTable &table) { table.put(entryOf(spec, 1000, 16)); });
+  std::vector<std::string> told;
+  TunedConfigs configs(
+      path, [](const std::string &) {}, {}, [&](const std::string &line) { told.push_back(line); });
+  TuneEntry entry = entryOf(spec, 1000, 16);
+  for (int again = 0; again < 2; ++again)
+    CHECK(configs.find(spec, SourceSet(), host, {.length = 1000}).origin ==
+          path + ", entry " + nameOf(entry.key));
+  Spec byHand = spec, others = spec;
+  byHand.tile = {{"attention_forward.q", 32}};
+  others.tile = {{"attention_backward.q", 32}};
+  CHECK(configs.find(byHand, SourceSet(), host, {.length = 1000}).origin == "by hand");
+  CHECK(configs.find(others, SourceSet(), host, {.length = 1000}).config->tile.at("q") == 16);
+  CHECK(configs.find(spec, SourceSet(), host, {.length = 1000, .table = ""}).origin == "the model");
+  CHECK(configs.find({.headDim = 7}, SourceSet(), host, {}).origin == "the model");
+  REQUIRE(told.size() == 5);
+  CHECK(told[0].starts_with("attention_forward: "));
+  CHECK(told[0].ends_with(", of " + path + ", entry " + nameOf(entry.key)));
+}
+
+TEST_CASE("a ring of processes gets its schedule from a table, for the layout that it has it for") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec spec{.headDim = 64, .queryLayout = LayoutKind::Zigzag, .keyLayout = LayoutKind::Zigzag};
+  KernelWork work{.length = 4096, .ranks = 4};
+  TuneKey forward = tuneKeyOf(spec, SourceSet(), host, work);
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(ringEntry(ringKeyOf(forward, std::nullopt, true), "zigzag", "all-gather"));
+    table.put(ringEntry(ringKeyOf(forward, Pass::Forward, true), "zigzag", "ring"));
+    table.put(ringEntry(ringKeyOf(forward, Pass::Backward, false), "zigzag", "ring"));
+  });
+  std::vector<std::string> warnings;
+  auto warn = [&](const std::string &line) { warnings.push_back(line); };
+  TunedConfigs configs(path, warn);
+  auto find = [&](Pass pass, SequenceLayout layout) {
+    return configs.schedule(pass, spec, SourceSet(), host, work, layout);
+  };
+  for (int again = 0; again < 2; ++again) {
+    CHECK(find(Pass::Forward, SequenceLayout::zigzag()) == Schedule::Ring);
+    CHECK(find(Pass::Backward, SequenceLayout::zigzag()) == Schedule::AllGather); // of both
+    CHECK(!find(Pass::Forward, SequenceLayout::striped()));
+  }
+  CHECK(warnings.empty());
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(ringEntry(ringKeyOf(forward, Pass::Forward, true), "diagonal", ""));
+  });
+  TunedConfigs others(path, warn);
+  CHECK(others.schedule(Pass::Forward, spec, SourceSet(), host, work, SequenceLayout::zigzag()) ==
+        Schedule::AllGather);
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("layout: got diagonal") != std::string::npos);
+}
+
+TEST_CASE("the space of a kernel that the model does not know: its source's dimensions") {
+  SourceTiles tiles{.sizes = {{"m", 64}, {"n", 48}}};
+  for (const Target &target : {host, gpuTarget("sm_90")}) {
+    Spec spec{.kernel = "own"};
+    TileSpace space(spec, target, tiles);
+    std::vector<TileConfig> all = space.candidates();
+    CHECK(all.front().tile == tiles.sizes);
+    CHECK(space.dimensions().size() == 4);
+    CHECK(space.dimensions()[0].values == std::vector<int64_t>{16, 32, 64, 128, 256});
+    CHECK(space.dimensions()[1].values == std::vector<int64_t>{16, 32, 48, 64, 128, 256});
+    for (const TileConfig &config : all) {
+      CHECK(space.objection(config) == "");
+      spec.tile = space.byHand(config);
+      CHECK(chooseTileConfig(spec, target) == config);
+      spec.tile.clear();
+    }
+    TileConfig strange = all.front();
+    strange.tile["z"] = 16;
+    CHECK(space.objection(strange) == "own has no dimension z");
+    strange = all.front();
+    strange.tile["m"] = 4096;
+    CHECK(space.objection(strange) == "m is 4096");
+    // Without products a register block is nobody's.
+    tiles.hasProducts = false;
+    CHECK(TileSpace(spec, target, tiles).dimensions().size() == (target.isGpu() ? 3 : 2));
+    tiles.hasProducts = true;
+  }
+}
+
+TEST_CASE("of a kernel that is no attention the nearest extents are found") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  SourceSet sources(std::vector<SourceText>{{"my.tile", "kernel own<BM = 64>(...)"}});
+  Spec spec{.kernel = "own", .source = "my.tile"};
+  TuneKey key = tuneKeyOf(spec, sources, host, {});
+  CHECK(key.kernel.starts_with("own#"));
+  auto entry = [&](int64_t m, int64_t n, int64_t tile) {
+    TuneEntry made{.key = tuneKeyOf(spec, sources, host, {.extents = {{"M", m}, {"N", n}}})};
+    made.config = chooseTileConfig(spec, host);
+    made.config.tile = {{"m", tile}};
+    return made;
+  };
+  CHECK(entry(1000, 65, 1).key.extents == std::map<std::string, int64_t>{{"M", 1024}, {"N", 128}});
+  TuneTable::update(path, [&](TuneTable &table) {
+    table.put(entry(1024, 128, 16));
+    table.put(entry(1024, 4096, 32));
+    table.put(entry(8192, 8192, 128));
+  });
+  int asked = 0;
+  std::vector<std::string> warnings;
+  TunedConfigs configs(
+      path, [&](const std::string &text) { warnings.push_back(text); },
+      [&](const Spec &, const SourceSet &) {
+        ++asked;
+        return SourceTiles{.sizes = {{"m", 64}}};
+      });
+  auto found = [&](const std::map<std::string, int64_t> &extents) {
+    return configs.find(spec, sources, host, {.extents = extents}).config->tile.at("m");
+  };
+  CHECK(found({{"M", 1024}, {"N", 128}}) == 16);
+  CHECK(found({{"M", 700}, {"N", 3000}}) == 32);
+  CHECK(found({{"M", 100000}, {"N", 9000}}) == 128);
+  CHECK(found({}) == 16); // what is not known counts as 1
+  CHECK(asked == 1);
+  CHECK(warnings.empty());
+  Spec other = spec;
+  other.constants = {{"C", 3}};
+  CHECK(!configs.find(other, sources, host, {}).config);
+  SourceSet changed(std::vector<SourceText>{{"my.tile", "kernel own<BM = 32>(...)"}});
+  CHECK(!configs.find(spec, changed, host, {}).config);
+  // Beside a kernel of the library the file of its masks does not matter.
+  CHECK(tuneKeyOf({.kernel = "matmul", .source = "my.tile"}, sources, host, {}).kernel == "matmul");
+  // Entries from before there were extents are read.
+  std::ofstream(path) << R"({"version": 1, "entries": [{"key": {"kernel": "old", "length": 64}}]})";
+  CHECK(TuneTable::read(path, [](const std::string &text) { FAIL(text); }).entries().size() == 1);
+}
+
+TEST_CASE("a spec whose layout is any takes what was found for another") {
+  TemporaryFolder folder;
+  std::string path = (folder.path() / "tune.json").string();
+  Spec ofRing{.queryLayout = LayoutKind::Contiguous, .keyLayout = LayoutKind::Contiguous};
+  TuneTable::update(path, [&](TuneTable &table) { table.put(entryOf(ofRing, 1024, 16)); });
+  CHECK(find(path, Spec(), 1024).config->tile.at("q") == 16);
+  Spec other{.queryLayout = LayoutKind::Zigzag, .keyLayout = LayoutKind::Zigzag};
+  CHECK(!find(path, other, 1024).config);
 }

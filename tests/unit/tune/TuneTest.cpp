@@ -3,6 +3,7 @@
 #include "runtime/tune/Tune.h"
 #include "compiler/spec/TileSpace.h"
 #include "runtime/Error.h"
+#include "runtime/comm/Transport.h"
 #include "runtime/tune/DevicePeak.h"
 #include "runtime/tune/HostPeak.h"
 
@@ -23,6 +24,8 @@ namespace {
 
 const Target host{.name = "cpu", .vectorRegisters = 32};
 
+const std::vector<Pass> forwardPass = {Pass::Forward};
+
 int64_t at(const TileSizes &tile, const char *name) {
   auto found = tile.find(std::string("attention_forward.") + name);
   return found == tile.end() ? 0 : found->second;
@@ -33,21 +36,28 @@ class Formula final : public TuneRunner {
 public:
   explicit Formula(double noise) : wobble(1, noise) {}
 
-  void compile(const TileSizes &tile, Pass) override {
-    if (at(tile, "q") == 16)
+  void compile(const TuneSetup &setup, Pass) override {
+    if (at(setup.tile, "q") == 16)
       throw InputError("attention_forward.tile:1:1: error: too large\nnote: where");
   }
   bool sharesProcessors() const override { return true; }
-  double error(const TileSizes &tile, Pass, uint64_t) override {
-    if (at(tile, "q") == 48 && at(tile, "kv") == 64 && at(tile, "micro_rows") == 4)
+  double error(const TuneSetup &setup, Pass, uint64_t) override {
+    if (at(setup.tile, "q") == 48 && at(setup.tile, "kv") == 64 &&
+        at(setup.tile, "micro_rows") == 4)
       (void)raise(SIGSEGV);
-    return at(tile, "q") == 128 ? std::nan("") : at(tile, "q") == 96 ? 1.5 : 0.5;
+    if (setup.layout == SequenceLayout::striped())
+      throw PeerError(0, 1, 0, Channel::Results, "gone");
+    return at(setup.tile, "q") == 128 ? std::nan("") : at(setup.tile, "q") == 96 ? 1.5 : 0.5;
   }
-  double milliseconds(const TileSizes &tile, Pass) override {
+  double milliseconds(const TuneSetup &setup, Pass) override {
     double ms = 10;
-    ms *= at(tile, "q") == 128 ? 0.1 : 1 + 0.1 * std::abs(std::log2(double(at(tile, "q")) / 32));
-    ms *= 1 + 0.1 * std::abs(std::log2(double(at(tile, "kv")) / 96));
-    ms *= 1 + 0.02 * double(at(tile, "micro_rows") == 1);
+    ms *= at(setup.tile, "q") == 128
+              ? 0.1
+              : 1 + 0.1 * std::abs(std::log2(double(at(setup.tile, "q")) / 32));
+    ms *= 1 + 0.1 * std::abs(std::log2(double(at(setup.tile, "kv")) / 96));
+    ms *= 1 + 0.02 * double(at(setup.tile, "micro_rows") == 1);
+    ms *= setup.layout == SequenceLayout::zigzag() ? 0.7 : 1;
+    ms *= setup.schedule == Schedule::Ring ? 0.9 : 1;
     return ms * wobble(random);
   }
 
@@ -58,7 +68,7 @@ private:
 
 TuneTask forward() {
   Spec spec{.headDim = 64};
-  return {.pass = Pass::Forward,
+  return {.passes = {Pass::Forward},
           .spec = spec,
           .target = host,
           .key = tuneKeyOf(spec, SourceSet(), host, {.length = 1000})};
@@ -71,18 +81,18 @@ TuneWorker::Body formula(double noise) {
   };
 }
 
-TuneResult tune(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body,
-                std::chrono::duration<double> budget, uint64_t seed,
-                const std::function<bool(const TuneProgress &)> &progress) {
+TuneResult search(const std::vector<TuneTask> &tasks, const TuneWorker::Body &body,
+                  std::chrono::duration<double> budget,
+                  const std::function<bool(const TuneProgress &)> &progress) {
   TuneWorker worker(body);
-  return tune(tasks, worker, budget, seed, progress);
+  return tune(tasks, worker, budget, 1, progress);
 }
 
 } // namespace
 
 TEST_CASE("the fastest that is right is found; what is wrong, refused or crashes costs itself") {
   size_t told = 0;
-  TuneResult result = tune({forward()}, formula(0.003), 20s, 1, [&](const TuneProgress &progress) {
+  TuneResult result = search({forward()}, formula(0.003), 20s, [&](const TuneProgress &progress) {
     told = progress.seen;
     CHECK(progress.seen <= progress.space);
     return true;
@@ -126,7 +136,7 @@ TEST_CASE("the fastest that is right is found; what is wrong, refused or crashes
 
 TEST_CASE("what is not surely faster does not take the default's place") {
   TuneResult result =
-      tune({forward()}, formula(0.3), 3s, 1, [](const TuneProgress &) { return true; });
+      search({forward()}, formula(0.3), 3s, [](const TuneProgress &) { return true; });
   const TunedKernel &kernel = result.kernels.at(0);
   CHECK(kernel.spread > 0.05);
   if (kernel.best != 0)
@@ -135,46 +145,80 @@ TEST_CASE("what is not surely faster does not take the default's place") {
 
 TEST_CASE("an interrupted search keeps what it knows; without time the default stays") {
   int left = 5;
-  TuneResult result = tune({forward(), forward()}, formula(0), 60s, 1,
-                           [&](const TuneProgress &) { return --left > 0; });
+  TuneResult result = search({forward(), forward()}, formula(0), 60s,
+                             [&](const TuneProgress &) { return --left > 0; });
   CHECK(result.interrupted);
   REQUIRE(result.kernels.size() == 1);
   CHECK(result.kernels[0].candidates.size() == 5);
   std::vector<TuneEntry> entries = entriesOf(result, "", "");
   REQUIRE(entries.size() == 1);
   CHECK((result.kernels[0].best != 0 || entries[0].nanoseconds == entries[0].defaultNanoseconds));
-  result = tune({forward()}, formula(0), 1ns, 1, [](const TuneProgress &) { return true; });
+  result = search({forward()}, formula(0), 1ns, [](const TuneProgress &) { return true; });
   CHECK(result.kernels.at(0).best == 0);
   CHECK(result.kernels.at(0).candidates.size() == 1);
 }
 
-TEST_CASE("a default that is wrong, and a worker that cannot begin, are errors") {
+TEST_CASE("where the default cannot be had the first that can takes its place") {
+  TuneResult result = search(
+      {forward()},
+      [](const std::function<void(TuneRunner &)> &serve) {
+        struct NotTheDefault final : TuneRunner {
+          void compile(const TuneSetup &setup, Pass) override {
+            if (at(setup.tile, "q") == 64)
+              throw InputError("no tiles of 64");
+          }
+          bool sharesProcessors() const override { return true; }
+          double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+          double milliseconds(const TuneSetup &setup, Pass) override {
+            return at(setup.tile, "q") == 32 ? 1 : 10;
+          }
+        } runner;
+        serve(runner);
+      },
+      20s, [](const TuneProgress &) { return true; });
+  const TunedKernel &kernel = result.kernels.at(0);
+  CHECK(kernel.candidates[0].verdict == TuneVerdict::Refused);
+  CHECK(kernel.candidates[0].reason == "no tiles of 64");
+  REQUIRE(kernel.base > 0);
+  CHECK(kernel.candidates[kernel.base].ratio == 1);
+  for (size_t before = 0; before < kernel.base; ++before)
+    CHECK(kernel.candidates[before].verdict == TuneVerdict::Refused);
+  CHECK(kernel.candidates[kernel.best].config.tile.at("q") == 32);
+  CHECK(entriesOf(result, "", "").at(0).config.tile.at("q") == 32);
+}
+
+TEST_CASE("sizes that are all wrong, and a worker that cannot begin, are errors") {
   TuneWorker::Body wrong = [](const std::function<void(TuneRunner &)> &serve) {
     struct Wrong final : TuneRunner {
-      void compile(const TileSizes &, Pass) override {}
+      void compile(const TuneSetup &, Pass) override {}
       bool sharesProcessors() const override { return false; }
-      double error(const TileSizes &, Pass, uint64_t) override { return 2; }
-      double milliseconds(const TileSizes &, Pass) override { return 1; }
+      double error(const TuneSetup &, Pass, uint64_t) override { return 2; }
+      double milliseconds(const TuneSetup &, Pass) override { return 1; }
     } runner;
     serve(runner);
   };
   auto goesOn = [](const TuneProgress &) { return true; };
-  CHECK_THROWS_WITH_AS((void)tune({forward()}, wrong, 1s, 1, goesOn),
-                       "attention_forward with the sizes of the model's choice: wrong, 2.000000 "
-                       "times the error that it may have",
-                       InputError);
+  try {
+    (void)search({forward()}, wrong, 20s, goesOn);
+    FAIL("no error");
+  } catch (const InputError &error) {
+    std::string count = std::to_string(TileSpace(forward().spec, host).candidates().size());
+    CHECK(error.what() == "attention_forward: of " + count + " sizes " + count +
+                              " were tried, and none can be had; " + count +
+                              " wrong, the first: 2.000000 times the error that it may have");
+  }
   TuneWorker::Body none = [](const std::function<void(TuneRunner &)> &) {
     throw InputError("no device");
   };
-  CHECK_THROWS_WITH_AS((void)tune({forward()}, none, 1s, 1, goesOn), "no device", InputError);
+  CHECK_THROWS_WITH_AS((void)search({forward()}, none, 1s, goesOn), "no device", InputError);
 }
 
 TEST_CASE("the machine's peak comes from the worker; without it there is a reason") {
   struct Machine final : TuneRunner {
-    void compile(const TileSizes &, Pass) override {}
+    void compile(const TuneSetup &, Pass) override {}
     bool sharesProcessors() const override { return false; }
-    double error(const TileSizes &, Pass, uint64_t) override { return 0; }
-    double milliseconds(const TileSizes &, Pass) override { return 1; }
+    double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+    double milliseconds(const TuneSetup &, Pass) override { return 1; }
     MachinePeak peak() override {
       if (crashes)
         (void)raise(SIGSEGV);
@@ -219,20 +263,45 @@ TEST_CASE("the products of a GPU's peak name their type") {
 TEST_CASE("a worker that hangs is ended, and the next job gets a new one") {
   TuneWorker worker([](const std::function<void(TuneRunner &)> &serve) {
     struct Slow final : TuneRunner {
-      void compile(const TileSizes &tile, Pass) override {
-        if (tile.contains("q"))
+      void compile(const TuneSetup &setup, Pass) override {
+        if (setup.tile.contains("q"))
           std::this_thread::sleep_for(1h);
       }
       bool sharesProcessors() const override { return false; }
-      double error(const TileSizes &, Pass, uint64_t) override { return 0; }
-      double milliseconds(const TileSizes &, Pass) override { return double(getpid()); }
+      double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+      double milliseconds(const TuneSetup &, Pass) override { return double(getpid()); }
     } runner;
     serve(runner);
   });
-  TuneWorker::Reply first = worker.run({.turns = 2}, 30s);
+  TuneWorker::Reply first = worker.run({.passes = forwardPass, .turns = 2}, 30s);
   REQUIRE(first.ms.size() == 2);
-  CHECK(worker.run({.tile = {{"q", 1}}}, 200ms).outcome == TuneWorker::Outcome::TimedOut);
-  TuneWorker::Reply second = worker.run({}, 30s);
+  CHECK(worker.run({.passes = forwardPass, .setup = {.tile = {{"q", 1}}}}, 200ms).outcome ==
+        TuneWorker::Outcome::TimedOut);
+  TuneWorker::Reply second = worker.run({.passes = forwardPass}, 30s);
   REQUIRE(second.outcome == TuneWorker::Outcome::Done);
   CHECK(second.ms != first.ms);
+}
+
+TEST_CASE("the way of a ring is looked for as sizes are, and goes into what comes after it") {
+  TuneTask ring = forward();
+  ring.key.kernel = "ring";
+  ring.ways = {{SequenceLayout::contiguous(), std::nullopt},
+               {SequenceLayout::striped(), Schedule::Ring},
+               {SequenceLayout::zigzag(), Schedule::AllGather},
+               {SequenceLayout::zigzag(), Schedule::Ring}};
+  TuneResult result =
+      search({ring, forward()}, formula(0.003), 10s, [](const TuneProgress &) { return true; });
+  REQUIRE(result.kernels.size() == 2);
+  const TunedKernel &found = result.kernels[0];
+  REQUIRE(found.candidates.size() == 4);
+  CHECK(*found.candidates[found.best].way == ring.ways[3]);
+  CHECK(found.candidates[1].verdict == TuneVerdict::Crashed);
+  CHECK(found.candidates[1].reason.find("gone") != std::string::npos);
+  CHECK(result.setup.layout == SequenceLayout::zigzag());
+  CHECK(result.setup.schedule == Schedule::Ring);
+  CHECK(result.setup.tile.at("attention_forward.q") == 32);
+  std::vector<TuneEntry> entries = entriesOf(result, "1", "2026-01-01");
+  CHECK(entries[0].layout == "zigzag");
+  CHECK(entries[0].schedule == "ring");
+  CHECK(entries[1].layout.empty());
 }

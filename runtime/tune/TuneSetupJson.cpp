@@ -1,0 +1,27 @@
+#include "runtime/tune/TuneSetupJson.h"
+
+#include "compiler/spec/EnumNames.h"
+
+#include <nlohmann/json.hpp>
+
+namespace ringc {
+
+nlohmann::json toJson(const TuneSetup &setup) {
+  nlohmann::json json{{"tile", setup.tile}};
+  if (setup.layout)
+    json["layout"] = nameOf(*setup.layout);
+  if (setup.schedule)
+    json["schedule"] = enumName(*setup.schedule);
+  return json;
+}
+
+TuneSetup tuneSetupFromJson(const nlohmann::json &json) {
+  TuneSetup setup{.tile = json.at("tile").get<TileSizes>()};
+  if (json.contains("layout"))
+    setup.layout = parseLayout(json["layout"].get<std::string>());
+  if (json.contains("schedule"))
+    setup.schedule = parseEnum<Schedule>("schedule", json["schedule"].get<std::string>());
+  return setup;
+}
+
+} // namespace ringc
