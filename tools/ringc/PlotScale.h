@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 namespace ringc::cli {
@@ -30,10 +31,11 @@ struct PlotScale {
     std::vector<double> all;
     constexpr double slack = 1e-9;
     if (kind == Kind::Log && high / low > severalDecades) {
-      double first = std::ceil(std::log10(low) - slack), last = std::log10(high) + slack;
+      int first = int(std::ceil(std::log10(low) - slack)),
+          last = int(std::floor(std::log10(high) + slack));
       double decade = std::abs((*this)(10 * low) - (*this)(low));
-      double stride = std::max(1.0, std::ceil(apart / decade));
-      for (double power = first; power <= last; power += stride)
+      int stride = std::max(1, int(std::ceil(apart / decade)));
+      for (int power = first; power <= last; power += stride)
         all.push_back(std::pow(10, power));
       return all;
     }
@@ -42,8 +44,9 @@ struct PlotScale {
       all.clear();
       bool close = false;
       double each = step * factor;
-      for (double at = std::ceil(low / each - slack); at * each <= high + each * slack; ++at) {
-        double tick = at * each + 0.0; // no -0
+      for (auto at = int64_t(std::ceil(low / each - slack));
+           double(at) * each <= high + each * slack; ++at) {
+        double tick = double(at) * each;
         close |= !all.empty() && std::abs((*this)(tick) - (*this)(all.back())) < apart;
         all.push_back(tick);
       }
