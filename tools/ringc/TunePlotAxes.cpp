@@ -87,10 +87,12 @@ PlotPanel panelOf(const TunedKernel &kernel) {
                  "target " + target.name + (target.isGpu() ? "" : " (" + target.chip + ")")};
   for (const auto &[name, extent] : key.extents)
     panel.facts.push_back(name + " " + std::to_string(extent));
-  if (key.extents.empty())
+  if (key.extents.empty()) {
     panel.facts.insert(panel.facts.begin() + 1,
                        {"d " + (dim == valueDim ? dim : dim + "/" + valueDim),
-                        "length " + std::to_string(key.length), list("masks", spec.mask)});
+                        "length " + std::to_string(key.length)});
+    panel.facts.push_back(list("masks", spec.mask));
+  }
   if (!spec.score.empty())
     panel.facts.push_back(list("scores", spec.score));
   if (key.groupSize > 1)
