@@ -141,13 +141,15 @@ std::vector<TuneTask> tuneTasks(const TuneRequest &request, const SourceSet &sou
     for (std::string_view kernel : kernels) {
       Spec spec = specOf(options, ringSize, request.inputs, kernel);
       spec.target = target.name;
-      if (!TileSpace(spec, target).dimensions().empty())
-        tasks.push_back({.passes = {pass},
-                         .spec = spec,
-                         .target = target,
-                         .key = tuneKeyOf(spec, sources, target,
-                                          workOf(options, ringSize, request.shape.keyLength)),
-                         .work = passWork(options, request.shape, pass)});
+      if (TileSpace(spec, target).dimensions().empty())
+        continue;
+      TuneTask &task = tasks.emplace_back();
+      task.passes = {pass};
+      task.spec = spec;
+      task.target = target;
+      task.key =
+          tuneKeyOf(spec, sources, target, workOf(options, ringSize, request.shape.keyLength));
+      task.work = passWork(options, request.shape, pass);
     }
   }
   return tasks;

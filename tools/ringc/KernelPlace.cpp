@@ -135,6 +135,10 @@ public:
 
   void compile(const Spec &spec) override { (void)context.kernels->get(spec, sources); }
 
+  int64_t spilledBytes(const Spec &spec) override {
+    return context.kernels->get(spec, sources).function.localBytes();
+  }
+
   PlacedData put(const KernelData &data) override {
     PlacedData placed;
     placed.data = dataLike(data, [&](int64_t bytes) {

@@ -23,6 +23,8 @@ public:
 
   /// Any thread may. Throws InputError where it cannot be.
   virtual void compile(const Spec &spec) = 0;
+  /// What a thread keeps outside its registers; 0 on a host.
+  virtual int64_t spilledBytes(const Spec &) { return 0; }
   virtual PlacedData put(const KernelData &data) = 0;
   /// `times` launches over the whole grid, one after another; milliseconds of all.
   virtual double run(const Spec &spec, const PlacedData &placed, int times) = 0;

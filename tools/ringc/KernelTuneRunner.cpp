@@ -42,6 +42,10 @@ Spec KernelTuneRunner::with(const TileSizes &tile) const {
 
 void KernelTuneRunner::compile(const TuneSetup &setup, Pass) { place->compile(with(setup.tile)); }
 
+int64_t KernelTuneRunner::spilledBytes(const TuneSetup &setup, Pass) {
+  return place->spilledBytes(with(setup.tile));
+}
+
 double KernelTuneRunner::error(const TuneSetup &setup, Pass, uint64_t seed) {
   if (!check || seedOfCheck != seed) {
     check.emplace(kernel, smallExtents(workload.extents, workload.tiles.sizes), workload.scalars,

@@ -29,6 +29,7 @@ public:
   KernelTuneRunner(const KernelWorkload &workload, const Target &target, int threads);
 
   void compile(const TuneSetup &setup, Pass pass) override;
+  int64_t spilledBytes(const TuneSetup &setup, Pass pass) override;
   bool sharesProcessors() const override { return !target.isGpu(); }
   double error(const TuneSetup &setup, Pass pass, uint64_t seed) override;
   double milliseconds(const TuneSetup &setup, Pass pass) override;

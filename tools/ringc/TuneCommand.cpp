@@ -194,8 +194,8 @@ void addTune(CLI::App &app, Session &session) {
       ->allow_extra_args(false);
   command
       ->add_option("--extent", flags->extents,
-                   "With a spec, the extents of the kernel's views; of an attention Nq, Nk, B, H, "
-                   "Hkv, unless given 4096, 4096, 1, 8")
+                   "With a spec, the extents of the kernel's views; of an attention Nk (4096), Nq, "
+                   "B (1), H (8), Hkv")
       ->type_name("M=4096,N=4096");
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");

@@ -6,6 +6,7 @@
 #include "runtime/Error.h"
 #include "runtime/tune/TuneRunner.h"
 #include "tests/support/ReferenceAttention.h"
+#include "tests/unit/compiler/RandomKernel.h"
 #include "tools/ringc/KernelCheck.h"
 #include "tools/ringc/KernelExtentFlags.h"
 #include "tools/ringc/KernelPlace.h"
@@ -95,6 +96,42 @@ kernel every<BM = 4, BN = 8>(x: view<f32>[M, N], narrow: view<bf16>[M, N], sums:
     for (int64_t row = 8; row < rows; ++row)
       most = std::max(most, x[size_t(row * columns + column)]);
     CHECK(results.at("most")[size_t(column)] == doctest::Approx(most + 2).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("random kernels, of everything that tiles can go through") {
+  constexpr std::pair<int64_t, int64_t> shapes[] = {{8, 16}, {5, 19}, {33, 7}, {1, 40}, {24, 1}};
+  for (unsigned seed = 0; seed < 150; ++seed) {
+    auto [rows, columns] = shapes[seed % std::size(shapes)];
+    testing::RandomKernel random(seed, rows, columns);
+    std::string text = random.text();
+    CAPTURE(text);
+    Spec spec{.kernel = "random", .source = "user.tile"};
+    BoundKernel kernel(spec, sourcesOf(text), {{"m", rows}, {"n", columns}});
+    KernelExtents extents{{"M", rows}, {"N", columns}};
+    for (size_t at = 0; at < random.outputs().size(); ++at) {
+      extents["M" + std::to_string(at)] = random.outputs()[at].rows;
+      extents["N" + std::to_string(at)] = random.outputs()[at].columns;
+    }
+    KernelData data = randomData(kernel, extents, {}, seed);
+    auto set = [&](const char *name, const testing::Matrix &matrix) {
+      float *to = data.views.at(name).dataAs<float>();
+      for (int64_t row = 0; row < matrix.rows(); ++row)
+        for (int64_t column = 0; column < matrix.columns(); ++column)
+          *to++ = float(matrix.at(row, column));
+    };
+    set("x", random.x());
+    set("z", random.z());
+    auto results = KernelInterpreter(kernel, data, Precision::Double).run();
+    for (size_t at = 0; at < random.outputs().size(); ++at) {
+      const std::vector<double> &wanted = random.outputs()[at].values,
+                                &found = results.at("o" + std::to_string(at));
+      REQUIRE(found.size() == wanted.size());
+      double most = 0;
+      for (size_t i = 0; i < wanted.size(); ++i)
+        most = std::max(most, std::abs(found[i] - wanted[i]) / std::max(1.0, std::abs(wanted[i])));
+      CHECK(most < 1e-5); // its constants are no f32
+    }
   }
 }
 
