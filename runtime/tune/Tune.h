@@ -49,7 +49,7 @@ template <> struct EnumNames<TuneVerdict> {
 /// What was known of a candidate when it had been tried, first or again.
 struct TuneJudgement {
   double seconds = 0; ///< since the search for its task began
-  int round = 0;      ///< 0: tried first; 1, 2: once more, with more turns
+  int round = 0;      ///< 0: tried first; above: once more, with more turns
   double ratio = 0;   ///< the median of all turns so far; 0 where it was rejected
 };
 

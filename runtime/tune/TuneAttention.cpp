@@ -166,6 +166,13 @@ TuneTask ringTask(const TuneRequest &request, const SourceSet &sources, const Ta
   task.passes = request.passes;
   task.ways = std::move(ways);
   task.work = {};
+  AttentionOptions options =
+      target.isGpu() ? completed(request.options) : completed(request.options, hostProcessors());
+  for (Pass each : request.passes) {
+    RooflineWork own = passWork(options, request.shape, each);
+    task.work.flops += own.flops;
+    task.work.bytes += own.bytes;
+  }
   std::optional<Pass> pass;
   if (request.passes.size() == 1)
     pass = request.passes[0];
@@ -181,6 +188,7 @@ TuneResult tune(const TuneRequest &request, const SourceSet &sources, const Targ
   if (request.ways.size() < 2)
     return tune(tuneTasks(request, sources, target), worker, budget, request.seed, progress);
   constexpr double firstShare = 0.2, lastShare = 0.15, near = 1.1;
+  constexpr int roundsOfTiles = 3; // TuneJudgement's
   TuneResult ring = tune({ringTask(request, sources, target, request.ways)}, worker,
                          budget * firstShare, request.seed, progress);
   if (ring.interrupted)
@@ -206,9 +214,20 @@ TuneResult tune(const TuneRequest &request, const SourceSet &sources, const Targ
                           request.seed, progress, all.setup);
   TunedKernel &last = again.kernels.front();
   last.space = ways.space;
-  for (const TuneCandidate &each : ways.candidates)
-    if (std::ranges::find(last.candidates, each.way, &TuneCandidate::way) == last.candidates.end())
+  // One search, of whose time the tile sizes' is left out.
+  for (TuneCandidate &each : last.candidates)
+    for (TuneJudgement &judgement : each.judged) {
+      judgement.seconds += ways.budget.count();
+      judgement.round += roundsOfTiles;
+    }
+  last.budget += ways.budget;
+  for (const TuneCandidate &each : ways.candidates) {
+    auto known = std::ranges::find(last.candidates, each.way, &TuneCandidate::way);
+    if (known == last.candidates.end())
       last.candidates.push_back(each);
+    else
+      known->judged.insert(known->judged.begin(), each.judged.begin(), each.judged.end());
+  }
   all.kernels.insert(all.kernels.begin(), last);
   all.setup = again.setup;
   all.interrupted = again.interrupted;

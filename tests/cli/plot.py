@@ -17,6 +17,12 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chrom
 NO_BROWSER = "no chromium-headless-shell here"
 SAMPLES = os.environ.get("RINGC_PLOT_SAMPLES_PROGRAM", "")
 
+# What it writes depends on a tile size: only tiles of the source's own size are right.
+SIZED = """kernel sized<BM = 64, BN = 64>(x: view<f32>[M, N], y: view<f32>[M, N]) over r in M step BM {
+  for c in 0 .. N step BN { y[r : BM, c : BN] = x[r : BM, c : BN] + f32(BM) }
+}
+"""
+
 # What a page shows of its picture: where each text and each cell of a heat map lies, in pixels.
 REPORT = """
 <pre id="report"></pre><script>
@@ -198,6 +204,22 @@ class Pictures(RingcTest):
         texts = "\n".join(each["text"] for each in shown["texts"])
         self.assertIn("masks causal+a<b>&'.tile:near", texts)
         self.assertRegex(texts, r"budget (3|2\.\d+) s")
+
+    def test_a_ring_and_a_kernel_that_is_no_attention(self):
+        self.ok("tune --shape 1,256,2,2,32 --causal --ranks 2 --budget 6s --out table.json -q --plot ring.svg")
+        report = self.check("ring.svg")
+        texts = [each["text"] for each in report["texts"]]
+        for expected in "ring", "attention_forward", "layout", "schedule", "zigzag":
+            self.assertIn(expected, texts)
+        self.write("sized.tile", SIZED)
+        self.ok("tune sized.tile --extent M=130,N=100 --budget 5s --out table.json -q --plot sized.svg")
+        report = self.check("sized.svg")
+        self.assertIn("rejected", [cell["kind"] for cell in report["cells"]])
+        texts = "\n".join(each["text"] for each in report["texts"])
+        self.assertIn("sized", texts)
+        self.assertRegex(texts, r"all rejected; of \d+ tried: \d+ wrong")
+        self.assertIn("It is not known how many FLOP and bytes this takes.", texts)
+        self.assertNotIn("masks", texts)
 
     def mask(self):
         """A mask in a file whose name is markup."""

@@ -4,6 +4,8 @@
 #include "runtime/attention/DeviceCode.h"
 #include "runtime/jit/DeviceCompiler.h"
 #include "runtime/jit/HostCompiler.h"
+#include "runtime/tune/DevicePeak.h"
+#include "runtime/tune/HostPeak.h"
 
 #include <algorithm>
 #include <array>
@@ -117,6 +119,8 @@ public:
     std::memcpy(host.data(), view.data(), size_t(view.byteCount()));
   }
 
+  MachinePeak peak(DType dtype, F32Products) override { return hostPeak(*context.pool, dtype); }
+
 private:
   SourceSet sources;
   AttentionContext context;
@@ -166,6 +170,10 @@ public:
   void get(const Tensor &view, const Tensor &host) override {
     stream.download(host.data(), view.data(), view.byteCount());
     stream.synchronize();
+  }
+
+  MachinePeak peak(DType dtype, F32Products f32Products) override {
+    return devicePeak({context.device}, dtype, f32Products);
   }
 
 private:

@@ -2,6 +2,7 @@
 
 #include "compiler/spec/KernelRequest.h"
 #include "runtime/driver/CudaMemory.h"
+#include "runtime/tune/Roofline.h"
 #include "tools/ringc/KernelData.h"
 
 #include <memory>
@@ -29,6 +30,8 @@ public:
   virtual double run(const Spec &spec, const PlacedData &placed, int times) = 0;
   /// Copies a view's memory to the same view of `host`.
   virtual void get(const Tensor &view, const Tensor &host) = 0;
+  /// What it does at most, with products of a type.
+  virtual MachinePeak peak(DType dtype, F32Products f32Products) = 0;
 };
 
 std::unique_ptr<KernelPlace> hostPlace(const SourceSet &sources, int threads);

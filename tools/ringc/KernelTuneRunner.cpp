@@ -1,5 +1,7 @@
 #include "tools/ringc/KernelTuneRunner.h"
 
+#include "runtime/attention/Options.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -74,6 +76,10 @@ double KernelTuneRunner::milliseconds(const TuneSetup &setup, Pass) {
     launches = std::clamp(int(std::ceil(enough / one)), 1, most);
   }
   return place->run(spec, placed, launches) / launches;
+}
+
+MachinePeak KernelTuneRunner::peak() {
+  return place->peak(dtypeOf(workload.spec.dtype), workload.spec.f32Products);
 }
 
 } // namespace ringc::cli

@@ -33,6 +33,7 @@ public:
   bool sharesProcessors() const override { return !target.isGpu(); }
   double error(const TuneSetup &setup, Pass pass, uint64_t seed) override;
   double milliseconds(const TuneSetup &setup, Pass pass) override;
+  MachinePeak peak() override;
 
 private:
   Spec with(const TileSizes &tile) const;

@@ -174,7 +174,8 @@ private:
       svg.text({at.x, line}, shortened(text, width, smallSize), "small");
       line += lineHeight;
     };
-    say("1: each once." + std::string(rounds > 0 ? " 2, 3: the best again, with more turns." : ""));
+    say(rounds > 0 ? "1: each once; then the best again, with more turns."
+                   : "Each was tried once.");
     say("From turn to turn the default differs from itself by " +
         number(percent * panel.spread, 2) + " %.");
     std::vector<LegendEntry> entries = {

@@ -1,3 +1,4 @@
+#include "compiler/spec/TileSpace.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/TuneCharts.h"
@@ -82,23 +83,21 @@ PlotPanel panelOf(const TunedKernel &kernel) {
       text += (&value == &values.front() ? " " : "+") + value;
     return values.empty() ? text + " none" : text;
   };
-  std::string dim = std::to_string(spec.headDim), valueDim = std::to_string(key.valueHeadDim);
-  panel.facts = {std::string(enumName(spec.dtype)),
+  panel.facts = {std::string(enumName(spec.dtype)), workText(kernel.task),
                  "target " + target.name + (target.isGpu() ? "" : " (" + target.chip + ")")};
-  for (const auto &[name, extent] : key.extents)
-    panel.facts.push_back(name + " " + std::to_string(extent));
-  if (key.extents.empty()) {
-    panel.facts.insert(panel.facts.begin() + 1,
-                       {"d " + (dim == valueDim ? dim : dim + "/" + valueDim),
-                        "length " + std::to_string(key.length)});
+  if (TileSpace::knows(spec.kernel))
     panel.facts.push_back(list("masks", spec.mask));
-  }
+  if (key.valueHeadDim != key.headDim)
+    panel.facts.push_back("value d " + std::to_string(key.valueHeadDim));
   if (!spec.score.empty())
     panel.facts.push_back(list("scores", spec.score));
   if (key.groupSize > 1)
     panel.facts.push_back(std::to_string(key.groupSize) + " query heads for each key head");
   if (key.ranks > 1)
     panel.facts.push_back(std::to_string(key.ranks) + " ranks");
+  if (kernel.base != 0)
+    panel.facts.push_back("the default cannot be had (" + rejection(kernel.candidates.front()) +
+                          "): what is called so is the first that can");
   // In turns with each candidate, all through the search: a machine that is faster for a while is
   // so for both.
   TuneCandidate ofDefault;

@@ -51,6 +51,20 @@ std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const Tun
   return all;
 }
 
+std::string workText(const TuneTask &task) {
+  if (TileSpace::knows(task.spec.kernel))
+    return "d " + std::to_string(task.spec.headDim) + ", length " + std::to_string(task.key.length);
+  std::string text;
+  for (const auto &[name, extent] : task.key.extents)
+    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(extent);
+  return text;
+}
+
+std::string rejection(const TuneCandidate &candidate) {
+  return std::string(enumName(candidate.verdict)) +
+         (candidate.reason.empty() ? "" : ": " + candidate.reason);
+}
+
 namespace {
 
 std::string sizesText(const TuneTask &task, const TuneCandidate &candidate) {
@@ -64,21 +78,6 @@ nlohmann::json configJson(const TuneCandidate &candidate) {
   if (!candidate.way)
     return toJson(candidate.config);
   return toJson(TuneSetup{.layout = candidate.way->layout, .schedule = candidate.way->schedule});
-}
-
-/// What the sizes are for: "d 64, length 4096", "K 4096, M 4096, N 4096".
-std::string workText(const TuneTask &task) {
-  if (TileSpace::knows(task.spec.kernel))
-    return "d " + std::to_string(task.spec.headDim) + ", length " + std::to_string(task.key.length);
-  std::string text;
-  for (const auto &[name, extent] : task.key.extents)
-    text += (text.empty() ? "" : ", ") + name + " " + std::to_string(extent);
-  return text;
-}
-
-std::string rejection(const TuneCandidate &candidate) {
-  return std::string(enumName(candidate.verdict)) +
-         (candidate.reason.empty() ? "" : ": " + candidate.reason);
 }
 
 const char *baseName(const TunedKernel &kernel) {

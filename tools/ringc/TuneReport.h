@@ -12,6 +12,12 @@ namespace ringc::cli {
 std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &task,
                                                               const TuneCandidate &candidate);
 
+/// What the sizes are for: "d 64, length 4096", "K 4096, M 4096, N 4096".
+std::string workText(const TuneTask &task);
+
+/// "wrong: 1.5 times the error that it may have", of what was not measured.
+std::string rejection(const TuneCandidate &candidate);
+
 /// The values that each of its dimensions may have, where that is known before all are tried.
 std::vector<std::pair<std::string, std::vector<std::string>>> valuesOf(const TuneTask &task);
 

@@ -232,6 +232,19 @@ double LeadingTuneRunner::milliseconds(const TuneSetup &setup, Pass pass) {
   return own.milliseconds(setup, pass);
 }
 
+MachinePeak LeadingTuneRunner::peak() {
+  MachinePeak peak = own.peak();
+  int processes = world.size() / int(world.ranks().size());
+  std::string times = ", times " + std::to_string(processes) + " processes";
+  peak.flopsPerSecond *= processes;
+  peak.products += times;
+  if (world.devices().empty())
+    return peak; // whose memory is that of all
+  peak.bytesPerSecond *= processes;
+  peak.memory += times;
+  return peak;
+}
+
 void followTuneRunner(World &world, TuneRunner &own) {
   for (;;) {
     std::string text = world.ofFirst({});

@@ -87,8 +87,8 @@ public:
   int64_t spilledBytes(const TuneSetup &setup, Pass pass) override {
     return own.spilledBytes(setup, pass);
   }
-  /// Of the first process.
-  MachinePeak peak() override { return own.peak(); }
+  /// Of the first process's share, as often as there are such shares.
+  MachinePeak peak() override;
   double error(const TuneSetup &setup, Pass pass, uint64_t seed) override;
   double milliseconds(const TuneSetup &setup, Pass pass) override;
 

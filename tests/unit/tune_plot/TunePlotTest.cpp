@@ -108,6 +108,14 @@ TEST_CASE("a result of the tuner") {
         "masks a&lt;b&gt;.tile:near+causal", "refused: too &lt;large&gt;", "budget 20 s",
         "3 of 432 tried in 1 s", "best 400 GFLOP/s", "default 200 GFLOP/s"})
     CHECK_MESSAGE(has(svg, expected), expected);
+  // The first could not be had, and the second took its place.
+  kernel.candidates[0].verdict = TuneVerdict::Wrong;
+  kernel.candidates[0].judged[0].ratio = 0;
+  kernel.base = 1;
+  kernel.candidates[1].ratio = 1;
+  svg = plotSvg({panelOf(kernel)}, {});
+  CHECK(has(svg, "the default cannot be had (wrong): what is called so is the first that can"));
+  CHECK(has(svg, ">1</text>"));
 }
 
 TEST_CASE("dimensions: none, one, one candidate, categories") {
