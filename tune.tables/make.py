@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 GPU = [
-    f"--shape 2,8192,{2048 // d},{2048 // d},{d} --dtype bf16 {mask}"
+    f"--shape 1,8192,{2048 // d},{2048 // d},{d} --dtype bf16 {mask}"
     for d in (64, 80, 128, 192, 256)
     for mask in ("", "--causal")
 ]

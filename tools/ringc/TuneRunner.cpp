@@ -202,7 +202,7 @@ MachinePeak WorldTuneRunner::peak() {
 
 namespace {
 
-constexpr const char *released = "";
+constexpr const char *released = "over";
 
 std::string askFor(World &world, const char *what, const TuneSetup &setup, Pass pass,
                    uint64_t seed) {
