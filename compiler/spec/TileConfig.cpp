@@ -129,18 +129,27 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       candidates.insert(candidates.begin(), tiles);
     return candidates;
   };
-  bool isWide = std::max(spec.headDim, spec.valueDim()) > 96; // 8 warps compile in half the time
+  int64_t widest = std::max(spec.headDim, spec.valueDim());
+  bool isWide = widest > 96; // 8 warps compile in half the time
+  // By measurement on an H200, of 16 bit (tools/fit_tile_config.py): 4 to 17 % of a pass.
+  auto bySize = [&](Candidates candidates) {
+    if (!model.isF32() && widest > 64 && widest <= 96)
+      candidates.insert(candidates.begin(), {64, 64, 8});
+    if (!model.isF32() && widest > 128)
+      candidates.insert(candidates.begin(), {64, 64, 8, 2});
+    return candidates;
+  };
   if (spec.kernel == "attention_backward_dkdv")
-    return choose(f32First({32, 64}, {{32, 128},
-                                      {64, 128, 8, 2},
-                                      {32, 64},
-                                      {32, 64, 8, 2},
-                                      {16, 64},
-                                      {16, 32},
-                                      {16, 16},
-                                      {32, 32, 4, 2},
-                                      {16, 32, 4, 2},
-                                      {16, 16, 2, 2}}),
+    return choose(f32First({32, 64}, bySize({{32, 128},
+                                             {64, 128, 8, 2},
+                                             {32, 64},
+                                             {32, 64, 8, 2},
+                                             {16, 64},
+                                             {16, 32},
+                                             {16, 16},
+                                             {32, 32, 4, 2},
+                                             {16, 32, 4, 2},
+                                             {16, 16, 2, 2}})),
                   &GpuModel::dkdv, model.mostSumsOfKeys());
   if (spec.kernel == "attention_backward_dq") {
     Candidates candidates{{64, 64}, {64, 32}, {64, 16}, {32, 16}, {16, 16}};
@@ -148,22 +157,26 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
       candidates.insert(candidates.begin(), {128, 64});
     else if (model.isF32() && isWide)
       candidates.insert(candidates.begin(), {64, 64, 8, 2});
+    if (!model.isF32() && !scores && widest > 64)
+      candidates.insert(candidates.begin(),
+                        widest > 128 ? GpuTiles{64, 64, 4, 2} : GpuTiles{128, 32});
     return choose(candidates, &GpuModel::dq, model.mostSums());
   }
   if (spec.kernel == "attention_backward")
-    return choose(f32First(isWide ? GpuTiles{32, 64, 8, 2} : GpuTiles{32, 64}, {{32, 128},
-                                                                                {64, 128, 8, 2},
-                                                                                {32, 128, 8, 2},
-                                                                                {64, 128, 8},
-                                                                                {32, 64},
-                                                                                {32, 64, 8, 2},
-                                                                                {16, 64},
-                                                                                {16, 32, 2},
-                                                                                {16, 16, 1},
-                                                                                {32, 32, 4, 2},
-                                                                                {16, 32, 4, 2},
-                                                                                {16, 16, 2, 2}}),
-                  &GpuModel::fused, model.mostSumsOfKeys());
+    return choose(
+        f32First(isWide ? GpuTiles{32, 64, 8, 2} : GpuTiles{32, 64}, bySize({{32, 128},
+                                                                             {64, 128, 8, 2},
+                                                                             {32, 128, 8, 2},
+                                                                             {64, 128, 8},
+                                                                             {32, 64},
+                                                                             {32, 64, 8, 2},
+                                                                             {16, 64},
+                                                                             {16, 32, 2},
+                                                                             {16, 16, 1},
+                                                                             {32, 32, 4, 2},
+                                                                             {16, 32, 4, 2},
+                                                                             {16, 16, 2, 2}})),
+        &GpuModel::fused, model.mostSumsOfKeys());
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};
   return {.tile = tilesOf(spec.kernel)};

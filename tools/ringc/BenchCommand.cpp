@@ -7,6 +7,7 @@
 #include "tools/ringc/Command.h"
 #include "tools/ringc/CompileTimes.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/World.h"
@@ -113,24 +114,6 @@ void printJson(const Measured &line) {
   std::cout << json.dump() << std::endl;
 }
 
-/// Normal random numbers, of which there is a prime number before they come again: large tensors
-/// for devices would take longer to make than to use.
-HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape) {
-  constexpr int64_t period = 1048573;
-  static std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  HostTensor whole(dtype, shape);
-  int64_t count = std::min(period, whole.elementCount());
-  HostTensor exact(DType::F32, {count}), rounded(dtype, {count});
-  std::generate_n(exact.dataAs<float>(), count, [&] { return normal(random); });
-  convert(exact, rounded);
-  int64_t bytes = whole.view().byteCount(), first = rounded.view().byteCount();
-  for (int64_t at = 0; at < bytes; at += first)
-    std::memcpy(whole.dataAs<std::byte>() + at, rounded.data(),
-                size_t(std::min(first, bytes - at)));
-  return whole;
-}
-
 /// After runs that are not counted: one, and on a host as many as take a third of a second, for the
 /// first ones of a process find memory that has no pages yet. Each as long as the slowest process
 /// took. `one`, where there is one, takes turns with the ring, so that what slows the machine down
@@ -188,11 +171,15 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
   setAlibiSlopes(session, flags.attention, options);
   validate(options);
   (void)RankProblem(options, world.size(), 0, {shape.batch, shape.queries, shape.keys});
-  HostTensor q = randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.headDim}),
-             k = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.headDim}),
-             v = randomTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.valueHeadDim}),
-             dout =
-                 randomTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim});
+  static std::mt19937_64 random(1);
+  HostTensor q = repeatedTensor(dtype, {shape.batch, shape.queries, shape.heads, shape.headDim},
+                                random),
+             k = repeatedTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.headDim},
+                                random),
+             v = repeatedTensor(dtype, {shape.batch, shape.keys, shape.kvHeads, shape.valueHeadDim},
+                                random),
+             dout = repeatedTensor(
+                 dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim}, random);
   AttentionInputs inputs{.q = q, .k = k, .v = v};
   AttentionOptions complete =
       world.devices().empty() ? completed(options, hostProcessors()) : completed(options);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace ringc::cli {
 
@@ -32,6 +33,17 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape,
   std::generate_n(exact.dataAs<float>(), exact.elementCount(), [&] { return normal(random); });
   convert(exact, rounded);
   return rounded;
+}
+
+HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
+                          std::mt19937_64 &random) {
+  constexpr int64_t period = 1048573;
+  HostTensor whole(dtype, shape);
+  HostTensor once = randomTensor(dtype, {std::min(period, whole.elementCount())}, random);
+  int64_t bytes = whole.view().byteCount(), first = once.view().byteCount();
+  for (int64_t at = 0; at < bytes; at += first)
+    std::memcpy(whole.dataAs<std::byte>() + at, once.data(), size_t(std::min(first, bytes - at)));
+  return whole;
 }
 
 double independentRows(const AttentionOptions &options, int64_t batch, int64_t queryRows,

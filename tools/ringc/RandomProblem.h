@@ -37,6 +37,11 @@ struct Bars {
 /// Normal random numbers.
 HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape, std::mt19937_64 &random);
 
+/// The same with a prime number of them, and then these again: large tensors for devices would take
+/// longer to make than to use.
+HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
+                          std::mt19937_64 &random);
+
 /// Rows whose errors do not depend on each other: of the queries, or of the keys where there are
 /// fewer.
 double independentRows(const AttentionOptions &options, int64_t batch, int64_t queryRows,

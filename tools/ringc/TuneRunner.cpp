@@ -65,10 +65,10 @@ WorldTuneRunner::WorldTuneRunner(World &ofRanks, const Session &session,
 WorldTuneRunner::Data WorldTuneRunner::random(const Shape &of, uint64_t seed) const {
   std::mt19937_64 numbers(seed);
   DType dtype = options.dtype;
-  return {randomTensor(dtype, {of.batch, of.queries, of.heads, of.headDim}, numbers),
-          randomTensor(dtype, {of.batch, of.keys, of.kvHeads, of.headDim}, numbers),
-          randomTensor(dtype, {of.batch, of.keys, of.kvHeads, of.valueHeadDim}, numbers),
-          randomTensor(dtype, {of.batch, of.queries, of.heads, of.valueHeadDim}, numbers)};
+  return {repeatedTensor(dtype, {of.batch, of.queries, of.heads, of.headDim}, numbers),
+          repeatedTensor(dtype, {of.batch, of.keys, of.kvHeads, of.headDim}, numbers),
+          repeatedTensor(dtype, {of.batch, of.keys, of.kvHeads, of.valueHeadDim}, numbers),
+          repeatedTensor(dtype, {of.batch, of.queries, of.heads, of.valueHeadDim}, numbers)};
 }
 
 AttentionOptions WorldTuneRunner::with(const TuneSetup &setup) const {

@@ -339,3 +339,28 @@ TEST_CASE("a spec whose layout is any takes what was found for another") {
   Spec other{.queryLayout = LayoutKind::Zigzag, .keyLayout = LayoutKind::Zigzag};
   CHECK(!find(path, other, 1024).config);
 }
+
+TEST_CASE(
+    "without the user's own a shipped table is taken, and nothing where there shall be none") {
+  Spec spec{.kernel = "attention_backward_dkdv",
+            .headDim = 192,
+            .dtype = ElementType::BF16,
+            .queryLayout = LayoutKind::Contiguous,
+            .keyLayout = LayoutKind::Contiguous,
+            .mask = {"causal"}};
+  Target hopper = gpuTarget("sm_90");
+  std::vector<std::string> warnings;
+  auto warn = [&](const std::string &line) { warnings.push_back(line); };
+  KernelWork work{.length = 5000};
+  for (const std::string &users : {std::string(), std::string("/nowhere/tune.json")}) {
+    TunedConfig found = TunedConfigs(users, warn).find(spec, SourceSet(), hopper, work);
+    CHECK(found.origin.starts_with("shipped h200.json, entry "));
+    REQUIRE(found.config);
+    CHECK(TileSpace(spec, hopper).objection(*found.config) == "");
+  }
+  CHECK(TunedConfigs(std::nullopt, warn).find(spec, SourceSet(), hopper, work).origin ==
+        "the model");
+  work.table = "";
+  CHECK(TunedConfigs("", warn).find(spec, SourceSet(), hopper, work).origin == "the model");
+  CHECK(warnings.empty()); // all shipped entries can be read
+}
