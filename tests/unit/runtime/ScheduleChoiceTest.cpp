@@ -72,8 +72,10 @@ TEST_CASE("an empty sequence costs latencies alone, and a ring that cannot be is
 
 TEST_CASE("what is chosen depends on options and sizes alone") {
   AttentionOptions options = completed({.headDim = 64});
+  std::optional<Schedule> tuned;
   auto chosen = [&](int ranks, bool lends, Pass pass, int64_t length) {
-    return RankSchedule(options, ranks, lends, speed).choose(pass, problemOf(ranks, length), 1);
+    return RankSchedule(options, ranks, lends, speed)
+        .choose(pass, problemOf(ranks, length), 1, tuned);
   };
   CHECK(chosen(4, /*lends=*/true, Pass::Forward, 40000) == Schedule::AllGather);
   CHECK(chosen(2, false, Pass::Forward, 400) == Schedule::Ring);
@@ -87,6 +89,13 @@ TEST_CASE("what is chosen depends on options and sizes alone") {
     options.backward = BackwardForm::Fused;
     CHECK(chosen(4, false, Pass::Backward, length) == split);
   }
+  // What a table has goes before what is expected, and behind what is given.
+  tuned = Schedule::AllGather;
+  CHECK(chosen(4, false, Pass::Backward, 40000) == Schedule::AllGather);
+  tuned = Schedule::Ring;
+  CHECK(chosen(4, false, Pass::Forward, 400) == Schedule::Ring);
+  CHECK(chosen(4, true, Pass::Forward, 400) == Schedule::AllGather); // costs nothing
+  tuned = Schedule::AllGather;
   options.schedule = Schedule::Ring;
   CHECK(chosen(4, true, Pass::Forward, 400) == Schedule::Ring);
   CHECK(chosen(4, false, Pass::Forward, 400) == Schedule::Ring);
@@ -98,8 +107,8 @@ TEST_CASE("typical speeds: short sequences are gathered, long ones go around") {
          {typicalHostSpeed(dtype), typicalDeviceSpeed(dtype, F32Products::Tf32x3)}) {
       AttentionOptions options = completed({.heads = 32, .headDim = 128, .dtype = dtype});
       RankSchedule schedule(options, 4, false, typical);
-      CHECK(schedule.choose(Pass::Forward, problemOf(4, 64), 1) == Schedule::AllGather);
-      CHECK(schedule.choose(Pass::Forward, problemOf(4, 1 << 17, 16384), 1) == Schedule::Ring);
+      CHECK(schedule.choose(Pass::Forward, problemOf(4, 64), 1, {}) == Schedule::AllGather);
+      CHECK(schedule.choose(Pass::Forward, problemOf(4, 1 << 17, 16384), 1, {}) == Schedule::Ring);
     }
   }
 }
