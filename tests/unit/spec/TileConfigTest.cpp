@@ -86,8 +86,10 @@ TEST_CASE("the fused backward keeps 128 keys where registers and shared memory h
     CHECK(chosen(128, chip) ==
           TileConfig{.tile = {{"q", 64}, {"kv", 128}}, .warps = 8, .nWarps = 2});
   CHECK(chosen(128, "sm_86") == TileConfig{.tile = {{"q", 32}, {"kv", 64}}});
-  CHECK(chosen(256, "sm_90") ==
-        TileConfig{.tile = {{"q", 32}, {"kv", 64}}, .warps = 8, .nWarps = 2});
+  for (int64_t wide : {192, 256})
+    CHECK(chosen(wide, "sm_90") ==
+          TileConfig{.tile = {{"q", 64}, {"kv", 64}}, .warps = 8, .nWarps = 2});
+  CHECK(chosen(80, "sm_90") == TileConfig{.tile = {{"q", 64}, {"kv", 64}}, .warps = 8});
   spec.mask = {"window"}; // keeps k twice
   CHECK(chosen(128, "sm_80") ==
         TileConfig{.tile = {{"q", 32}, {"kv", 128}}, .warps = 8, .nWarps = 2});
@@ -134,7 +136,7 @@ TEST_CASE("sizes by hand: of every kernel, of one, and the warps that share them
                         {"warps", 8},
                         {"n_warps", 4}}};
   TileConfig config = chooseTileConfig(spec, gpuTarget("sm_90"));
-  CHECK(config == TileConfig{.tile = {{"q", 64}, {"kv", 32}}, .warps = 8, .nWarps = 4});
+  CHECK(config == TileConfig{.tile = {{"q", 128}, {"kv", 32}}, .warps = 8, .nWarps = 4});
   spec.tile["n_warps"] = 3;
   CHECK_THROWS_WITH_AS(chooseTileConfig(spec, gpuTarget("sm_90")),
                        "tile.n_warps: got 3, allowed: a divisor of warps, 8", InputError);
