@@ -135,10 +135,14 @@ Errors Judge::worstRank(const reference::Result &actual) const {
 }
 
 void checkResult(const Case &given, const Data &data, const reference::Result &actual) {
-  constexpr double f32Bar = 2e-5;
+  // As Attention.h has it: beyond logits of 100 the error is that of a logit in f32, 2^-24 of it.
+  constexpr double f32Bar = 2e-5, usualLogits = 100;
+  double logits = given.logitSpread * given.logitSpread; // their deviation, scaled as usual
+  if (given.options.softcap)
+    logits = std::min(logits, *given.options.softcap);
   Judge judge(given, data);
   Errors errors = judge.worstRank(actual), bars;
-  bars.fill(f32Bar);
+  bars.fill(f32Bar * std::max(1.0, logits / usualLogits));
   if (given.options.dtype != DType::F32) {
     Errors plain = judge.worstRank(judge.plain());
     std::ranges::transform(plain, bars.begin(), [](double error) { return 2 * error + 1e-5; });
