@@ -242,8 +242,11 @@ void TuneWorker::start() {
           } catch (const PeerError &failure) { // there is no working with the others any more
             reply = {{"crashed", failure.what()}};
             goesOn = false;
-          } catch (const std::exception &failure) {
+          } catch (const InputError &failure) {
             reply = {{"refused", failure.what()}};
+          } catch (const std::exception &failure) { // of a device that may be unusable now
+            reply = {{"refused", failure.what()}, {"last", true}};
+            goesOn = false;
           }
           if (!sendJson(up[1], reply))
             break;
@@ -344,6 +347,8 @@ TuneWorker::Reply TuneWorker::run(const Job &job, Clock::duration deadline) {
         (void)obituary();
         return {.outcome = Outcome::Crashed, .what = said["crashed"]};
       }
+      if (said.contains("last"))
+        (void)obituary();
       if (said.contains("refused"))
         return {.outcome = Outcome::Refused, .what = said["refused"]};
       if (said.contains("peak"))

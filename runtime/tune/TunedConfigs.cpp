@@ -49,7 +49,8 @@ TileSpace TunedConfigs::spaceOf(const Spec &spec, const SourceSet &sources, cons
   if (isNew)
     try {
       ofSource->second = tilesOfSource(spec, sources);
-    } catch (const InputError &) { // which the compiler will say
+    } catch (const InputError &) {
+      ofSource->second = {}; // the compiler will say what is wrong
     }
   return {spec, target, ofSource->second};
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <map>
 #include <numeric>
@@ -17,7 +18,7 @@
 namespace ringc::cli {
 
 void drawProgress(const TuneProgress &progress) {
-  int left = int(progress.left.count() + 0.5);
+  auto left = std::lround(progress.left.count());
   std::cerr << "\r\033[K" << progress.kernel << ": " << progress.seen << " of " << progress.space
             << " sizes, best " << number(1 / progress.bestRatio, 4) << " times the default, "
             << left / 60 << ":" << (left % 60 < 10 ? "0" : "") << left % 60 << " left"

@@ -1,5 +1,6 @@
 #include "tools/ringc/TuneRunner.h"
 
+#include "runtime/Error.h"
 #include "runtime/attention/Options.h"
 #include "runtime/comm/Transport.h"
 #include "runtime/jit/HostCompiler.h"
@@ -218,7 +219,8 @@ std::string askFor(World &world, const char *what, const TuneSetup &setup, Pass 
 LeadingTuneRunner::~LeadingTuneRunner() {
   try {
     (void)world.ofFirst(released);
-  } catch (const std::exception &) { // they see their deadline
+  } catch (const std::exception &error) {
+    world.abort(error.what()); // else they see their deadline
   }
 }
 
@@ -258,9 +260,8 @@ void followTuneRunner(World &world, TuneRunner &own) {
         (void)own.error(setup, pass, asked["seed"]);
       else
         (void)own.milliseconds(setup, pass);
-    } catch (const PeerError &) {
-      throw;
-    } catch (const std::exception &) { // as it is in the first, which says why
+    } catch (const InputError &) {
+      continue; // as in the first, which says why
     }
   }
 }

@@ -17,7 +17,6 @@
 #include <cerrno>
 #include <csignal>
 #include <iostream>
-#include <limits>
 #include <memory>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -83,7 +82,7 @@ int64_t bytesOf(const AttentionOptions &options, const Shape &shape, bool onDevi
          dv = double(shape.valueHeadDim ? shape.valueHeadDim : shape.headDim);
   double given = size * (queries * (d + dv) + keys * (d + dv)),
          made = given + 4 * (3 * queries + queries * d + keys * (d + dv));
-  double most = double(std::numeric_limits<int64_t>::max() / 2);
+  constexpr double most = 0x1p62;
   return int64_t(std::min(most, onDevice ? 2 * (given + made) : given + 2 * made));
 }
 
@@ -218,8 +217,10 @@ TuneWorkload specWorkload(const Session &session, const TuneFlags &flags, const 
     std::erase_if(tasks, [&](const TuneTask &task) { return task.spec.kernel != spec.kernel; });
     for (const TuneTask &task : tasks)
       requireSame(tuneKeyOf(spec, sources, machine.target, {}), task.key);
-    return {searchOf(std::move(tasks)),
-            bodyOf(session, asked.flags, flags.world, asked.shape, /*leads=*/false)};
+    TuneWorkload made;
+    made.search = searchOf(std::move(tasks));
+    made.body = bodyOf(session, asked.flags, flags.world, asked.shape, /*leads=*/false);
+    return made;
   }
   if (!flags.world.devices.empty())
     throw InputError("--devices", flags.world.devices,
@@ -230,12 +231,14 @@ TuneWorkload specWorkload(const Session &session, const TuneFlags &flags, const 
   requireMemory("extent", flags.extents, bytesOf(*kernel), availableMemory(), "this machine");
   if (machine.target.isGpu())
     requireMemory("extent", flags.extents, bytesOf(*kernel), machine.deviceBytes, "the device");
-  return {searchOf({taskOf(*kernel, machine.target)}),
-          [kernel, machine,
-           threads = flags.attention.threads](const std::function<void(TuneRunner &)> &serve) {
-            KernelTuneRunner runner(*kernel, machine.target, threads);
-            serve(runner);
-          }};
+  TuneWorkload made;
+  made.search = searchOf({taskOf(*kernel, machine.target)});
+  made.body = [kernel, machine,
+               threads = flags.attention.threads](const std::function<void(TuneRunner &)> &serve) {
+    KernelTuneRunner runner(*kernel, machine.target, threads);
+    serve(runner);
+  };
+  return made;
 }
 
 int followWorkload(const Session &session, const TuneFlags &flags, const Shape &shape) {

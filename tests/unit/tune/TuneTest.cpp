@@ -305,3 +305,31 @@ TEST_CASE("the way of a ring is looked for as sizes are, and goes into what come
   CHECK(entries[0].schedule == "ring");
   CHECK(entries[1].layout.empty());
 }
+
+TEST_CASE("after a fault of the device the next job gets a new process") {
+  TuneWorker worker([](const std::function<void(TuneRunner &)> &serve) {
+    struct Faulty final : TuneRunner {
+      void compile(const TuneSetup &setup, Pass) override {
+        if (setup.tile.contains("q"))
+          throw std::runtime_error("an illegal address");
+        if (setup.tile.contains("kv"))
+          throw InputError("too large");
+      }
+      bool sharesProcessors() const override { return false; }
+      double error(const TuneSetup &, Pass, uint64_t) override { return 0; }
+      double milliseconds(const TuneSetup &, Pass) override { return double(getpid()); }
+    } runner;
+    serve(runner);
+  });
+  auto run = [&](const TileSizes &tile) {
+    return worker.run({.passes = forwardPass, .setup = {.tile = tile}}, 30s);
+  };
+  TuneWorker::Reply first = run({}), refused = run({{"kv", 1}}), same = run({}),
+                    fault = run({{"q", 1}}), second = run({});
+  CHECK(refused.what == "too large");
+  CHECK(same.ms == first.ms);
+  CHECK(fault.outcome == TuneWorker::Outcome::Refused);
+  CHECK(fault.what == "an illegal address");
+  REQUIRE(second.outcome == TuneWorker::Outcome::Done);
+  CHECK(second.ms != first.ms);
+}
