@@ -145,7 +145,19 @@ void checkResult(const Case &given, const Data &data, const reference::Result &a
   bars.fill(f32Bar * std::max(1.0, logits / usualLogits));
   if (given.options.dtype != DType::F32) {
     Errors plain = judge.worstRank(judge.plain());
-    std::ranges::transform(plain, bars.begin(), [](double error) { return 2 * error + 1e-5; });
+    // What is rounded once for a row moves all of its elements together: of few rows, one
+    // implementation is luckier than another by chance.
+    double unit = given.options.dtype == DType::F16 ? 0x1p-11 : 0x1p-8;
+    auto luck = [&](int64_t length, int64_t heads) {
+      double rows = double(given.shape.batch * length * heads) / given.world;
+      return 2 * unit / std::sqrt(std::max(rows, 1.0));
+    };
+    for (size_t which = 0; which < bars.size(); ++which) {
+      bool ofKeys = which == Dk || which == Dv;
+      bars[which] = 2 * plain[which] + 1e-5 +
+                    (ofKeys ? luck(given.shape.keyLength, given.kvHeads())
+                            : luck(given.shape.queryLength, given.options.heads));
+    }
   }
   for (size_t which = 0; which < errors.size(); ++which) {
     INFO(resultNames[which], ": ", errors[which], ", bar ", bars[which]);
