@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <stdexcept>
 #include <variant>
 
@@ -34,7 +35,8 @@ int64_t floorDivide(int64_t a, int64_t b) {
   return a % b != 0 && (a < 0) != (b < 0) ? quotient - 1 : quotient;
 }
 
-Value binaryIntegers(BinaryOp op, int64_t a, int64_t b) {
+/// Nothing for what is no comparison.
+template <typename Number> std::optional<bool> compared(BinaryOp op, Number a, Number b) {
   switch (op) {
   case BinaryOp::Equal:
     return a == b;
@@ -48,6 +50,15 @@ Value binaryIntegers(BinaryOp op, int64_t a, int64_t b) {
     return a > b;
   case BinaryOp::GreaterEqual:
     return a >= b;
+  default:
+    return std::nullopt;
+  }
+}
+
+Value binaryIntegers(BinaryOp op, int64_t a, int64_t b) {
+  if (std::optional<bool> truth = compared(op, a, b))
+    return *truth;
+  switch (op) {
   case BinaryOp::Add:
     return wrapped(a + b);
   case BinaryOp::Subtract:
@@ -58,27 +69,16 @@ Value binaryIntegers(BinaryOp op, int64_t a, int64_t b) {
     return wrapped(floorDivide(a, b));
   case BinaryOp::Remainder:
     return b == 0 ? wrapped(0) : wrapped(a - floorDivide(a, b) * b);
-  case BinaryOp::Or:
-  case BinaryOp::And:
+  default:
     break;
   }
   throw std::logic_error("an operator that integers do not have");
 }
 
 Value binaryReals(BinaryOp op, double a, double b) {
+  if (std::optional<bool> truth = compared(op, a, b))
+    return *truth;
   switch (op) {
-  case BinaryOp::Equal:
-    return a == b;
-  case BinaryOp::NotEqual:
-    return a != b;
-  case BinaryOp::Less:
-    return a < b;
-  case BinaryOp::LessEqual:
-    return a <= b;
-  case BinaryOp::Greater:
-    return a > b;
-  case BinaryOp::GreaterEqual:
-    return a >= b;
   case BinaryOp::Add:
     return a + b;
   case BinaryOp::Subtract:
@@ -87,9 +87,7 @@ Value binaryReals(BinaryOp op, double a, double b) {
     return a * b;
   case BinaryOp::Divide:
     return a / b;
-  case BinaryOp::Remainder:
-  case BinaryOp::Or:
-  case BinaryOp::And:
+  default:
     break;
   }
   throw std::logic_error("an operator that floats do not have");
