@@ -141,9 +141,9 @@ public:
                    {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
     HostCode code = kernel("attention_forward", inputs, shape.keyLength);
     call.describe(*code.kernel, std::move(gradients));
-    return planRing(pass, call.problem.rings.ringOf(call.problem.rank),
-                    call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength)),
-                    call.visibility(*code.kernel, inputs));
+    RingProblem ring = call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength));
+    return planRing(pass, call.problem.rings.ringOf(call.problem.rank), ring,
+                    call.visibility(ring, *code.kernel, inputs));
   }
 
   /// Tells the other ranks why this one will not take part, unless all know.
@@ -171,7 +171,7 @@ private:
       describe(kernel, std::move(gradients));
       RingProblem ofRing =
           ring(pass, owner.schedule, owner.tuned(pass, inputs, problem.global.keyLength));
-      PlaceVisibility seen = visibility(kernel, inputs);
+      PlaceVisibility seen = visibility(ofRing, kernel, inputs);
       SharedPlans *shared = owner.context.plans.get();
       plan = shared ? shared->planRank(pass, problem.rank, ofRing, seen)
                     : planRank(pass, problem.rank, ofRing, seen);

@@ -104,7 +104,7 @@ void addOptions(Agreement &to, const AttentionOptions &given) {
       .add("scores", namesOf(scores))
       .add("layout", nameOf(layout))
       .add("ring size", ringSize)
-      .add("schedule", schedule ? std::string(enumName(*schedule)) : "auto")
+      .add("schedule", schedule ? nameOf(*schedule) : "auto")
       .add("backward", backward ? std::string(enumName(*backward)) : "auto")
       .add("tile", joined(tiles));
 }
@@ -165,7 +165,7 @@ Agreement agreementOf(const CallDescription &what) {
   else
     made.add("cu_seqlens", "");
   addArguments(made, what);
-  return made.add("chosen schedule", enumName(what.schedule));
+  return made.add("chosen schedule", nameOf(what.schedule));
 }
 
 } // namespace ringc

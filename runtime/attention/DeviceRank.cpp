@@ -164,9 +164,9 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
     gradients = {{Tensor(nullptr, DType::F32, inputs.k.shape()), 1},
                  {Tensor(nullptr, DType::F32, inputs.v.shape()), 1}};
   call.setShard(inputs.k, inputs.v, std::move(gradients));
-  made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank),
-                       call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength)),
-                       call.visibility(made.kernel(), inputs));
+  RingProblem ring = call.ring(pass, schedule, tuned(pass, inputs, shape.keyLength));
+  made.ring = planRing(pass, call.problem.rings.ringOf(call.problem.rank), ring,
+                       call.visibility(ring, made.kernel(), inputs));
   made.plan = made.ring[size_t(call.problem.place())];
   std::string build = context.kernels->build();
   made.agreement = agreementOf({.pass = pass,

@@ -31,9 +31,9 @@ PlaceVisibility placeVisibility(const RingProblem &ring, const RankProblem &prob
                                 const MaskFacts &facts) {
   BatchRange batch = problem.batch();
   if (batch.count == 0)
-    return [](int, int) { return Visibility::None; };
+    return [](int, int, int) { return Visibility::None; };
   if (!facts.mask)
-    return [](int, int) { return Visibility::Full; };
+    return [](int, int, int) { return Visibility::Full; };
   auto documents = std::make_shared<std::vector<int32_t>>();
   if (facts.cuSeqlens)
     *documents = documentIds(*facts.cuSeqlens, ring.keyLength);

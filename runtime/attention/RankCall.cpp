@@ -40,9 +40,9 @@ RingProblem RankCall::problemOfRing() const {
           .gradientBytesPerKey = bytesPerKey(shard.gradients)};
 }
 
-PlaceVisibility RankCall::visibility(const CompiledKernel &kernel,
+PlaceVisibility RankCall::visibility(const RingProblem &ring, const CompiledKernel &kernel,
                                      const AttentionInputs &inputs) const {
-  return placeVisibility(problemOfRing(), problem,
+  return placeVisibility(ring, problem,
                          {.mask = kernel.mask,
                           .scalars = parameters->scalars,
                           .cuSeqlens = inputs.cuSeqlens,

@@ -27,7 +27,9 @@ struct RankCall {
 
   /// What the plans of all ranks of the ring are made from. After the above.
   RingProblem ring(Pass pass, const RankSchedule &schedule, std::optional<Schedule> tuned) const;
-  PlaceVisibility visibility(const CompiledKernel &kernel, const AttentionInputs &inputs) const;
+  /// `ring` is this call's.
+  PlaceVisibility visibility(const RingProblem &ring, const CompiledKernel &kernel,
+                             const AttentionInputs &inputs) const;
 
   /// `plan` must outlive it. For the host: its context, and the order of programs along rows.
   RingKernelSetup setup(const Plan &plan) const;

@@ -21,7 +21,8 @@ void setCommon(LaunchSlots &launch, const RingKernelSetup &setup) {
 
 void setBlock(LaunchSlots &launch, const RingKernelSetup &setup, const HopBlock &block) {
   launch.setExtent("Nk", block.rows);
-  launch.set("kpos", setup.problem.keyPositions(block.owner));
+  launch.set("kpos",
+             positionsOf(setup.problem.keyPositions(block.owner), {block.firstRow, block.rows}));
   launch.set("k", ProgramTensor::rows(block.keys[0]));
   launch.set("v", ProgramTensor::rows(block.keys[1]));
   size_t next = 2;

@@ -20,11 +20,25 @@ std::span<std::byte> bytesOf(const Tensor &tensor) {
   return {tensor.dataAs<std::byte>(), size_t(tensor.byteCount())};
 }
 
-std::vector<Tensor> tensorsOf(std::span<const KeyIndexed> indexed) {
+/// The rows of a chunk.
+std::vector<Tensor> rowsOf(std::span<const KeyIndexed> shard, const Step &step) {
   std::vector<Tensor> tensors;
-  for (const KeyIndexed &each : indexed)
-    tensors.push_back(each.tensor);
+  for (const KeyIndexed &each : shard)
+    tensors.push_back(each.tensor.slice(each.keyAxis, step.firstRow, step.rows));
   return tensors;
+}
+
+/// Row-major parts of a tensor whose rows of `axis` are some of a row-major one's.
+std::vector<Tensor> denseParts(const Tensor &tensor, int axis) {
+  if (tensor.isContiguous())
+    return {tensor};
+  if (axis == 0)
+    return {tensor};
+  std::vector<Tensor> parts;
+  for (int64_t at = 0; at < tensor.dim(0); ++at)
+    for (const Tensor &part : denseParts(tensor.select(0, at), axis - 1))
+      parts.push_back(part);
+  return parts;
 }
 
 void checkRows(std::string_view argument, std::span<const KeyIndexed> tensors, int64_t rows,
@@ -47,10 +61,10 @@ void check(const Plan &plan, const RankShard &shard, const Transport &transport)
                          std::to_string(plan.problem.rings.world),
                      "the transport's rank " + std::to_string(transport.rank()) + " of " +
                          std::to_string(transport.world()));
-  checkRows("keys", shard.keys, plan.steps[0].rows, plan.problem.bytesPerKey);
+  checkRows("keys", shard.keys, plan.keyRows, plan.problem.bytesPerKey);
   if (plan.pass == Pass::Forward)
     return;
-  checkRows("gradients", shard.gradients, plan.steps[0].rows, plan.problem.gradientBytesPerKey);
+  checkRows("gradients", shard.gradients, plan.keyRows, plan.problem.gradientBytesPerKey);
   for (const KeyIndexed &each : shard.gradients)
     if (each.tensor.dtype() != DType::F32 || !each.tensor.isContiguous())
       throw InputError("gradients of a shard", describe(each.tensor), "f32 and row-major");
@@ -63,12 +77,10 @@ Execution::Execution(const Plan &ownPlan, const RankShard &shard, HopKernels &ho
     : plan(ownPlan), firstComputed(plan.firstComputed()), lastComputed(plan.lastComputed()),
       kernels(hopKernels), transport(ownTransport), memory(hopMemory),
       trace(asked, plan.pass, plan.rank, [this] { return kernels.traceClock(); }),
-      keyModels(shard.keys), ownKeys(tensorsOf(shard.keys)) {
+      keyModels(shard.keys) {
   check(plan, shard, transport);
-  if (plan.pass == Pass::Backward) {
+  if (plan.pass == Pass::Backward)
     gradientModels = shard.gradients;
-    ownGradients = tensorsOf(shard.gradients);
-  }
 }
 
 void Execution::begin() {
@@ -77,6 +89,8 @@ void Execution::begin() {
   memory.reserve(plan, keyModels, gradientModels,
                  borrows() ? Plan::FromOthers::Borrowed : Plan::FromOthers::Received);
   report.hopBufferBytes = memory.bytes();
+  for (const KeyIndexed &own : gradientModels)
+    ownGradients.push_back(own.tensor);
   zero(ownGradients);
 }
 
@@ -99,6 +113,7 @@ void Execution::compute(int number) {
     gradients = gradientsToAddTo(step);
   HopBlock block{.step = step.step,
                  .owner = step.owner,
+                 .firstRow = step.firstRow,
                  .rows = step.rows,
                  .visibility = step.visibility,
                  .begins = step.step == firstComputed,
@@ -135,7 +150,7 @@ void Execution::finish(int) {
   if (borrows())
     borrow();
   else
-    wait(keysMove);
+    finishKeys(plan.problem.schedule.chunks - 1);
 }
 
 ExecutionReport Execution::end() {
@@ -149,11 +164,13 @@ ExecutionReport Execution::end() {
   return report;
 }
 
-bool Execution::borrows() const {
-  return plan.problem.schedule == Schedule::AllGather && transport.lends();
-}
+bool Execution::borrows() const { return !plan.isRing() && transport.lends(); }
 
 void Execution::borrow() {
+  if (keysMoves.empty())
+    return;
+  Move keysMove = std::move(keysMoves.front());
+  keysMoves.clear();
   if (!keysMove.transfer)
     return;
   std::vector<std::span<std::byte>> parts;
@@ -165,7 +182,8 @@ void Execution::borrow() {
   for (const Step &step : plan.steps)
     if (step.keysFrom)
       for (const KeyIndexed &model : keyModels)
-        borrowed[size_t(step.step) + 1].push_back(model.like((part++)->data(), after(step).rows));
+        borrowed[size_t(step.step) + 1].push_back(
+            model.like((part++)->data(), plan.fed(step.step).rows));
 }
 
 /// Own keys must last until the others have used them: a wait for kernels, not for a transfer.
@@ -178,22 +196,23 @@ void Execution::giveBack() {
 
 /// Nothing where the plan saw that nobody here or further on needs them.
 std::vector<Tensor> Execution::residentKeys(const Step &step) const {
-  if (step.step == 0)
-    return ownKeys;
-  bool came = plan.steps[size_t(step.step) - 1].keysFrom.has_value();
+  if (step.hop == 0)
+    return rowsOf(keyModels, step);
+  bool came = plan.feeder(step.step).keysFrom.has_value();
   return came ? keysAt(step) : std::vector<Tensor>();
 }
 
 std::vector<Tensor> Execution::keysAt(const Step &step) const {
-  if (borrows() && step.step > 0)
+  if (borrows() && step.hop > 0)
     return borrowed[size_t(step.step)];
   return memory.keys[size_t(plan.keyBuffer(step.step))].views(keyModels, step.rows);
 }
 
 /// Where this rank sums gradients for the owner of the step's keys.
 std::vector<Tensor> Execution::gradientsAt(const Step &step) const {
-  return step.step == 0 ? ownGradients
-                        : memory.gradients[step.step % 2].views(gradientModels, step.rows);
+  return step.hop == 0 ? rowsOf(gradientModels, step)
+                       : memory.gradients[size_t(plan.gradientBuffer(step.step))].views(
+                             gradientModels, step.rows);
 }
 
 /// The same with what has been summed so far, or zeros.
@@ -201,7 +220,7 @@ std::vector<Tensor> Execution::gradientsToAddTo(const Step &step) {
   if (step.gradientsTo && borrows())
     return ownersGradients;
   std::vector<Tensor> gradients = gradientsAt(step);
-  if (step.step > 0 && !gradientsCame)
+  if (step.hop > 0 && !plan.feeder(step.step).gradientsFrom)
     zero(gradients);
   return gradients;
 }
@@ -227,7 +246,7 @@ void Execution::lendGradients(const Step &step) {
   ownersGradients.clear();
   for (size_t i = 0; i < parts.size(); ++i)
     ownersGradients.push_back(gradientModels[i].like(parts[i].data(), step.rows));
-  gradientsMoves.push_back({.move = std::move(move), .homecoming = {}});
+  gradientsMoves.push_back({.move = std::move(move), .homecoming = {}, .home = {}});
 }
 
 /// Whether the kernels may take this block and the next one at once. Where a transfer hides behind
@@ -236,11 +255,11 @@ void Execution::lendGradients(const Step &step) {
 /// all but its own, which is computed while the others come.
 bool Execution::sharesLaunch(const Step &step) const {
   bool whileKeysCome = transport.movesBesideKernels();
-  switch (plan.problem.schedule) {
-  case Schedule::Ring:
+  switch (plan.problem.schedule.kind) {
+  case Schedule::Kind::Ring:
     return !whileKeysCome && step.step % 2 == 0 && size_t(step.step) + 1 < plan.steps.size() &&
-           after(step).computes();
-  case Schedule::AllGather:
+           plan.steps[size_t(step.step) + 1].computes();
+  case Schedule::Kind::AllGather:
     return (!whileKeysCome || step.step > 0) && step.step < lastComputed;
   }
   assert(false && "not a Schedule");
@@ -249,15 +268,16 @@ bool Execution::sharesLaunch(const Step &step) const {
 
 bool Execution::stays(const Step &step) const { return step.computes() && sharesLaunch(step); }
 
-/// Whether the keys of the step before lie where the next ones come.
+/// Whether keys that are still to be used, of the step before at most, lie where the next ones
+/// come.
 bool Execution::keysWait(const Step &step) const {
-  return plan.problem.schedule == Schedule::Ring && step.step > 0 &&
+  return plan.isRing() && plan.problem.schedule.chunks == 1 && step.step > 0 &&
          stays(plan.steps[size_t(step.step) - 1]);
 }
 
 /// What is sent lies without gaps, and is used from there too.
 void Execution::gatherToSend(const Step &step) {
-  if (step.step > 0 || !plan.sendsOwnKeys()) // what came has no gaps
+  if (step.hop > 0 || !plan.sendsOwnKeys()) // what came has no gaps
     return;
   std::vector<Tensor> gathered;
   for (size_t i = 0; i < resident.size(); ++i)
@@ -275,27 +295,33 @@ void Execution::addKeys(const Step &step, Exchange &exchange) const {
       exchange.sends.push_back({*step.keysTo, bytesOf(from)});
   if (step.keysFrom && borrows())
     for (const KeyIndexed &model : keyModels)
-      exchange.borrows.push_back({*step.keysFrom, size_t(model.bytesPerKey() * after(step).rows)});
+      exchange.borrows.push_back(
+          {*step.keysFrom, size_t(model.bytesPerKey() * plan.fed(step.step).rows)});
   else if (step.keysFrom)
-    for (const Tensor &to : keysAt(after(step)))
+    for (const Tensor &to : keysAt(plan.fed(step.step)))
       exchange.receives.push_back({*step.keysFrom, bytesOf(to)});
 }
 
 /// Those of the step; an all-gather's are one, at its start.
 void Execution::postKeys(const Step &step) {
   Exchange exchange{.hop = step.step, .channel = Channel::Keys, .sends = {}, .receives = {}};
-  switch (plan.problem.schedule) {
-  case Schedule::Ring:
+  switch (plan.problem.schedule.kind) {
+  case Schedule::Kind::Ring:
     addKeys(step, exchange);
     break;
-  case Schedule::AllGather:
+  case Schedule::Kind::AllGather:
     if (step.step > 0)
       return;
     for (const Step &each : plan.steps)
       addKeys(each, exchange);
     break;
   }
-  keysMove = post(exchange);
+  keysMoves.push_back(post(exchange));
+}
+
+void Execution::finishKeys(int underWay) {
+  for (; keysMoves.size() > size_t(underWay); keysMoves.pop_front())
+    wait(keysMoves.front());
 }
 
 void Execution::postGradients(const Step &step) {
@@ -309,18 +335,19 @@ void Execution::postGradients(const Step &step) {
     for (const Tensor &from : gradientsAt(step))
       exchange.sends.push_back({*step.gradientsTo, bytesOf(from)});
   if (step.gradientsFrom)
-    for (const Tensor &to : gradientsAt(after(step)))
+    for (const Tensor &to : gradientsAt(plan.fed(step.step)))
       exchange.receives.push_back({*step.gradientsFrom, bytesOf(to)});
   GradientsMove made;
   if (step.homeFrom) {
+    const Step &own = plan.home(step.step);
     made.homecoming =
-        memory.home[size_t(plan.homeBuffer(step.step))].views(gradientModels, plan.steps[0].rows);
+        memory.home[size_t(plan.homeBuffer(step.step))].views(gradientModels, own.rows);
+    made.home = rowsOf(gradientModels, own);
     for (const Tensor &to : made.homecoming)
       exchange.receives.push_back({*step.homeFrom, bytesOf(to)});
   }
   made.move = post(exchange);
   gradientsMoves.push_back(std::move(made));
-  gradientsCame = step.gradientsFrom.has_value();
 }
 
 /// All but the latest: the next kernel writes where the earlier ones' sums came to, or lie still.
@@ -333,8 +360,16 @@ void Execution::finishGradients(int underWay) {
 }
 
 void Execution::addHome(const GradientsMove &over) {
-  for (size_t i = 0; i < over.homecoming.size(); ++i)
-    kernels.add(over.homecoming[i], ownGradients[i]);
+  for (size_t i = 0; i < over.homecoming.size(); ++i) {
+    int axis = gradientModels[i].keyAxis;
+    std::vector<Tensor> sums = denseParts(over.home[i], axis);
+    int64_t offset = 0;
+    for (const Tensor &sum : sums) {
+      kernels.add(Tensor(over.homecoming[i].dataAs<float>() + offset, DType::F32, sum.shape()),
+                  sum);
+      offset += sum.elementCount();
+    }
+  }
 }
 
 void Execution::zero(std::span<const Tensor> tensors) {

@@ -19,7 +19,8 @@ namespace ringc {
 /// The keys that are resident at one step, for the kernels of one rank.
 struct HopBlock {
   int step = 0;
-  int owner = 0; ///< world rank
+  int owner = 0;        ///< world rank
+  int64_t firstRow = 0; ///< of the owner's rows
   int64_t rows = 0;
   Visibility visibility = Visibility::Partial;
 
@@ -30,10 +31,11 @@ struct HopBlock {
   /// `gradients` may wait for it, and take all at once.
   bool stays = false;
 
-  /// As `RankShard::keys` has them, with the owner's rows; not to be written.
+  /// As `RankShard::keys` has them, with these rows; not to be written.
   std::span<const Tensor> keys;
 
-  /// Backward: as `RankShard::gradients`, with the owner's rows. The kernel adds to them.
+  /// Backward: as `RankShard::gradients`, with these rows: a part of larger ones, where they are
+  /// a chunk. The kernel adds to them.
   std::span<const Tensor> gradients;
 };
 
@@ -84,7 +86,8 @@ struct ExecutionReport {
 
 /// One pass of one rank, in pieces that a thread can take turns with. A rank's calls are begin(),
 /// for each step post(), compute(), finish(), and end(). None of them waits for a peer but
-/// compute() and end(), for gradients of steps before, and finish(), for what post() began.
+/// compute() and end(), for gradients of steps before, and finish(), for what post() began
+/// for the step to come.
 class Execution {
 public:
   /// What is given must outlive it. Throws InputError when the shard does not have the rows and
@@ -110,7 +113,7 @@ private:
   /// One of gradients, and what it brings home.
   struct GradientsMove {
     Move move;
-    std::vector<Tensor> homecoming;
+    std::vector<Tensor> homecoming, home; ///< what comes, and where it is added
   };
 
   bool borrows() const;
@@ -119,16 +122,17 @@ private:
   std::vector<Tensor> residentKeys(const Step &step) const;
   std::vector<Tensor> keysAt(const Step &step) const;
   std::vector<Tensor> gradientsAt(const Step &step) const;
+  std::vector<Tensor> ownGradientsOf(const Step &step) const;
   std::vector<Tensor> gradientsToAddTo(const Step &step);
   void lendGradients(const Step &step);
   bool sharesLaunch(const Step &step) const;
   bool stays(const Step &step) const;
   bool keysWait(const Step &step) const;
-  const Step &after(const Step &step) const { return plan.steps[size_t(step.step) + 1]; }
   void gatherToSend(const Step &step);
   void addKeys(const Step &step, Exchange &exchange) const;
   void postKeys(const Step &step);
   void postGradients(const Step &step);
+  void finishKeys(int underWay);
   void finishGradients(int underWay);
   void addHome(const GradientsMove &over);
   void zero(std::span<const Tensor> tensors);
@@ -145,12 +149,11 @@ private:
   std::span<const KeyIndexed> keyModels, gradientModels;
   std::vector<Tensor> ownKeys, ownGradients;
   std::vector<Tensor> resident; ///< the keys of the step under way
-  Move keysMove;
+  std::deque<Move> keysMoves;
   std::vector<std::vector<Tensor>> borrowed; ///< keys by step, while `loan` is not given back
   std::unique_ptr<Transfer> loan;
   std::deque<GradientsMove> gradientsMoves;
   std::vector<Tensor> ownersGradients; ///< of the step under way, where ranks lend
-  bool gradientsCame = false;          ///< whether the step to come continues a sum
   int64_t sentBefore = 0, receivedBefore = 0;
   ExecutionReport report;
 };

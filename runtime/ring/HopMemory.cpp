@@ -40,9 +40,19 @@ static int64_t roomFor(std::span<const KeyIndexed> like, int64_t rows) {
   return bytes;
 }
 
-Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys) {
-  return std::ranges::all_of(keys,
-                             [](const KeyIndexed &each) { return each.tensor.isContiguous(); })
+/// A chunk has gaps between the entries of axes before that of keys.
+static bool hasGaps(const KeyIndexed &keys, bool inChunks) {
+  if (!keys.tensor.isContiguous())
+    return true;
+  for (int axis = 0; inChunks && axis < keys.keyAxis; ++axis)
+    if (keys.tensor.dim(axis) > 1)
+      return true;
+  return false;
+}
+
+Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys, const Plan &plan) {
+  bool inChunks = plan.problem.schedule.chunks > 1;
+  return std::ranges::none_of(keys, [&](const KeyIndexed &each) { return hasGaps(each, inChunks); })
              ? Plan::OwnKeys::Contiguous
              : Plan::OwnKeys::Strided;
 }
@@ -91,7 +101,7 @@ int64_t HopMemory::Buffer::bytes() const {
 int64_t HopMemory::roomFor(const Plan &plan, std::span<const KeyIndexed> keyTensors,
                            std::span<const KeyIndexed> gradientTensors) {
   int64_t bytes = 0;
-  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors), Plan::FromOthers::Received))
+  for (int64_t rows : plan.keyBufferRows(ownKeysOf(keyTensors, plan), Plan::FromOthers::Received))
     bytes += ringc::roomFor(keyTensors, rows);
   for (const auto &buffers : {plan.gradientBufferRows(Plan::FromOthers::Received),
                               plan.homeBufferRows(Plan::FromOthers::Received)})
@@ -109,27 +119,25 @@ void HopMemory::reserve(const Plan &plan, std::span<const KeyIndexed> keyTensors
       throw InputError("room for hop buffers", std::to_string(room.size()) + " bytes",
                        std::to_string(needed) + " or more");
   }
-  auto reserveIn = [&](Buffer &buffer, std::span<const KeyIndexed> like, int64_t rows) {
-    if (grows)
-      buffer.grow(like, rows);
-    else
-      buffer.cut(like, rows, room);
+  auto reserveAll = [&](std::vector<Buffer> &buffers, std::span<const KeyIndexed> like,
+                        const std::vector<int64_t> &rows) {
+    buffers.resize(std::max(buffers.size(), rows.size()));
+    for (size_t i = 0; i < rows.size(); ++i)
+      if (grows)
+        buffers[i].grow(like, rows[i]);
+      else
+        buffers[i].cut(like, rows[i], room);
   };
-  std::vector<int64_t> keyRows = plan.keyBufferRows(ownKeysOf(keyTensors), fromOthers);
-  std::array<int64_t, 2> gradientRows = plan.gradientBufferRows(fromOthers),
-                         homeRows = plan.homeBufferRows(fromOthers);
-  keys.resize(std::max(keys.size(), keyRows.size()));
-  for (size_t i = 0; i < keyRows.size(); ++i)
-    reserveIn(keys[i], keyTensors, keyRows[i]);
-  for (size_t i = 0; i < 2; ++i) {
-    reserveIn(gradients[i], gradientTensors, gradientRows[i]);
-    reserveIn(home[i], gradientTensors, homeRows[i]);
-  }
+  reserveAll(keys, keyTensors, plan.keyBufferRows(ownKeysOf(keyTensors, plan), fromOthers));
+  reserveAll(gradients, gradientTensors, plan.gradientBufferRows(fromOthers));
+  reserveAll(home, gradientTensors, plan.homeBufferRows(fromOthers));
 }
 
 int64_t HopMemory::bytes() const {
   int64_t sum = 0;
-  for (std::span<const Buffer> buffers : {std::span<const Buffer>(keys), {gradients}, {home}})
+  for (std::span<const Buffer> buffers :
+       {std::span<const Buffer>(keys), std::span<const Buffer>(gradients),
+        std::span<const Buffer>(home)})
     for (const Buffer &buffer : buffers)
       sum += buffer.bytes();
   return sum;

@@ -71,15 +71,16 @@ public:
   /// Bytes held.
   int64_t bytes() const;
 
-  std::vector<Buffer> keys; ///< by `Plan::keyBuffer`
-  std::array<Buffer, 2> gradients, home;
+  std::vector<Buffer> keys;      ///< by `Plan::keyBuffer`
+  std::vector<Buffer> gradients; ///< by `Plan::gradientBuffer`
+  std::vector<Buffer> home;      ///< by `Plan::homeBuffer`
 
 private:
   std::span<std::byte> given;
   bool grows = true;
 };
 
-/// Whether all tensors can be sent from where they lie.
-Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys);
+/// Whether all that `plan` sends of them can be sent from where it lies.
+Plan::OwnKeys ownKeysOf(std::span<const KeyIndexed> keys, const Plan &plan);
 
 } // namespace ringc

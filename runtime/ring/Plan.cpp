@@ -29,7 +29,7 @@ struct Peers {
   int keysTo = -1, keysFrom = -1, gradientsTo = -1, gradientsFrom = -1, homeFrom = -1;
 };
 
-Peers ringPeers(const RingView &ring, Pass pass, int place, int hop) {
+Peers ringPeers(const RingView::Chunk &ring, Pass pass, int place, int hop) {
   int owner = ring.place(place - hop), nextOwner = ring.place(place - hop - 1);
   int left = ring.place(place - 1), right = ring.place(place + 1);
   Peers peers;
@@ -50,7 +50,7 @@ Peers ringPeers(const RingView &ring, Pass pass, int place, int hop) {
   return peers;
 }
 
-Peers allGatherPeers(const RingView &ring, Pass pass, int place, int hop) {
+Peers allGatherPeers(const RingView::Chunk &ring, Pass pass, int place, int hop) {
   int owner = ring.place(place - hop), nextOwner = ring.place(place - hop - 1);
   Peers peers;
   if (ring.computes(place, hop + 1))
@@ -66,11 +66,11 @@ Peers allGatherPeers(const RingView &ring, Pass pass, int place, int hop) {
   return peers;
 }
 
-Peers peersOf(const RingView &ring, Schedule schedule, Pass pass, int place, int hop) {
-  switch (schedule) {
-  case Schedule::Ring:
+Peers peersOf(const RingView::Chunk &ring, Schedule schedule, Pass pass, int place, int hop) {
+  switch (schedule.kind) {
+  case Schedule::Kind::Ring:
     return ringPeers(ring, pass, place, hop);
-  case Schedule::AllGather:
+  case Schedule::Kind::AllGather:
     return allGatherPeers(ring, pass, place, hop);
   }
   assert(false && "not a Schedule");
@@ -89,34 +89,39 @@ Plan planOf(Pass pass, int rank, const RingProblem &problem, const RingView &rin
   Plan plan{.pass = pass,
             .rank = rank,
             .problem = problem,
-            .queryRows = ring.queryRows[place],
+            .queryRows = ring.queryRows[size_t(place)],
+            .keyRows = localLength(problem.layout, place, ring.size, problem.keyLength),
             .steps = {}};
-  plan.steps.reserve(size_t(ring.size));
-  for (int hop = 0; hop < ring.size; ++hop) {
-    int owner = ring.place(place - hop);
-    Peers peers = peersOf(ring, problem.schedule, pass, place, hop);
-    plan.steps.push_back({.step = hop,
-                          .owner = *worldRank(owner),
-                          .rows = ring.keyRows[owner],
-                          .visibility = ring.at(owner, hop),
-                          .keysTo = worldRank(peers.keysTo),
-                          .keysFrom = worldRank(peers.keysFrom),
-                          .gradientsTo = worldRank(peers.gradientsTo),
-                          .gradientsFrom = worldRank(peers.gradientsFrom),
-                          .homeFrom = worldRank(peers.homeFrom)});
-  }
+  plan.steps.reserve(size_t(ring.size) * size_t(ring.chunks));
+  for (int hop = 0; hop < ring.size; ++hop)
+    for (int number = 0; number < ring.chunks; ++number) {
+      RingView::Chunk chunk = ring.chunk(number);
+      int owner = ring.place(place - hop);
+      const RowRange &rows = chunk.keyRows(owner);
+      Peers peers = peersOf(chunk, problem.schedule, pass, place, hop);
+      plan.steps.push_back({.step = int(plan.steps.size()),
+                            .hop = hop,
+                            .owner = *worldRank(owner),
+                            .firstRow = rows.begin,
+                            .rows = rows.count,
+                            .visibility = chunk.at(owner, hop),
+                            .keysTo = worldRank(peers.keysTo),
+                            .keysFrom = worldRank(peers.keysFrom),
+                            .gradientsTo = worldRank(peers.gradientsTo),
+                            .gradientsFrom = worldRank(peers.gradientsFrom),
+                            .homeFrom = worldRank(peers.homeFrom)});
+    }
   for (Step &step : plan.steps) {
-    int64_t nextRows = ring.keyRows[ring.place(place - step.step - 1)];
     if (step.keysTo)
       step.sendBytes += plan.sent(step.step).rows * problem.bytesPerKey;
     if (step.keysFrom)
-      step.receiveBytes += nextRows * problem.bytesPerKey;
+      step.receiveBytes += plan.fed(step.step).rows * problem.bytesPerKey;
     if (step.gradientsTo)
       step.sendBytes += step.rows * problem.gradientBytesPerKey;
     if (step.gradientsFrom)
-      step.receiveBytes += nextRows * problem.gradientBytesPerKey;
+      step.receiveBytes += plan.fed(step.step).rows * problem.gradientBytesPerKey;
     if (step.homeFrom)
-      step.receiveBytes += plan.steps[0].rows * problem.gradientBytesPerKey;
+      step.receiveBytes += plan.home(step.step).rows * problem.gradientBytesPerKey;
   }
   return plan;
 }
@@ -132,6 +137,9 @@ void checkBytes(std::string_view argument, int64_t bytes, int64_t keyLength) {
 
 void check(const RingProblem &problem) {
   problem.rings.check();
+  int most = problem.schedule.kind == Schedule::Kind::Ring ? Schedule::mostChunks : 1;
+  if (problem.schedule.chunks < 1 || problem.schedule.chunks > most)
+    throw InputError("schedule", nameOf(problem.schedule), scheduleNames);
   checkBytes("bytes of a key", problem.bytesPerKey, problem.keyLength);
   checkBytes("bytes of a key's gradients", problem.gradientBytesPerKey, problem.keyLength);
 }
@@ -174,45 +182,53 @@ std::optional<int> Plan::lastComputed() const {
 
 bool Plan::sendsOwnKeys() const {
   return std::ranges::any_of(
-      steps, [&](const Step &step) { return step.keysTo && sent(step.step).step == 0; });
+      steps, [&](const Step &step) { return step.keysTo && sent(step.step).hop == 0; });
 }
+
+namespace {
+
+void reserve(std::vector<int64_t> &rows, int buffer, int64_t needed) {
+  rows.resize(std::max(rows.size(), size_t(buffer) + 1));
+  rows[size_t(buffer)] = std::max(rows[size_t(buffer)], needed);
+}
+
+int64_t sumOf(const std::vector<int64_t> &rows) {
+  return std::accumulate(rows.begin(), rows.end(), int64_t(0));
+}
+
+} // namespace
 
 std::vector<int64_t> Plan::keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const {
   std::vector<int64_t> rows;
+  bool gathers = ownKeys == OwnKeys::Strided && sendsOwnKeys(),
+       receives = fromOthers == FromOthers::Received;
   for (const Step &step : steps) {
-    size_t buffer = size_t(keyBuffer(step.step));
-    rows.resize(std::max(rows.size(), buffer + 1));
-    bool comes = step.step == 0 ? ownKeys == OwnKeys::Strided && sendsOwnKeys()
-                                : fromOthers == FromOthers::Received &&
-                                      steps[size_t(step.step) - 1].keysFrom.has_value();
-    if (comes)
-      rows[buffer] = std::max(rows[buffer], step.rows);
+    bool comes = step.hop == 0 ? gathers : receives && feeder(step.step).keysFrom.has_value();
+    reserve(rows, keyBuffer(step.step), comes ? step.rows : 0);
   }
   return rows;
 }
 
-std::array<int64_t, 2> Plan::gradientBufferRows(FromOthers fromOthers) const {
-  std::array<int64_t, 2> rows{};
+std::vector<int64_t> Plan::gradientBufferRows(FromOthers fromOthers) const {
+  std::vector<int64_t> rows;
   for (const Step &step : steps)
     if (step.gradientsTo && fromOthers == FromOthers::Received)
-      rows[step.step % 2] = std::max(rows[step.step % 2], step.rows);
+      reserve(rows, gradientBuffer(step.step), step.rows);
   return rows;
 }
 
-std::array<int64_t, 2> Plan::homeBufferRows(FromOthers fromOthers) const {
-  std::array<int64_t, 2> rows{};
+std::vector<int64_t> Plan::homeBufferRows(FromOthers fromOthers) const {
+  std::vector<int64_t> rows;
   for (const Step &step : steps)
     if (step.homeFrom && fromOthers == FromOthers::Received)
-      rows[homeBuffer(step.step)] = steps[0].rows;
+      reserve(rows, homeBuffer(step.step), home(step.step).rows);
   return rows;
 }
 
 int64_t Plan::hopBufferBytes(OwnKeys ownKeys, FromOthers fromOthers) const {
-  std::vector<int64_t> keys = keyBufferRows(ownKeys, fromOthers);
-  std::array<int64_t, 2> gradients = gradientBufferRows(fromOthers),
-                         home = homeBufferRows(fromOthers);
-  return std::accumulate(keys.begin(), keys.end(), int64_t(0)) * problem.bytesPerKey +
-         (gradients[0] + gradients[1] + home[0] + home[1]) * problem.gradientBytesPerKey;
+  return sumOf(keyBufferRows(ownKeys, fromOthers)) * problem.bytesPerKey +
+         (sumOf(gradientBufferRows(fromOthers)) + sumOf(homeBufferRows(fromOthers))) *
+             problem.gradientBytesPerKey;
 }
 
 void checkPlanned(const RingProblem &problem, int rank) {
@@ -242,13 +258,16 @@ std::vector<Plan> planRing(Pass pass, int ring, const RingProblem &problem,
 }
 
 PlaceVisibility visibilityOfShards(const RingProblem &problem, BoxVisibility box) {
-  return [problem, box = std::move(box)](int queryPlace, int ownerPlace) {
+  return [problem, box = std::move(box)](int queryPlace, int ownerPlace, int chunk) {
     int size = problem.rings.ringSize;
     ShardRows queries{
         queryPositions(problem.layout, queryPlace, size, problem.queryLength, problem.keyLength),
         localLength(problem.layout, queryPlace, size, problem.queryLength)};
-    ShardRows keys{positions(problem.layout, ownerPlace, size, problem.keyLength),
-                   localLength(problem.layout, ownerPlace, size, problem.keyLength)};
+    RowRange rows = chunkOfRows(problem.layout, ownerPlace, size, problem.keyLength, chunk,
+                                problem.schedule.chunks);
+    ShardRows keys{
+        positionsOf(positions(problem.layout, ownerPlace, size, problem.keyLength), rows),
+        rows.count};
     return visibilityOf(queries, keys, box);
   };
 }

@@ -37,21 +37,23 @@ struct RingProblem {
   bool operator==(const RingProblem &) const = default;
 };
 
-/// What the queries of the rank at `queryPlace` see of the keys of the rank at `ownerPlace`; places
-/// in the ring. Must be the same function on every rank of a ring.
-using PlaceVisibility = std::function<Visibility(int queryPlace, int ownerPlace)>;
+/// What the queries of the rank at `queryPlace` see of a chunk of the keys of the rank at
+/// `ownerPlace`; places in the ring. Must be the same function on every rank of a ring.
+using PlaceVisibility = std::function<Visibility(int queryPlace, int ownerPlace, int chunk)>;
 
-/// One hop of one rank. Peers and owners are world ranks.
+/// One hop of one rank, or one chunk of it. Peers and owners are world ranks.
 struct Step {
   int step = 0;
+  int hop = 0;
   int owner = 0;                            ///< whose keys are due at this rank
-  int64_t rows = 0;                         ///< key rows of the owner
+  int64_t firstRow = 0;                     ///< of the owner's key rows: where the chunk begins
+  int64_t rows = 0;                         ///< of the chunk
   Visibility visibility = Visibility::None; ///< None also where the keys did not come
 
   std::optional<int> keysTo;        ///< keys go to: those of this step, or own ones (`Plan::sent`)
-  std::optional<int> keysFrom;      ///< the keys of the next step come from
+  std::optional<int> keysFrom;      ///< the keys of step + chunks come from
   std::optional<int> gradientsTo;   ///< this step's dK, dV go to: next rank or owner
-  std::optional<int> gradientsFrom; ///< the next step's dK, dV come from
+  std::optional<int> gradientsFrom; ///< dK, dV of step + chunks come from
   std::optional<int> homeFrom;      ///< dK, dV of this rank's own keys come from
 
   int64_t sendBytes = 0;
@@ -61,12 +63,14 @@ struct Step {
   bool operator==(const Step &) const = default;
 };
 
-/// What one rank does in one pass. At step t the rank at place p computes on the block of place
+/// What one rank does in one pass. At hop t the rank at place p computes on the block of place
 /// p - t.
 ///
 /// Ring: keys travel to the right. The block that a rank holds goes on while a rank further on
 /// needs it: at most N - 1 hops. A step's exchange of keys runs beside its kernel; its exchange of
-/// gradients follows it, and is over before the next step's kernel.
+/// gradients follows it, and is over before the next step's kernel. Where hops are cut into C
+/// chunks, each chunk is such a ring by itself, and they take turns: step t C + c is hop t of chunk
+/// c, and what a step exchanges is due C steps later, beside the kernels of the others.
 ///
 /// All-gather: the exchange of step t brings an owner's keys to the rank t + 1 places to its right,
 /// if it needs them. All of these are one, before the first kernel. A step's exchange of gradients
@@ -87,7 +91,8 @@ struct Plan {
   int rank = 0;
   RingProblem problem;
   int64_t queryRows = 0;   ///< of this rank
-  std::vector<Step> steps; ///< one for each rank of the ring
+  int64_t keyRows = 0;     ///< the same
+  std::vector<Step> steps; ///< one for each rank of the ring and chunk
 
   int64_t sentBytes() const;
   int64_t receivedBytes() const;
@@ -106,25 +111,34 @@ struct Plan {
   enum class FromOthers : uint8_t { Received, Borrowed };
 
   /// The step whose keys the exchange of `step` sends.
-  const Step &sent(int step) const {
-    return steps[problem.schedule == Schedule::Ring ? size_t(step) : 0];
-  }
+  const Step &sent(int step) const { return steps[isRing() ? size_t(step) : 0]; }
   /// Whether own keys go anywhere.
   bool sendsOwnKeys() const;
 
-  /// In which hop buffer the keys of a step lie; at step 0, own ones that had to be gathered. In a
-  /// ring two take turns.
-  int keyBuffer(int step) const { return problem.schedule == Schedule::Ring ? step % 2 : step; }
+  bool isRing() const { return problem.schedule.kind == Schedule::Kind::Ring; }
 
-  /// Exchanges of gradients that may be under way while a kernel runs: a ring's next kernel goes on
-  /// with the sum that has come.
-  int gradientsUnderWay() const { return problem.schedule == Schedule::Ring ? 0 : 1; }
+  /// The step that the exchange of `step` brings keys or gradients for.
+  const Step &fed(int step) const { return steps[size_t(step + problem.schedule.chunks)]; }
+  /// The step whose exchange brings those of `step`, which is not of the first hop.
+  const Step &feeder(int step) const { return steps[size_t(step - problem.schedule.chunks)]; }
 
-  /// Key rows that hop buffers hold: those of keys, by `keyBuffer`; in the backward two that a
-  /// step's gradients take turns in (step t's are in t % 2), and two likewise for what comes home.
+  /// That of this rank's own chunk whose dK, dV come home at `step`.
+  const Step &home(int step) const { return steps[size_t(step % problem.schedule.chunks)]; }
+
+  /// In which hop buffer the keys of a step lie; at hop 0, own ones that had to be gathered. In a
+  /// ring two blocks take turns.
+  int keyBuffer(int step) const { return isRing() ? step % (2 * problem.schedule.chunks) : step; }
+
+  /// Exchanges of gradients that may be under way while a kernel runs: a ring's kernel goes on with
+  /// the sum of its chunk that has come.
+  int gradientsUnderWay() const { return isRing() ? problem.schedule.chunks - 1 : 1; }
+
+  /// Key rows that hop buffers hold: those of keys, by `keyBuffer`; in the backward two blocks that
+  /// the steps' gradients take turns in, and some likewise for what comes home.
   std::vector<int64_t> keyBufferRows(OwnKeys ownKeys, FromOthers fromOthers) const;
-  std::array<int64_t, 2> gradientBufferRows(FromOthers fromOthers) const;
-  std::array<int64_t, 2> homeBufferRows(FromOthers fromOthers) const;
+  std::vector<int64_t> gradientBufferRows(FromOthers fromOthers) const;
+  std::vector<int64_t> homeBufferRows(FromOthers fromOthers) const;
+  int gradientBuffer(int step) const { return step % (2 * problem.schedule.chunks); }
   int homeBuffer(int step) const { return step % (1 + gradientsUnderWay()); }
 
   /// Bytes of all of them.

@@ -83,7 +83,9 @@ private:
 void write(JsonWriter &json, const Step &step) {
   json.open('{');
   json.member("step", int64_t(step.step));
+  json.member("hop", int64_t(step.hop));
   json.member("owner", int64_t(step.owner));
+  json.member("firstRow", step.firstRow);
   json.member("rows", step.rows);
   json.member("visibility", nameOf(step.visibility));
   json.truth("compute", step.computes());
@@ -126,7 +128,9 @@ Row cells(const Plan &plan, const Step &step) {
   Row row = {std::to_string(plan.rank),
              std::to_string(step.step),
              std::to_string(step.owner),
-             std::to_string(step.rows),
+             std::to_string(step.rows) + (plan.problem.schedule.chunks > 1
+                                              ? " from " + std::to_string(step.firstRow)
+                                              : std::string()),
              std::string(nameOf(step.visibility)),
              peerText(step.keysTo),
              peerText(step.keysFrom)};
@@ -166,7 +170,7 @@ void writePlanTable(std::ostream &out, std::span<const Plan> plans) {
   const RingProblem &problem = any.problem;
   out << nameOf(any.pass) << ", " << nameOf(problem.layout) << ", " << problem.queryLength
       << " queries, " << problem.keyLength << " keys, world " << problem.rings.world
-      << ", ring size " << problem.rings.ringSize << ", schedule " << enumName(problem.schedule)
+      << ", ring size " << problem.rings.ringSize << ", schedule " << nameOf(problem.schedule)
       << '\n';
   writeAligned(out, headings(any.pass), widths);
   int64_t computed = 0, hops = 0, sent = 0, held = 0;
@@ -201,7 +205,7 @@ void writePlanJson(std::ostream &out, std::span<const Plan> plans, int indent) {
   json.member("world", int64_t(problem.rings.world));
   json.member("ringSize", int64_t(problem.rings.ringSize));
   json.member("layout", nameOf(problem.layout));
-  json.member("schedule", enumName(problem.schedule));
+  json.member("schedule", nameOf(problem.schedule));
   json.member("queryLength", problem.queryLength);
   json.member("keyLength", problem.keyLength);
   json.key("ranks");

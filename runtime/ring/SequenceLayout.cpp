@@ -3,6 +3,7 @@
 #include "runtime/Error.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <charconv>
 
@@ -99,6 +100,60 @@ Positions positions(const SequenceLayout &layout, int rank, int world, int64_t n
   }
   assert(false && "not a layout");
   return {};
+}
+
+Positions positionsOf(const Positions &shard, const RowRange &rows) {
+  int64_t first = shard(rows.begin);
+  int64_t within = rows.begin % shard.block;
+  if (within == 0)
+    return {first, shard.block, shard.jump};
+  assert(within + rows.count <= shard.block);
+  return {first, shard.block, shard.block};
+}
+
+namespace {
+
+/// Cuts are at multiples of this many rows, where pieces are that long: kernels have whole tiles.
+constexpr int64_t rowsOfTiles = 128;
+
+/// Where the piece begins of `length` rows, or blocks, that are cut into so many.
+int64_t cutOf(int64_t length, int64_t piece, int64_t pieces, int64_t mostGrain = rowsOfTiles) {
+  int64_t least = std::max<int64_t>(length / pieces, 1);
+  int64_t grain = std::min(int64_t(std::bit_floor(uint64_t(least))), mostGrain);
+  return piece == pieces ? length : (length * piece / pieces + grain / 2) / grain * grain;
+}
+
+/// The same of a shard with all its rows.
+int64_t cutOf(const Positions &shard, int64_t length, int64_t piece, int64_t pieces) {
+  int64_t blocks = length / shard.block;
+  if (pieces <= blocks)
+    return cutOf(blocks, piece, pieces, std::max<int64_t>(rowsOfTiles / shard.block, 1)) *
+           shard.block;
+  if (piece == pieces)
+    return length;
+  // Of as many pieces a block, or one more in the first.
+  int64_t each = pieces / blocks, more = pieces % blocks;
+  int64_t inFirst = more * (each + 1);
+  if (piece < inFirst)
+    return piece / (each + 1) * shard.block + cutOf(shard.block, piece % (each + 1), each + 1);
+  int64_t rest = piece - inFirst;
+  return (more + rest / each) * shard.block + cutOf(shard.block, rest % each, each);
+}
+
+} // namespace
+
+RowRange chunkOfRows(const SequenceLayout &layout, int rank, int world, int64_t n, int chunk,
+                     int chunks) {
+  if (chunk < 0 || chunk >= chunks)
+    throw InputError("chunk", std::to_string(chunk), "0 to " + std::to_string(chunks - 1));
+  int64_t rows = localLength(layout, rank, world, n);
+  int64_t length = paddedLength(layout, world, n) / world;
+  if (length == 0)
+    return {};
+  Positions shard = positions(layout, rank, world, n);
+  int64_t begin = std::min(cutOf(shard, length, chunk, chunks), rows),
+          end = std::min(cutOf(shard, length, chunk + 1, chunks), rows);
+  return {begin, end - begin};
 }
 
 Positions queryPositions(const SequenceLayout &layout, int rank, int world, int64_t queryLength,

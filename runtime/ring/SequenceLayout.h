@@ -42,6 +42,17 @@ struct Positions {
   bool operator==(const Positions &) const = default;
 };
 
+/// Consecutive rows of a shard.
+struct RowRange {
+  int64_t begin = 0;
+  int64_t count = 0;
+
+  bool operator==(const RowRange &) const = default;
+};
+
+/// Positions of some of a shard's rows, which begin with a block or lie within one.
+Positions positionsOf(const Positions &shard, const RowRange &rows);
+
 /// The least length >= n that `layout` deals evenly: a multiple of world, world * stripe or
 /// 2 * world. The functions below throw InputError on a world, rank, stripe or length that cannot
 /// be, and where a position would reach 2^31.
@@ -52,6 +63,13 @@ int64_t localLength(const SequenceLayout &layout, int rank, int world, int64_t n
 
 /// Positions of the rows of `rank`; a short shard's rows are a prefix of them.
 Positions positions(const SequenceLayout &layout, int rank, int world, int64_t n);
+
+/// Rows of one of `chunks` pieces that every shard's rows are cut into at the same places; short
+/// shards, and all where there are more pieces than rows, have empty ones. What `positionsOf`
+/// takes: a piece is some whole blocks, or a part of one. In between cuts are multiples of 2^k, as
+/// far as rows are many.
+RowRange chunkOfRows(const SequenceLayout &layout, int rank, int world, int64_t n, int chunk,
+                     int chunks);
 
 /// Positions of query rows: their rows in the unsharded sequence plus n_k - n_q, which may be
 /// negative.

@@ -5,7 +5,7 @@ namespace ringc {
 Plan SharedPlans::planRank(Pass pass, int rank, const RingProblem &problem,
                            const PlaceVisibility &visibility) {
   checkPlanned(problem, rank);
-  if (problem.schedule != Schedule::Ring) // looks at its own pairs alone
+  if (problem.schedule.kind != Schedule::Kind::Ring) // looks at its own pairs alone
     return ringc::planRank(pass, rank, problem, visibility);
   std::shared_ptr<const RingView> view;
   {

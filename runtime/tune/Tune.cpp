@@ -323,8 +323,7 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
         {.key = kernel.task.key,
          .config = best.config,
          .layout = best.way ? nameOf(best.way->layout) : "",
-         .schedule =
-             best.way && best.way->schedule ? std::string(enumName(*best.way->schedule)) : "",
+         .schedule = best.way && best.way->schedule ? nameOf(*best.way->schedule) : "",
          .nanoseconds = int64_t(best.median() * nanosecondsPerMs),
          // The base took turns with itself.
          .defaultNanoseconds = int64_t(

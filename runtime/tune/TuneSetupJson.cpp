@@ -11,7 +11,7 @@ nlohmann::json toJson(const TuneSetup &setup) {
   if (setup.layout)
     json["layout"] = nameOf(*setup.layout);
   if (setup.schedule)
-    json["schedule"] = enumName(*setup.schedule);
+    json["schedule"] = nameOf(*setup.schedule);
   return json;
 }
 
@@ -20,7 +20,7 @@ TuneSetup tuneSetupFromJson(const nlohmann::json &json) {
   if (json.contains("layout"))
     setup.layout = parseLayout(json["layout"].get<std::string>());
   if (json.contains("schedule"))
-    setup.schedule = parseEnum<Schedule>("schedule", json["schedule"].get<std::string>());
+    setup.schedule = parseSchedule(json["schedule"].get<std::string>());
   return setup;
 }
 

@@ -177,7 +177,7 @@ TuneKey ringKeyOf(TuneKey forward, std::optional<Pass> pass, bool processes) {
 RingChoice ringChoiceOf(const TuneEntry &entry) {
   RingChoice choice{parseLayout(entry.layout), std::nullopt};
   if (!entry.schedule.empty())
-    choice.schedule = parseEnum<Schedule>("schedule", entry.schedule);
+    choice.schedule = parseSchedule(entry.schedule);
   return choice;
 }
 

@@ -20,10 +20,10 @@ const SequenceLayout layouts[] = {SequenceLayout::contiguous(), SequenceLayout::
                                   SequenceLayout::striped(5), SequenceLayout::zigzag()};
 
 void checkWithin(AttentionCase attention, double bar = f32Bar) {
-  for (Schedule schedule : allSchedules) {
+  for (Schedule schedule : commonSchedules) {
     attention.options.schedule = schedule;
     CAPTURE(attention.name());
-    CAPTURE(enumName(schedule));
+    CAPTURE(nameOf(schedule));
     CHECK(worstError(attention) <= bar);
   }
 }
@@ -129,7 +129,7 @@ TEST_CASE("twenty runs give the same bits") {
   HostTensor q = randomTensor(DType::F32, {1, 131, 2, 32}, 1),
              k = randomTensor(DType::F32, {1, 131, 2, 32}, 2),
              v = randomTensor(DType::F32, {1, 131, 2, 32}, 3);
-  for (Schedule schedule : allSchedules) {
+  for (Schedule schedule : commonSchedules) {
     options.schedule = schedule;
     InProcessRing ring(options, 4, context());
     AttentionInputs inputs{.q = q, .k = k, .v = v};
@@ -154,7 +154,7 @@ TEST_CASE("bytes sent are the plan's, and a window kills hops") {
                            .window = {.left = 10},
                            .layout = SequenceLayout::contiguous()};
   HostTensor q = randomTensor(DType::F32, {1, 128, 2, 32}, 1);
-  for (Schedule schedule : allSchedules) {
+  for (Schedule schedule : commonSchedules) {
     options.schedule = schedule;
     InProcessRing ring(options, 8, context());
     AttentionInputs inputs{.q = q, .k = q, .v = q};
@@ -165,7 +165,11 @@ TEST_CASE("bytes sent are the plan's, and a window kills hops") {
         const ExecutionReport &report = ring.reports()[rank];
         CHECK(report.sentBytes == plans[rank].sentBytes());
         CHECK(report.receivedBytes == plans[rank].receivedBytes());
-        CHECK(report.computedSteps == (rank == 0 ? 1 : 2)); // 16 rows each: their own and the last
+        // 16 rows each: their own, and those of the last that are not before its row 6.
+        int chunks = schedule.chunks, seen = chunks;
+        for (int chunk = 0; rank > 0 && chunk < chunks; ++chunk)
+          seen += (chunk + 1) * 16 / chunks > 6;
+        CHECK(report.computedSteps == seen);
       }
     };
     compare(Pass::Forward);

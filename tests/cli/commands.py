@@ -107,12 +107,12 @@ class Plan(RingcTest):
 
     def test_schedules(self):
         line = "plan --ranks 4 --layout contiguous --length 64 --json --schedule"
-        for schedule, sends in [("ring", [1, 1, 1]), ("all-gather", [1, 2, 3])]:
+        for schedule, sends in [("ring", [1, 1, 1]), ("ring:2", [1] * 6 + [None]), ("all-gather", [1, 2, 3])]:
             plan = json.loads(self.ok(line, schedule).stdout)["forward"]
             self.assertEqual(plan["schedule"], schedule)
             steps = plan["ranks"][0]["steps"]
             self.assertEqual([step["sendTo"] for step in steps], sends + [None])
-        self.refused("schedule: got star, allowed: auto, ring, all-gather", line, "star")
+        self.refused("schedule: got star, allowed: auto, ring, ring:C with 1 to 64 chunks of a hop, all-gather", line, "star")
 
     def test_a_window_kills_hops(self):
         line = "plan --ranks 8 --layout contiguous --causal --window 7,-1 --length 64 --json"
@@ -139,7 +139,7 @@ class Verify(RingcTest):
         self.assertTrue(all(line.endswith("pass") for line in lines[1:]))
 
     def test_schedules(self):
-        for schedule in ["auto", "ring", "all-gather"]:
+        for schedule in ["auto", "ring", "ring:3", "all-gather"]:
             self.ok("verify --shape 2,67,4,2,32 --ranks 5 --layout zigzag --causal --schedule",
                     schedule)
 

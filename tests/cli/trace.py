@@ -35,8 +35,9 @@ class Trace(RingcTest):
                               if step["sendTo"] is not None or step["receiveFrom"] is not None}
 
     def test_hops_of_a_ring(self):
-        for moved, planned in self.hops_of_a_run("ring"):
-            self.assertEqual(moved, planned)
+        for schedule in "ring", "ring:3":
+            for moved, planned in self.hops_of_a_run(schedule):
+                self.assertEqual(moved, planned)
 
     def test_an_all_gather_moves_all_keys_at_once(self):
         for moved, planned in self.hops_of_a_run("all-gather"):

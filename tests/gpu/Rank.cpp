@@ -163,7 +163,7 @@ double worstOf(Self &self, const AttentionOptions &options) {
   double replayed = error();
   std::printf("rank %d %s %s %s of %d: error %.2f of its bar, replayed %.2f\n", job.rank,
               std::string(nameOf(options.dtype)).c_str(), nameOf(options.layout).c_str(),
-              std::string(enumName(*options.schedule)).c_str(), options.ringSize, called, replayed);
+              nameOf(*options.schedule).c_str(), options.ringSize, called, replayed);
   return std::max(called, replayed);
 }
 

@@ -81,7 +81,7 @@ TEST_CASE("ranks dealt over all devices; dense tensors, and tensors with gaps") 
                                  {7, Schedule::AllGather}})
     for (auto layout : {RankTensors::Layout::Dense, RankTensors::Layout::Packed}) {
       CAPTURE(world);
-      CAPTURE(enumName(schedule));
+      CAPTURE(nameOf(schedule));
       StreamRing ring(with(schedule), world, allDevices());
       RingInputs whole(options, 2, 333, 333);
       RankTensors tensors(options, world, whole, ofRanks(ring, world), layout);
@@ -99,7 +99,7 @@ TEST_CASE("a ring captured in a graph, replayed on other numbers") {
   for (auto [world, schedule] :
        {std::pair(1, Schedule::Ring), {4, Schedule::Ring}, {4, Schedule::AllGather}}) {
     CAPTURE(world);
-    CAPTURE(enumName(schedule));
+    CAPTURE(nameOf(schedule));
     StreamRing ring(with(schedule), world, allDevices());
     RingInputs whole(options, 1, 257, 257);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));

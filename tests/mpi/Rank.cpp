@@ -146,7 +146,8 @@ void ring(const std::string &mode, std::chrono::milliseconds deadline, Transport
   if (mode == "length" && self == faulty)
     rows = problem.queryLength = problem.keyLength = 0;
   HostTensor k(DType::F32, {1, rows, 1, width}), v(DType::F32, {1, rows, 1, width});
-  Plan plan = planRank(Pass::Forward, self, problem, [](int, int) { return Visibility::Full; });
+  Plan plan =
+      planRank(Pass::Forward, self, problem, [](int, int, int) { return Visibility::Full; });
   HookedKernels kernels([&](const HopBlock &block) {
     if (self != faulty || block.step != 0)
       return;

@@ -138,7 +138,7 @@ class Commands(MpiTest):
         )
         results = ["out", "lse", "dq", "dk", "dv"]
         targets = " ".join(f"--{name} NAME-{name}.npy" for name in results)
-        for schedule in ("--schedule ring", "--schedule all-gather"):
+        for schedule in ("--schedule ring", "--schedule ring:3", "--schedule all-gather"):
             self.ok(line, targets.replace("NAME", "one"), "--ranks 3", schedule)
             done = self.runs(3, PROGRAM, line, targets.replace("NAME", "many"), schedule)
             self.assertEqual(done.stderr.count("forward:"), 1)
@@ -309,21 +309,22 @@ class Tune(MpiTest):
             self.assertEqual({each["verdict"] for each in line["candidates"]}, {"measured"}, line["kernel"])
         ways = [(each["config"]["layout"], each["config"].get("schedule", "auto")) for each in lines[0]["candidates"]]
         self.assertEqual(ways[0], ("contiguous", "auto"))
+        self.assertIn("ring:4", [schedule for _, schedule in ways])
         self.assertEqual(self.entries()[0]["layout"], lines[0]["best"]["layout"])
         # What others take: the schedule for the layout that it was found for.
         entries = self.entries()
-        entries[0].update(layout="striped", schedule="ring")
+        entries[0].update(layout="striped", schedule="ring:2")
         with open(self.path("tune.json"), "w") as file:
             json.dump({"version": 1, "entries": entries}, file)
         for layout, said in ("striped", True), ("zigzag", False):
             verify = self.mpirun(3, "env RINGC_TUNE_TABLE=tune.json", PROGRAM, "verify -v", self.LINE, "--layout", layout)
             self.assertEqual(verify.returncode, 0, verify.stdout + verify.stderr)
-            self.assertIn("ring_of_processes: layout striped, schedule ring, of tune.json, entry", verify.stderr)
+            self.assertIn("ring_of_processes: layout striped, schedule ring:2, of tune.json, entry", verify.stderr)
         # Ranks that have tables of their own, and not the same, are told so.
         one = f"env RINGC_TUNE_TABLE=tune.json {PROGRAM} verify {self.LINE} --layout striped --deadline 20"
         done = self.mpirun(1, one, ":", "-n 2", one.replace("tune.json", "none"), recover=True)
         if "all-gather" in done.stderr:
-            self.assertIn("chosen schedule: ring on rank 0, all-gather on rank 1", done.stderr)
+            self.assertIn("chosen schedule: ring:2 on rank 0, all-gather on rank 1", done.stderr)
 
     def test_a_rank_that_crashes_costs_no_more_than_the_rest(self):
         """MPI does not let it begin anew: what is known by then is kept."""

@@ -62,7 +62,7 @@ class OneProcess(SameBits):
     def test_each_form_and_schedule(self):
         self.inputs(130, 4, 2, 32)
         for backward in ("split", "fused"):
-            for schedule in ("ring", "all-gather"):
+            for schedule in ("ring", "ring:3", "all-gather"):
                 line = f"--causal --layout zigzag --ranks 4 --backward {backward} --schedule {schedule}"
                 self.same(line, THREADS + (2,))
 
@@ -77,7 +77,7 @@ class Processes(SameBits):
 
     def test_numbers_of_threads(self):
         self.inputs(150, 4, 2, 16)
-        for line in ("--causal --layout zigzag", "--layout striped --schedule ring", "--schedule all-gather"):
+        for line in ("--causal --layout zigzag", "--layout striped --schedule ring", "--layout zigzag --schedule ring:2", "--schedule all-gather"):
             self.same(line, (1, 2, 3, 1), self.mpirun(3))
 
 

@@ -57,7 +57,7 @@ class Case:
     def machine(self, heads, kv_heads):
         """Flags that change who computes, not what."""
         draw, ranks = self.draw, self.draw.among(1, self.draw.upto(4), self.draw.upto(8))
-        words = ["--ranks", ranks, "--layout", draw.among(*LAYOUTS), "--schedule", draw.among("auto", "ring", "all-gather"),
+        words = ["--ranks", ranks, "--layout", draw.among(*LAYOUTS), "--schedule", draw.among("auto", "ring", "ring:2", "ring:3", "ring:7", "all-gather"),
                  "--backward", draw.among("split", "fused")]
         if ranks % 2 == 0 and draw.once_in(4):
             words += ["--ring-size", ranks // 2]

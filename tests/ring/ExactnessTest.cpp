@@ -22,8 +22,11 @@ struct Way {
   Schedule schedule;
   bool lends;
 };
-const Way ways[] = {
-    {Schedule::Ring, true}, {Schedule::AllGather, false}, {Schedule::AllGather, true}};
+const Way ways[] = {{Schedule::Ring, true},
+                    {Schedule::ring(2), true},
+                    {Schedule::ring(3), false},
+                    {Schedule::AllGather, false},
+                    {Schedule::AllGather, true}};
 
 void checkOne(const RingCase &ring, const RunOptions &options) {
   CAPTURE(ring.name());
@@ -34,9 +37,10 @@ void checkOne(const RingCase &ring, const RunOptions &options) {
   Outputs outputs = runRing(ring, std::move(inputs), options, &reports);
   CHECK(worstError(outputs, right) < tolerance);
   for (const RunReport &report : reports) {
-    auto keys = options.keys == RunOptions::Keys::RowMajor ? Plan::OwnKeys::Contiguous
-                                                           : Plan::OwnKeys::Strided;
-    auto foreign = ring.schedule == Schedule::AllGather && options.transport.lends
+    bool gaps =
+        options.keys == RunOptions::Keys::WithGaps || (ring.schedule.chunks > 1 && ring.batch > 1);
+    auto keys = gaps ? Plan::OwnKeys::Strided : Plan::OwnKeys::Contiguous;
+    auto foreign = !report.forwardPlan.isRing() && options.transport.lends
                        ? Plan::FromOthers::Borrowed
                        : Plan::FromOthers::Received;
     CHECK(report.forward.sentBytes == report.forwardPlan.sentBytes());
@@ -148,7 +152,8 @@ TEST_CASE("dead hops are not computed, nor their keys sent") {
     runRing(ring, randomInputs(ring, 1), {.transport = {.lends = way.lends}}, &reports);
     int64_t keyBytes = 8 * (4 + 4) * 4 + 8 * (1 + 4);
     for (int rank = 0; rank < 6; ++rank) {
-      CHECK(reports[size_t(rank)].forward.computedSteps == (rank == 0 ? 1 : 2));
+      CHECK(reports[size_t(rank)].forward.computedSteps ==
+            way.schedule.chunks * (rank == 0 ? 1 : 2));
       CHECK(reports[size_t(rank)].forward.sentBytes == (rank == 5 ? 0 : keyBytes));
     }
   }

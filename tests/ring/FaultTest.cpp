@@ -24,7 +24,7 @@ RunOptions deadlineOf(std::chrono::milliseconds deadline) {
 class FailingKernels : public HopKernels {
 public:
   void run(const HopBlock &block) override {
-    if (block.step == 1)
+    if (block.step >= 1)
       throw std::runtime_error("kernel failed");
   }
   void runNothing() override {}
@@ -41,7 +41,7 @@ const RingCase three{.world = 3, .ringSize = 3, .queries = 10, .keys = 10};
 } // namespace
 
 TEST_CASE("a late rank is waited for") {
-  for (Schedule schedule : allSchedules) {
+  for (Schedule schedule : commonSchedules) {
     RingCase ring = three;
     ring.schedule = schedule;
     RunOptions options = deadlineOf(60s);
@@ -61,7 +61,7 @@ TEST_CASE("a rank later than the deadline fails the run, naming hop and peer") {
     if (rank == 1 && exchange.hop == 1)
       std::this_thread::sleep_for(400ms);
   };
-  for (Schedule schedule : allSchedules)
+  for (Schedule schedule : commonSchedules)
     try {
       RingCase ring = three;
       ring.schedule = schedule;
@@ -83,7 +83,7 @@ TEST_CASE("a kernel that fails ends all ranks with its error") {
       return std::make_unique<FailingKernels>();
     return inner;
   };
-  for (Schedule schedule : allSchedules) {
+  for (Schedule schedule : commonSchedules) {
     RingCase ring = three;
     ring.schedule = schedule;
     auto start = std::chrono::steady_clock::now();
@@ -102,7 +102,7 @@ TEST_CASE("a shard that is not the plan's is refused before anything is sent") {
                       .keyLength = 4,
                       .bytesPerKey = 16,
                       .gradientBytesPerKey = 16};
-  Plan plan = planRank(Pass::Backward, 0, problem, [](int, int) { return Visibility::Full; });
+  Plan plan = planRank(Pass::Backward, 0, problem, [](int, int, int) { return Visibility::Full; });
   HostTensor right(DType::F32, {1, 4, 1, 4}), shortRows(DType::F32, {1, 3, 1, 4}),
       narrow(DType::F32, {1, 4, 1, 2}), half(DType::F16, {1, 4, 1, 8}),
       wide(DType::F32, {1, 4, 2, 4});

@@ -99,7 +99,10 @@ private:
   void count(std::span<const Tensor> given, std::span<const KeyIndexed> own,
              std::span<const HopMemory::Buffer> buffers, const HopBlock &block) {
     for (size_t i = 0; i < given.size(); ++i, ++seen) {
-      bool lent = block.step == 0 && given[i].data() == own[i].tensor.data();
+      const KeyIndexed &whole = own[i];
+      bool lent =
+          block.firstRow + block.rows <= whole.tensor.dim(whole.keyAxis) &&
+          given[i].data() == whole.tensor.slice(whole.keyAxis, block.firstRow, block.rows).data();
       outside += !lent && !std::ranges::any_of(buffers, [&](const HopMemory::Buffer &buffer) {
         return buffer.bytes() >= bytesPerKey(own) * block.rows &&
                inside(given[i], buffer.views(own, block.rows)[i]);
@@ -139,6 +142,7 @@ TEST_CASE("200 runs with random delays before sends, receives and kernels are bi
   };
   for (auto [size, schedule, lends] : {Way{2, Schedule::Ring, true},
                                        {5, Schedule::Ring, true},
+                                       {5, Schedule::ring(3), true},
                                        {4, Schedule::AllGather, true},
                                        {5, Schedule::AllGather, false}}) {
     RingCase ring = odd();
@@ -167,7 +171,7 @@ TEST_CASE("in a process two blocks of a ring are there at a time, all of an all-
           "until they have been used") {
   for (int size : {2, 3, 5, 8})
     for (SequenceLayout layout : {SequenceLayout::contiguous(), SequenceLayout::zigzag()})
-      for (Schedule schedule : allSchedules) {
+      for (Schedule schedule : commonSchedules) {
         RingCase ring = odd();
         ring.world = ring.ringSize = size;
         ring.layout = layout;
@@ -188,10 +192,10 @@ TEST_CASE("in a process two blocks of a ring are there at a time, all of an all-
         for (const RunReport &report : reports)
           for (const Plan *plan : {&report.forwardPlan, &report.backwardPlan})
             for (const Step &step : plan->steps) {
-              bool pairs = step.step % 2 == 0 && step.step + 1 < size &&
+              bool pairs = step.step % 2 == 0 && size_t(step.step) + 1 < plan->steps.size() &&
                            plan->steps[size_t(step.step) + 1].computes();
               bool before = step.step < plan->lastComputed();
-              staying += step.computes() && (schedule == Schedule::Ring ? pairs : before);
+              staying += step.computes() && (plan->isRing() ? pairs : before);
             }
         CHECK(stayed == staying);
         CHECK(changed == 0);
@@ -204,7 +208,7 @@ TEST_CASE("an executor sees its own shard and its hop buffers") {
   for (auto keys : {RunOptions::Keys::RowMajor, RunOptions::Keys::WithGaps})
     for (SequenceLayout layout :
          {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
-      for (Schedule schedule : allSchedules) {
+      for (Schedule schedule : commonSchedules) {
         RingCase ring = odd();
         ring.layout = layout;
         ring.schedule = schedule;

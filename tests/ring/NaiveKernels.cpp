@@ -26,7 +26,7 @@ double dot(const Tensor &a, const Tensor &b, int64_t batch, int64_t rowA, int64_
 template <typename Visit>
 void forEachPair(const QueryShard &shard, const HopBlock &block, Visit &&visit) {
   const Tensor &k = block.keys[0], &keyMask = block.keys[2], &documents = block.keys[3];
-  Positions keys = shard.keyPositions(block.owner);
+  Positions keys = shard.keyPositions(block);
   int64_t group = shard.q.dim(2) / k.dim(2);
   for (int64_t b = 0; b < shard.q.dim(0); ++b)
     for (int64_t h = 0; h < shard.q.dim(2); ++h)
@@ -38,9 +38,17 @@ void forEachPair(const QueryShard &shard, const HopBlock &block, Visit &&visit) 
 }
 
 /// A block's sum once, as compiled kernels do: the order of additions is that of the blocks.
+/// `part` is row-major, `sum` may be some rows of a larger tensor.
 void addTo(const Tensor &sum, const std::vector<double> &part) {
-  for (size_t i = 0; i < part.size(); ++i)
-    sum.dataAs<float>()[i] += float(part[i]);
+  if (sum.isContiguous()) {
+    for (size_t i = 0; i < part.size(); ++i)
+      sum.dataAs<float>()[i] += float(part[i]);
+    return;
+  }
+  size_t each = part.size() / size_t(sum.dim(0));
+  for (int64_t first = 0; first < sum.dim(0); ++first)
+    addTo(sum.select(0, first), {part.begin() + std::ptrdiff_t(size_t(first) * each),
+                                 part.begin() + std::ptrdiff_t(size_t(first + 1) * each)});
 }
 
 } // namespace

@@ -26,7 +26,7 @@ struct QueryShard {
   Tensor documents;    ///< i32 [n_q]
   Tensor out, lse, dq; ///< lse [b, h, n_q]
   Positions positions;
-  std::function<Positions(int owner)> keyPositions; ///< of a world rank
+  std::function<Positions(const HopBlock &)> keyPositions;
   RowMask mask;
   double scale = 1;
 };

@@ -107,10 +107,10 @@ RankShard shardOf(const RankMemory &memory) {
 } // namespace
 
 std::string RingCase::name() const {
-  return nameOf(layout) + " " + std::string(enumName(schedule)) + " world " +
-         std::to_string(world) + " ring " + std::to_string(ringSize) + " b " +
-         std::to_string(batch) + " n " + std::to_string(queries) + "/" + std::to_string(keys) +
-         " causal " + std::to_string(mask.causal) + " window " + std::to_string(mask.left) + "," +
+  return nameOf(layout) + " " + nameOf(schedule) + " world " + std::to_string(world) + " ring " +
+         std::to_string(ringSize) + " b " + std::to_string(batch) + " n " +
+         std::to_string(queries) + "/" + std::to_string(keys) + " causal " +
+         std::to_string(mask.causal) + " window " + std::to_string(mask.left) + "," +
          std::to_string(mask.right);
 }
 
@@ -165,8 +165,9 @@ Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options,
     RankMemory &memory = memories[size_t(rank)];
     RankShard own = shardOf(memory);
     int base = shares.rings.ringOf(rank) * ring.ringSize, place = shares.rings.placeOf(rank);
-    auto keyPositions = [&, base](int owner) {
-      return positions(ring.layout, owner - base, ring.ringSize, ring.keys);
+    auto keyPositions = [&, base](const HopBlock &block) {
+      return positionsOf(positions(ring.layout, block.owner - base, ring.ringSize, ring.keys),
+                         {block.firstRow, block.rows});
     };
     QueryShard queries{
         .q = memory.queries[0],
@@ -186,14 +187,15 @@ Outputs runRing(const RingCase &ring, Inputs inputs, const RunOptions &options,
                         .keyLength = ring.keys,
                         .bytesPerKey = bytesPerKey(own.keys),
                         .gradientBytesPerKey = bytesPerKey(own.gradients)};
-    auto rowByRow = [&](int query, int owner) {
+    auto rowByRow = [&](int query, int owner, int chunk) {
       Positions i = queryPositions(ring.layout, query, ring.ringSize, ring.queries, ring.keys);
       Positions j = positions(ring.layout, owner, ring.ringSize, ring.keys);
-      int64_t shown = 0, rows = localLength(ring.layout, query, ring.ringSize, ring.queries),
-              keys = localLength(ring.layout, owner, ring.ringSize, ring.keys);
+      int64_t shown = 0, rows = localLength(ring.layout, query, ring.ringSize, ring.queries);
+      RowRange keys =
+          chunkOfRows(ring.layout, owner, ring.ringSize, ring.keys, chunk, ring.schedule.chunks);
       for (int64_t row = 0; row < rows; ++row)
-        for (int64_t key = 0; key < keys; ++key)
-          shown += ring.mask.shows(i(row), j(key));
+        for (int64_t key = 0; key < keys.count; ++key)
+          shown += ring.mask.shows(i(row), j(keys.begin + key));
       return shown == 0 ? Visibility::None : Visibility::Partial;
     };
     auto pass = [&](Pass which, std::unique_ptr<HopKernels> kernels, Plan &plan,

@@ -48,13 +48,10 @@ UserFunction parseFunction(const std::string &flag, const std::string &text) {
 }
 
 /// Nothing for "auto".
-std::optional<Schedule> parseSchedule(const std::string &text) {
-  for (Schedule schedule : allSchedules)
-    if (text == enumName(schedule))
-      return schedule;
-  if (text != "auto")
-    throw InputError("schedule", text, "auto, " + enumNames<Schedule>());
-  return std::nullopt;
+std::optional<Schedule> parseScheduleOrAuto(const std::string &text) try {
+  return text == "auto" ? std::nullopt : std::optional(parseSchedule(text));
+} catch (const InputError &) {
+  throw InputError("schedule", text, "auto, " + std::string(scheduleNames));
 }
 
 bool isTensorFile(std::string_view text) {
@@ -155,10 +152,10 @@ void AttentionFlags::addScheduleTo(CLI::App &command) {
   command
       .add_option(
           "--schedule", schedule,
-          "ring: keys from neighbour to neighbour, beside the kernels; all-gather: from "
-          "their owners to all at once, for short sequences; auto: the faster one, where it "
-          "needs little memory")
-      ->type_name("auto|ring|all-gather");
+          "ring: keys from neighbour to neighbour, beside the kernels; ring:C: in C chunks, each "
+          "with a kernel of its own, for slow links; all-gather: from their owners to all at once, "
+          "for short sequences; auto: the faster one, where it needs little memory")
+      ->type_name("auto|ring|ring:C|all-gather");
 }
 
 AttentionOptions optionsOf(const AttentionFlags &flags) {
@@ -185,7 +182,7 @@ AttentionOptions optionsOf(const AttentionFlags &flags) {
     options.scores.push_back(parseFunction("score", score));
   options.layout = parseLayout(flags.layout);
   options.ringSize = flags.ringSize;
-  options.schedule = parseSchedule(flags.schedule);
+  options.schedule = parseScheduleOrAuto(flags.schedule);
   options.tile = parseTile(flags.tile);
   return options;
 }

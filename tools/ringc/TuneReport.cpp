@@ -32,7 +32,7 @@ std::vector<std::pair<std::string, std::string>> dimensionsOf(const TuneTask &ta
   std::vector<std::pair<std::string, std::string>> all;
   if (const std::optional<RingChoice> &way = candidate.way)
     return {{"layout", nameOf(way->layout)},
-            {"schedule", way->schedule ? std::string(enumName(*way->schedule)) : "auto"}};
+            {"schedule", way->schedule ? nameOf(*way->schedule) : "auto"}};
   for (const auto &[name, size] : task.space().byHand(candidate.config))
     all.emplace_back(name.substr(name.find('.') + 1), std::to_string(size));
   return all;

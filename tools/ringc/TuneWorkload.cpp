@@ -116,8 +116,10 @@ std::shared_ptr<HeldRequest> requestOf(const Session &session, const AttentionFl
 /// Whether ranks whose process has ended may begin anew. MPI does not let them.
 bool comeBack(const TuneFlags &flags) { return flags.attention.device == "cuda"; }
 
-/// Of the ring what the command line leaves open.
-std::vector<RingChoice> waysOf(const TuneFlags &flags, const AttentionOptions &options, int ranks) {
+/// Of the ring what the command line leaves open. Where nothing moves beside the kernels, chunks of
+/// a hop hide nothing.
+std::vector<RingChoice> waysOf(const TuneFlags &flags, const AttentionOptions &options, int ranks,
+                               bool movesBesideKernels) {
   std::vector<RingChoice> ways = {{options.layout, options.schedule}};
   if (ranks == 1)
     return ways;
@@ -129,7 +131,9 @@ std::vector<RingChoice> waysOf(const TuneFlags &flags, const AttentionOptions &o
                SequenceLayout::striped(tileOfRows)};
   std::vector<std::optional<Schedule>> schedules = {options.schedule};
   if (!isGiven("--schedule"))
-    schedules.assign(allSchedules.begin(), allSchedules.end());
+    for (schedules.clear(); const Schedule &schedule : commonSchedules)
+      if (schedule.chunks == 1 || movesBesideKernels)
+        schedules.push_back(schedule);
   for (const SequenceLayout &layout : layouts)
     for (std::optional<Schedule> schedule : schedules)
       if (RingChoice way{layout, schedule}; way != ways.front())
@@ -174,7 +178,8 @@ TuneWorkload attentionWorkload(const Session &session, const TuneFlags &flags, c
   std::shared_ptr<HeldRequest> request = requestOf(session, flags.attention, shape, passes);
   request->processes = leads;
   request->ranks = leads ? process.world : request->ranks;
-  request->ways = waysOf(flags, request->options, request->ranks);
+  request->ways =
+      waysOf(flags, request->options, request->ranks, leads || flags.attention.device == "cuda");
   TuneWorkload made;
   made.body = bodyOf(session, flags.attention, flags.world, shape, leads);
   made.others.comeBack = comeBack(flags);

@@ -23,7 +23,7 @@ struct Shard {
                        .keyLength = length,
                        .bytesPerKey = bytesPerKey(keys),
                        .gradientBytesPerKey = bytesPerKey(gradients)},
-                      [](int, int) { return Visibility::Full; })) {}
+                      [](int, int, int) { return Visibility::Full; })) {}
 
   std::vector<KeyIndexed> keys, gradients;
   Plan plan;

@@ -28,19 +28,20 @@ using RowMask = std::function<bool(int64_t i, int64_t j)>;
 
 /// Row by row, from nothing but positions.
 PlaceVisibility visibilityOfRows(const RingProblem &problem, const RowMask &shows) {
-  return [&problem, shows](int query, int owner) {
+  return [&problem, shows](int query, int owner, int chunk) {
     int size = problem.rings.ringSize;
     Positions queries =
         queryPositions(problem.layout, query, size, problem.queryLength, problem.keyLength);
     Positions keys = positions(problem.layout, owner, size, problem.keyLength);
-    int64_t nq = localLength(problem.layout, query, size, problem.queryLength);
-    int64_t nk = localLength(problem.layout, owner, size, problem.keyLength), shown = 0;
+    int64_t nq = localLength(problem.layout, query, size, problem.queryLength), shown = 0;
+    RowRange rows =
+        chunkOfRows(problem.layout, owner, size, problem.keyLength, chunk, problem.schedule.chunks);
     for (int64_t i = 0; i < nq; ++i)
-      for (int64_t j = 0; j < nk; ++j)
-        shown += shows(queries(i), keys(j));
+      for (int64_t j = 0; j < rows.count; ++j)
+        shown += shows(queries(i), keys(rows.begin + j));
     if (shown == 0)
       return Visibility::None;
-    return shown == nq * nk ? Visibility::Full : Visibility::Partial;
+    return shown == nq * rows.count ? Visibility::Full : Visibility::Partial;
   };
 }
 
@@ -55,7 +56,7 @@ void checkAllGather(const std::vector<Plan> &plans, const PlaceVisibility &visib
   auto sees = [&](int query, int owner) {
     query = (query + size) % size, owner = (owner + size) % size;
     return plans[size_t(query)].queryRows > 0 && rowsOf(owner) > 0 &&
-           visibility(query, owner) != Visibility::None;
+           visibility(query, owner, 0) != Visibility::None;
   };
   auto peer = [&](bool there, int place) {
     return there ? std::optional(rankAt(place)) : std::nullopt;
@@ -103,16 +104,21 @@ void checkAllGather(const std::vector<Plan> &plans, const PlaceVisibility &visib
   }
 }
 
-/// Follows every block and every sum of gradients through a ring and checks all that `Plan` says.
-void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility, int ring) {
+/// Follows every block and every sum of gradients through a ring, or one chunk of each, and checks
+/// all that `Plan` says.
+void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility, int ring,
+               int chunk) {
   const RingProblem &problem = plans[0].problem;
-  int size = problem.rings.ringSize;
+  int size = problem.rings.ringSize, chunks = problem.schedule.chunks;
+  auto stepOf = [&](int place, int hop) -> const Step & {
+    return plans.at(size_t(place)).steps.at(size_t(hop * chunks + chunk));
+  };
   auto placeOf = [&](int rank) {
     REQUIRE(problem.rings.ringOf(rank) == ring); // peers and owners are world ranks of this ring
     return problem.rings.placeOf(rank);
   };
   auto rowsOf = [&](int place) {
-    return localLength(problem.layout, place, size, problem.keyLength);
+    return chunkOfRows(problem.layout, place, size, problem.keyLength, chunk, chunks).count;
   };
 
   std::vector<int> resident, received; // owner's place, or -1
@@ -126,14 +132,15 @@ void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility
     received.assign(size, -1);
     std::vector<std::set<int>> sumsNext(size);
     for (int place = 0; place < size; ++place) {
-      REQUIRE(plans[place].steps.size() == size_t(size));
-      const Step &step = plans[place].steps[hop];
-      REQUIRE(step.step == hop);
+      REQUIRE(plans[place].steps.size() == size_t(size * chunks));
+      const Step &step = stepOf(place, hop);
+      REQUIRE(step.step == hop * chunks + chunk);
+      REQUIRE(step.hop == hop);
       int owner = placeOf(step.owner);
       REQUIRE(owner == (place - hop + size) % size);
       REQUIRE(step.rows == rowsOf(owner));
       bool empty = plans[place].queryRows == 0 || step.rows == 0;
-      REQUIRE(step.visibility == (empty ? Visibility::None : visibility(place, owner)));
+      REQUIRE(step.visibility == (empty ? Visibility::None : visibility(place, owner, chunk)));
       int64_t out = 0, in = 0;
       if (step.computes()) {
         REQUIRE(resident[place] == owner);
@@ -148,21 +155,21 @@ void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility
         REQUIRE(resident[place] == owner);
         int to = placeOf(*step.keysTo);
         REQUIRE(to == (place + 1) % size);
-        REQUIRE(plans[to].steps[hop].keysFrom == plans[place].rank);
+        REQUIRE(stepOf(to, hop).keysFrom == plans[place].rank);
         received[to] = owner;
         out += step.rows * keyBytes;
         ++keyMessages;
       }
       if (step.keysFrom) {
         int from = placeOf(*step.keysFrom);
-        REQUIRE(plans[from].steps[hop].keysTo == plans[place].rank);
-        in += plans[place].steps.at(hop + 1).rows * keyBytes;
+        REQUIRE(stepOf(from, hop).keysTo == plans[place].rank);
+        in += stepOf(place, hop + 1).rows * keyBytes;
       }
       if (step.gradientsTo) {
         REQUIRE(step.computes());
         REQUIRE(owner != place);
         int to = placeOf(*step.gradientsTo);
-        const Step &there = plans[to].steps[hop];
+        const Step &there = stepOf(to, hop);
         if (to == owner) {
           REQUIRE(there.homeFrom == plans[place].rank);
           for (int part : sums[place])
@@ -170,18 +177,18 @@ void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility
         } else {
           REQUIRE(to == (place + 1) % size);
           REQUIRE(there.gradientsFrom == plans[place].rank);
-          REQUIRE(plans[to].steps.at(hop + 1).computes());
+          REQUIRE(stepOf(to, hop + 1).computes());
           sumsNext[to] = sums[place];
         }
         out += step.rows * gradientBytes;
         ++gradientMessages;
       }
       if (step.gradientsFrom) {
-        REQUIRE(plans[placeOf(*step.gradientsFrom)].steps[hop].gradientsTo == plans[place].rank);
-        in += plans[place].steps.at(hop + 1).rows * gradientBytes;
+        REQUIRE(stepOf(placeOf(*step.gradientsFrom), hop).gradientsTo == plans[place].rank);
+        in += stepOf(place, hop + 1).rows * gradientBytes;
       }
       if (step.homeFrom) {
-        REQUIRE(plans[placeOf(*step.homeFrom)].steps[hop].gradientsTo == plans[place].rank);
+        REQUIRE(stepOf(placeOf(*step.homeFrom), hop).gradientsTo == plans[place].rank);
         in += rowsOf(place) * gradientBytes;
       }
       REQUIRE(step.sendBytes == out);
@@ -193,20 +200,13 @@ void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility
 
   int64_t sent = 0, came = 0, messages = 0, leastKeyMessages = 0;
   for (int place = 0; place < size; ++place) {
-    sent += plans[place].sentBytes();
-    came += plans[place].receivedBytes();
-    messages += plans[place].sentMessages();
+    for (int hop = 0; hop < size; ++hop) {
+      const Step &step = stepOf(place, hop);
+      sent += step.sendBytes;
+      came += step.receiveBytes;
+      messages += (step.keysTo ? 1 : 0) + (step.gradientsTo ? 1 : 0);
+    }
     leastKeyMessages += furthest[place];
-    int hops = 0;
-    for (const Step &step : plans[place].steps)
-      hops += step.computes();
-    REQUIRE((hops > 0) == plans[place].firstComputed().has_value());
-    REQUIRE((hops > 0) == plans[place].lastComputed().has_value());
-    int64_t rows = rowsOf(0); // no shard is longer than the first place's, or than the padded
-    for (int other = 0; other < size; ++other)
-      rows = std::max(rows, rowsOf(other));
-    REQUIRE(plans[place].hopBufferBytes(Plan::OwnKeys::Strided) <=
-            rows * (2 * keyBytes + 3 * gradientBytes));
   }
   REQUIRE(sent == came);
   REQUIRE(messages == keyMessages + gradientMessages);
@@ -218,9 +218,35 @@ void checkRing(const std::vector<Plan> &plans, const PlaceVisibility &visibility
   REQUIRE(gradientMessages == foreignBlocks);
   for (int owner = 0; owner < size; ++owner)
     for (int place = 0; place < size; ++place) {
-      const Step &step = plans[place].steps[(place - owner + size) % size];
+      const Step &step = stepOf(place, (place - owner + size) % size);
       REQUIRE(home[owner].contains(place) == step.computes());
     }
+}
+
+/// What holds for all chunks of a ring together.
+void checkWhole(const std::vector<Plan> &plans) {
+  int64_t longest = 0;
+  for (const Plan &plan : plans)
+    longest = std::max(longest, plan.keyRows);
+  for (const Plan &plan : plans) {
+    int64_t hops = 0, own = 0, sent = 0, messages = 0;
+    for (const Step &step : plan.steps) {
+      hops += step.computes();
+      sent += step.sendBytes;
+      messages += (step.keysTo ? 1 : 0) + (step.gradientsTo ? 1 : 0);
+      if (step.hop == 0) {
+        REQUIRE(step.firstRow == own); // chunks lie side by side
+        own += step.rows;
+      }
+    }
+    REQUIRE(own == plan.keyRows);
+    REQUIRE(sent == plan.sentBytes());
+    REQUIRE(messages == plan.sentMessages());
+    REQUIRE((hops > 0) == plan.firstComputed().has_value());
+    REQUIRE((hops > 0) == plan.lastComputed().has_value());
+    REQUIRE(plan.hopBufferBytes(Plan::OwnKeys::Strided) <=
+            longest * (2 * keyBytes + 3 * gradientBytes));
+  }
 }
 
 RingProblem problemOf(int world, int ringSize, SequenceLayout layout, int64_t nq, int64_t nk) {
@@ -232,15 +258,20 @@ RingProblem problemOf(int world, int ringSize, SequenceLayout layout, int64_t nq
           .gradientBytesPerKey = gradientBytes};
 }
 
-void checkBothPasses(RingProblem problem, const PlaceVisibility &visibility) {
-  for (Schedule schedule : allSchedules)
+/// `visibilityOf` is given the problem with its schedule.
+template <typename VisibilityOf>
+void checkBothPasses(RingProblem problem, VisibilityOf &&visibilityOf) {
+  for (Schedule schedule : commonSchedules)
     for (Pass pass : allPasses)
       for (int ring = 0; ring < problem.rings.rings(); ++ring) {
         problem.schedule = schedule;
+        PlaceVisibility visibility = visibilityOf(problem);
         std::vector<Plan> plans = planRing(pass, ring, problem, visibility);
-        if (schedule == Schedule::Ring)
-          checkRing(plans, visibility, ring);
-        else
+        if (schedule.kind == Schedule::Kind::Ring) {
+          checkWhole(plans);
+          for (int chunk = 0; chunk < schedule.chunks; ++chunk)
+            checkRing(plans, visibility, ring, chunk);
+        } else
           checkAllGather(plans, visibility, ring);
         for (const Plan &plan : plans) {
           Plan alone = planRank(pass, plan.rank, problem, visibility);
@@ -282,7 +313,9 @@ TEST_CASE("every layout, mask, ring size and length: blocks and sums arrive, not
           CAPTURE(nq);
           CAPTURE(nk);
           RingProblem problem = problemOf(size, size, layout, nq, nk);
-          checkBothPasses(problem, visibilityOfRows(problem, mask.shows));
+          checkBothPasses(problem, [&](const RingProblem &scheduled) {
+            return visibilityOfRows(scheduled, mask.shows);
+          });
         }
       }
     }
@@ -294,27 +327,31 @@ TEST_CASE("any visibility at all") {
   for (int round = 0; round < 600; ++round) {
     int size = 1 + int(random() % 8);
     unsigned density = random() % 4;
-    std::vector<Visibility> table(size_t(size) * size);
+    std::vector<Visibility> table(size_t(size) * size * 4);
     for (Visibility &each : table)
       each = random() % 4 > density ? Visibility::None : allVisibilities[random() % 3];
     RingProblem problem = problemOf(2 * size, size, SequenceLayout::contiguous(), 40, 40);
-    checkBothPasses(problem, [&](int query, int owner) { return table[query * size + owner]; });
+    checkBothPasses(problem, [&](const RingProblem &) {
+      return [&](int query, int owner, int chunk) {
+        return table[size_t((chunk * size + query) * size + owner)];
+      };
+    });
   }
 }
 
 TEST_CASE("all visible: N - 1 hops of keys, and as many sums of gradients on each rank") {
-  for (Schedule schedule : allSchedules)
+  for (Schedule schedule : commonSchedules)
     for (int size = 1; size <= 8; ++size) {
       RingProblem problem = problemOf(size, size, SequenceLayout::contiguous(), 8 * size, 8 * size);
       problem.schedule = schedule;
-      auto all = [](int, int) { return Visibility::Full; };
+      auto all = [](int, int, int) { return Visibility::Full; };
       for (int rank = 0; rank < size; ++rank) {
         Plan forward = planRank(Pass::Forward, rank, problem, all);
-        CHECK(forward.sentMessages() == size - 1);
+        CHECK(forward.sentMessages() == schedule.chunks * (size - 1));
         CHECK(forward.sentBytes() == 8 * keyBytes * (size - 1));
         Plan backward = planRank(Pass::Backward, rank, problem, all);
         // K and V, then dK and dV: 4 (N - 1) messages the size of K.
-        CHECK(backward.sentMessages() == 2 * (size - 1));
+        CHECK(backward.sentMessages() == schedule.chunks * 2 * (size - 1));
         CHECK(backward.sentBytes() == 8 * (keyBytes + gradientBytes) * (size - 1));
       }
     }
@@ -359,7 +396,7 @@ TEST_CASE("sub-rings are the same plan elsewhere") {
 }
 
 TEST_CASE("what cannot be is refused") {
-  auto all = [](int, int) { return Visibility::Full; };
+  auto all = [](int, int, int) { return Visibility::Full; };
   RingProblem problem = problemOf(8, 4, SequenceLayout::contiguous(), 8, 8);
   CHECK_THROWS_WITH_AS(planRank(Pass::Forward, 8, problem, all), "rank: got 8, allowed: 0 to 7",
                        InputError);
@@ -408,10 +445,53 @@ TEST_CASE("the table and the JSON of a small plan") {
         std::string::npos);
 }
 
+TEST_CASE("the hops of a ring in chunks") {
+  RingProblem problem = problemOf(2, 2, SequenceLayout::contiguous(), 8, 8);
+  problem.schedule = Schedule::ring(2);
+  PlaceVisibility causal = visibilityOfRows(problem, [](int64_t i, int64_t j) { return j <= i; });
+  CHECK(planTable(planRing(Pass::Backward, 0, problem, causal)) ==
+        "backward, contiguous, 8 queries, 8 keys, world 2, ring size 2, schedule ring:2\n"
+        "rank  step  owner      keys  visible  send  receive  grad to  grad from  home from  "
+        "bytes out  bytes in\n"
+        "   0     0      0  2 from 0  partial     1        -        -          -          -  "
+        "       20         0\n"
+        "   0     1      0  2 from 2  partial     1        -        -          -          -  "
+        "       20         0\n"
+        "   0     2      1  2 from 0     none     -        -        -          -          1  "
+        "        0        14\n"
+        "   0     3      1  2 from 2     none     -        -        -          -          1  "
+        "        0        14\n"
+        "   1     0      1  2 from 0  partial     -        0        -          -          -  "
+        "        0        20\n"
+        "   1     1      1  2 from 2  partial     -        0        -          -          -  "
+        "        0        20\n"
+        "   1     2      0  2 from 0     full     -        -        0          -          -  "
+        "       14         0\n"
+        "   1     3      0  2 from 2     full     -        -        0          -          -  "
+        "       14         0\n"
+        "computed 6 of 8 blocks, sent 68 bytes, hop buffers of up to 68 bytes a rank\n");
+  auto json = nlohmann::json::parse(planJson(planRing(Pass::Backward, 0, problem, causal)));
+  CHECK(json["schedule"] == "ring:2");
+  const auto &steps = json["ranks"][1]["steps"];
+  REQUIRE(steps.size() == 4);
+  CHECK(steps[1]["hop"] == 0);
+  CHECK(steps[1]["firstRow"] == 2);
+  CHECK(steps[3]["hop"] == 1);
+  CHECK(steps[3]["gradientsTo"] == 0);
+  problem.schedule.chunks = 0;
+  CHECK_THROWS_WITH_AS(planRank(Pass::Forward, 0, problem, causal),
+                       "schedule: got ring:0, allowed: ring, ring:C with 1 to 64 chunks of a hop, "
+                       "all-gather",
+                       InputError);
+  problem.schedule = Schedule::AllGather;
+  problem.schedule.chunks = 2;
+  CHECK_THROWS_AS(planRank(Pass::Forward, 0, problem, causal), InputError);
+}
+
 TEST_CASE("ranks that share a look at their ring have the plans that they have alone") {
   for (const SequenceLayout &layout :
        {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()})
-    for (Schedule schedule : {Schedule::Ring, Schedule::AllGather})
+    for (Schedule schedule : commonSchedules)
       for (Pass pass : allPasses) {
         RingProblem problem{.rings = {.world = 12, .ringSize = 6},
                             .schedule = schedule,
@@ -421,7 +501,7 @@ TEST_CASE("ranks that share a look at their ring have the plans that they have a
                             .bytesPerKey = 8,
                             .gradientBytesPerKey = 16};
         int asked = 0;
-        PlaceVisibility seen = [&](int query, int owner) {
+        PlaceVisibility seen = [&](int query, int owner, int) {
           ++asked;
           return query == owner            ? Visibility::Partial
                  : (query + 2 * owner) % 3 ? Visibility::Full
@@ -431,7 +511,8 @@ TEST_CASE("ranks that share a look at their ring have the plans that they have a
         std::vector<Plan> together;
         for (int rank = 0; rank < 12; ++rank)
           together.push_back(shared.planRank(pass, rank, problem, seen));
-        CHECK(asked <= (schedule == Schedule::Ring ? 2 * 6 * 6 : 12 * 3 * 6));
+        CHECK(asked <=
+              (schedule.kind == Schedule::Kind::Ring ? schedule.chunks * 2 * 6 * 6 : 12 * 3 * 6));
         for (int rank = 0; rank < 12; ++rank)
           CHECK(together[size_t(rank)].steps == planRank(pass, rank, problem, seen).steps);
         CHECK_THROWS_AS(shared.planRank(pass, 12, problem, seen), InputError);
@@ -446,7 +527,7 @@ TEST_CASE("a rank of an all-gather looks at its own pairs alone") {
                       .keyLength = ranks,
                       .bytesPerKey = 8};
   int asked = 0;
-  Plan plan = planRank(Pass::Backward, 7, problem, [&](int, int) {
+  Plan plan = planRank(Pass::Backward, 7, problem, [&](int, int, int) {
     ++asked;
     return Visibility::Full;
   });

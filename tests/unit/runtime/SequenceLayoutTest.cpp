@@ -130,3 +130,43 @@ TEST_CASE("ranks, worlds and lengths that cannot be") {
   CHECK_THROWS_AS(paddedLength(SequenceLayout::contiguous(), 4, -1), InputError);
   CHECK_THROWS_AS(paddedLength(SequenceLayout::striped(0), 4, 8), InputError);
 }
+
+TEST_CASE("chunks of shards lie side by side, have positions, and the same places on all ranks") {
+  for (const SequenceLayout &layout : layouts)
+    for (int world : {1, 2, 3, 5})
+      for (int64_t n : {0, 1, 7, 23, 24, 48, 100, 1000, 4099})
+        for (int chunks : {1, 2, 3, 4, 5, 8, 64})
+          for (int rank = 0; rank < world; ++rank) {
+            CAPTURE(nameOf(layout));
+            CAPTURE(world);
+            CAPTURE(n);
+            CAPTURE(chunks);
+            Positions shard = positions(layout, rank, world, n);
+            int64_t next = 0;
+            for (int chunk = 0; chunk < chunks; ++chunk) {
+              RowRange rows = chunkOfRows(layout, rank, world, n, chunk, chunks);
+              REQUIRE(rows.begin == next);
+              REQUIRE(rows.count >= 0);
+              next += rows.count;
+              Positions at = positionsOf(shard, rows);
+              for (int64_t row = 0; row < rows.count; ++row)
+                REQUIRE(at(row) == shard(rows.begin + row));
+              RowRange first = chunkOfRows(layout, 0, world, n, chunk, chunks);
+              if (rows.count > 0 && first.count > 0) // else they end before it
+                REQUIRE(rows.begin == first.begin);
+            }
+            REQUIRE(next == localLength(layout, rank, world, n));
+          }
+  auto begins = [](const SequenceLayout &layout, int64_t n, int chunks) {
+    std::vector<int64_t> made;
+    for (int chunk = 0; chunk < chunks; ++chunk)
+      made.push_back(chunkOfRows(layout, 0, 2, n, chunk, chunks).begin);
+    return made;
+  };
+  using Begins = std::vector<int64_t>;
+  CHECK(begins(SequenceLayout::contiguous(), 2000, 4) == Begins{0, 256, 512, 768});
+  CHECK(begins(SequenceLayout::zigzag(), 2000, 2) == Begins{0, 500});
+  CHECK(begins(SequenceLayout::zigzag(), 2000, 3) == Begins{0, 256, 500});
+  CHECK(begins(SequenceLayout::striped(100), 2000, 4) == Begins{0, 200, 500, 700});
+  CHECK_THROWS_AS(chunkOfRows(SequenceLayout::zigzag(), 0, 2, 8, 2, 2), InputError);
+}

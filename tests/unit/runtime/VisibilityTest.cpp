@@ -81,7 +81,7 @@ TEST_CASE("shards joined from boxes agree with the rows") {
                                 localLength(layout, query, size, nq)};
               ShardRows keys{positions(layout, owner, size, nk),
                              localLength(layout, owner, size, nk)};
-              Visibility exact = rowByRow(queries, keys, mask), said = visible(query, owner);
+              Visibility exact = rowByRow(queries, keys, mask), said = visible(query, owner, 0);
               // Full and None are proofs. Shards of one or two runs are exact.
               if (said != Visibility::Partial)
                 REQUIRE(said == exact);
@@ -105,5 +105,5 @@ TEST_CASE("shards of very many stripes are one box, quickly") {
       visibilityOfShards(problem, [&](const PositionBox &box) { return causal.box(box); });
   for (int query = 0; query < 64; ++query)
     for (int owner = 0; owner < 64; ++owner)
-      REQUIRE(visible(query, owner) == Visibility::Partial);
+      REQUIRE(visible(query, owner, 0) == Visibility::Partial);
 }
