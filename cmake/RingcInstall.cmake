@@ -37,7 +37,7 @@ endfunction()
 
 set(ringc_libraries)
 foreach(dir IN LISTS ringc_dirs)
-  if(dir MATCHES "^(compiler|runtime|kernels.tiles|tune.tables)" AND EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
+  if(dir MATCHES "^(ringc|kernels.tiles|tune.tables)" AND EXISTS ${PROJECT_SOURCE_DIR}/${dir}/CMakeLists.txt)
     ringc_libraries_below(${PROJECT_SOURCE_DIR}/${dir} ringc_libraries)
   endif()
 endforeach()
@@ -47,7 +47,7 @@ foreach(library IN LISTS ringc_libraries)
   string(REGEX REPLACE "^ringc_" "internal_" name ${library})
   set_target_properties(${library} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(${library} INTERFACE
-                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/ringc>)
+                             $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 
 # ringc::runtime runs kernels that were compiled ahead, and needs no LLVM. ringc::compiler is the compiler
@@ -69,19 +69,17 @@ function(ringc_package name)
   install(TARGETS ringc_package_${name} EXPORT ringcTargets)
 endfunction()
 ringc_package(runtime ringc_attention ringc_jit ringc_files ringc_runtime)
-ringc_package(compiler ringc_host_compiler ringc_compiler)
+ringc_package(compiler ringc_world ringc_host_compiler ringc_compiler)
 
 install(TARGETS ${ringc_libraries} EXPORT ringcTargets ARCHIVE COMPONENT devel)
 install(EXPORT ringcTargets NAMESPACE ringc:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc
         COMPONENT devel)
 set(ringc_headers ${CMAKE_INSTALL_INCLUDEDIR}/ringc)
-install(DIRECTORY runtime DESTINATION ${ringc_headers}
+install(DIRECTORY ringc/ DESTINATION ${ringc_headers}
+        COMPONENT devel FILES_MATCHING PATTERN "*.h" PATTERN "compiler" EXCLUDE)
+install(DIRECTORY ringc/compiler/spec ringc/compiler/predicate DESTINATION ${ringc_headers}/compiler
         COMPONENT devel FILES_MATCHING PATTERN "*.h")
-install(DIRECTORY compiler/spec compiler/predicate DESTINATION ${ringc_headers}/compiler
-        COMPONENT devel FILES_MATCHING PATTERN "*.h")
-if(EXISTS ${PROJECT_SOURCE_DIR}/compiler/Compiler.h)
-  install(FILES compiler/Compiler.h DESTINATION ${ringc_headers}/compiler COMPONENT devel)
-endif()
+install(FILES ringc/compiler/Compiler.h DESTINATION ${ringc_headers}/compiler COMPONENT devel)
 
 configure_package_config_file(cmake/ringcConfig.cmake.in ${PROJECT_BINARY_DIR}/ringcConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc)

@@ -1,9 +1,7 @@
 // What one process of many does: it holds a shard, a transport brings the rest. Here the processes
 // are threads, and the transport is that of one process; the calls are the same with another.
 
-#include "runtime/Attention.h"
-#include "runtime/comm/InProcess.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/ringc.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -38,7 +36,7 @@ int main() {
     HostTensor out(DType::F32, q.shape()), lse(DType::F32, {1, heads, rows});
     HostTensor dq(DType::F32, q.shape()), dk(DType::F32, q.shape()), dv(DType::F32, q.shape());
 
-    Attention attention(options, transports.at(rank), context);
+    HostAttentionRank attention(options, transports.at(rank), context);
     AttentionInputs inputs{.q = q, .k = k, .v = v};
     attention.forward(shape, inputs, {out, lse});
     ExecutionReport report = attention.backward(shape, inputs, {out, lse}, dout, {dq, dk, dv});

@@ -1,9 +1,7 @@
 // A mask and a score of one's own, as text: as fast and as complete as the library's, with the
 // score's derivative made by the compiler. What goes wrong in the text is shown at its place.
 
-#include "runtime/Error.h"
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/ringc.h"
 
 #include <algorithm>
 #include <cmath>
@@ -35,12 +33,12 @@ int main() {
   std::fill_n(limit.dataAs<float>(), heads, 5.0f);
 
   AttentionContext context = hostContext();
-  InProcessRing ring({.heads = heads,
-                      .headDim = dim,
-                      .masks = {{.file = "mine.tile", .name = "dilated", .text = text}},
-                      .scores = {{.file = "mine.tile", .name = "soft", .text = text}},
-                      .layout = SequenceLayout::zigzag()},
-                     3, context);
+  HostAttentionRing ring({.heads = heads,
+                          .headDim = dim,
+                          .masks = {{.file = "mine.tile", .name = "dilated", .text = text}},
+                          .scores = {{.file = "mine.tile", .name = "soft", .text = text}},
+                          .layout = SequenceLayout::zigzag()},
+                         3, context);
   AttentionInputs inputs{.q = q, .k = k, .v = v};
   inputs.arguments = {{"dilated.step", step}, {"soft.limit", limit.view()}};
   auto forward = ring.forward(inputs);
@@ -55,13 +53,14 @@ int main() {
 
   // A mistake comes back as a message with the place of it.
   try {
-    InProcessRing wrong({.heads = heads,
-                         .headDim = dim,
-                         .masks = {{.file = "wrong.tile",
-                                    .name = "odd",
-                                    .text = "mask odd(b: index, h: index, i: index, j: index) {\n"
-                                            "  return (i - k) % 2 == 1\n}\n"}}},
-                        1, context);
+    HostAttentionRing wrong(
+        {.heads = heads,
+         .headDim = dim,
+         .masks = {{.file = "wrong.tile",
+                    .name = "odd",
+                    .text = "mask odd(b: index, h: index, i: index, j: index) {\n"
+                            "  return (i - k) % 2 == 1\n}\n"}}},
+        1, context);
     (void)wrong.forward({.q = q, .k = k, .v = v});
     return 1;
   } catch (const InputError &error) {

@@ -1,8 +1,7 @@
 // Forward and backward of causal attention over a ring of four ranks in this process, the sequence
 // dealt in stripes. The result is that of the whole sequence, whatever the number of ranks.
 
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/ringc.h"
 
 #include <algorithm>
 #include <cmath>
@@ -36,7 +35,7 @@ int main() {
   AttentionOptions options{
       .heads = 8, .kvHeads = 2, .headDim = 64, .causal = true, .layout = SequenceLayout::striped()};
   AttentionContext context = hostContext();
-  InProcessRing four(options, 4, context), one(options, 1, context);
+  HostAttentionRing four(options, 4, context), one(options, 1, context);
 
   auto forward = four.forward(inputs);
   auto gradients = four.backward(inputs, forward, dout);

@@ -1,8 +1,8 @@
 // The tile sizes that are fastest on this host for a mask of one's own, found in ten seconds, and
 // what they gain. usage: tune_own_mask [SECONDS [TABLE.json]]
 
-#include "runtime/Error.h"
-#include "runtime/tune/TuneAttention.h"
+#include "ringc/ringc.h"
+#include "ringc/tune/TuneAttention.h"
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the model's choice of tile sizes (compiler/spec/TileConfig.cpp) should be, by measurement.
+"""What the model's choice of tile sizes (ringc/compiler/spec/TileConfig.cpp) should be, by measurement.
 
 usage: fit_tile_config.py LOG...      logs of tune.tables/make.py --log
 

@@ -1,10 +1,11 @@
 // Ranks that are called by themselves, with what is not the same on all of them.
 
+#include "ringc/attention/HostAttentionRank.h"
 #include "tests/attention/AttentionCase.h"
 
-#include "runtime/Error.h"
-#include "runtime/comm/InProcess.h"
-#include "runtime/ring/Agreement.h"
+#include "ringc/comm/InProcess.h"
+#include "ringc/ring/Agreement.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 
@@ -46,7 +47,7 @@ std::string disagreement(const std::function<void(Call &)> &all,
     inputs.q = q;
     inputs.k = k;
     inputs.v = k;
-    Attention attention(options, transports.at(rank), context());
+    HostAttentionRank attention(options, transports.at(rank), context());
     if (call.backward)
       attention.backward(call.shape, inputs, {out, lse}, q, {dq, dk, dv});
     else
@@ -129,7 +130,7 @@ TEST_CASE("what a default stands for is the same as the default") {
     }
     HostTensor q = randomTensor(DType::F32, {1, 8, 2, 32}, 1);
     HostTensor out(DType::F32, q.shape()), lse(DType::F32, {1, 2, 8});
-    Attention attention(options, transports.at(rank), context());
+    HostAttentionRank attention(options, transports.at(rank), context());
     CHECK_NOTHROW(attention.forward({1, 16, 16}, {.q = q, .k = q, .v = q}, {out, lse}));
   });
 }
@@ -185,7 +186,7 @@ TEST_CASE("a rank whose own call cannot be says so to the others") {
                              HostTensor q = randomTensor(DType::F32, {1, rank ? 7 : 8, 2, 32}, 1);
                              HostTensor out(DType::F32, q.shape()),
                                  lse(DType::F32, {1, 2, q.view().dim(1)});
-                             Attention attention(options, transports.at(rank), context());
+                             HostAttentionRank attention(options, transports.at(rank), context());
                              try {
                                attention.forward({1, 16, 16}, {.q = q, .k = q, .v = q}, {out, lse});
                              } catch (const PeerError &error) {
@@ -197,8 +198,8 @@ TEST_CASE("a rank whose own call cannot be says so to the others") {
   CHECK(other.find("rank 1 failed: q: got f32[1, 7, 2, 32]") != std::string::npos);
 }
 
-TEST_CASE("an InProcessRing has one caller: its ranks compare nothing") {
-  InProcessRing ring({.heads = 2, .headDim = 32}, 3, context());
+TEST_CASE("an HostAttentionRing has one caller: its ranks compare nothing") {
+  HostAttentionRing ring({.heads = 2, .headDim = 32}, 3, context());
   HostTensor q = randomTensor(DType::F32, {1, 24, 2, 32}, 1);
   (void)ring.forward({.q = q, .k = q, .v = q});
   int64_t sent = 0;

@@ -1,6 +1,6 @@
 #include "tests/attention/AttentionCase.h"
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 #include "tools/ringc/Accuracy.h"
 #include "tools/ringc/Interpreter.h"
 #include "tools/ringc/ReferenceProblem.h"
@@ -47,9 +47,9 @@ double worstError(const AttentionCase &attention) {
   if (attention.change)
     attention.change(inputs);
 
-  InProcessRing ring(options, attention.world, context());
-  InProcessRing::Forward forward = ring.forward(inputs);
-  InProcessRing::Gradients gradients = ring.backward(inputs, forward, dout);
+  HostAttentionRing ring(options, attention.world, context());
+  HostAttentionRing::Forward forward = ring.forward(inputs);
+  HostAttentionRing::Gradients gradients = ring.backward(inputs, forward, dout);
   cli::Results results(forward, gradients);
 
   reference::Problem problem = cli::problemOf(options, inputs, dout);

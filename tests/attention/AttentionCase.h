@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/jit/HostCompiler.h"
 
 #include <functional>
 #include <string>

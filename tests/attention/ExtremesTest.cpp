@@ -4,7 +4,7 @@
 
 #include "tests/attention/AttentionCase.h"
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 #include "tests/support/ReferenceAttention.h"
 #include "tools/ringc/ReferenceProblem.h"
 
@@ -65,11 +65,11 @@ struct Computed {
 
 Computed run(const AttentionOptions &options, int world, const AttentionInputs &inputs,
              const Tensor &dout, bool withoutRows = false) {
-  InProcessRing ring(options, world, context());
-  InProcessRing::Forward forward = ring.forward(inputs);
+  HostAttentionRing ring(options, world, context());
+  HostAttentionRing::Forward forward = ring.forward(inputs);
   if (withoutRows)
     forward.rowMax = HostTensor(), forward.rowSum = HostTensor();
-  InProcessRing::Gradients gradients = ring.backward(inputs, forward, dout);
+  HostAttentionRing::Gradients gradients = ring.backward(inputs, forward, dout);
   return {reference::arrayOf(forward.out), reference::arrayOf(forward.lse),
           reference::arrayOf(gradients.dq), reference::arrayOf(gradients.dk),
           reference::arrayOf(gradients.dv)};

@@ -2,7 +2,7 @@
 
 #include "tests/attention/AttentionCase.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 
@@ -28,7 +28,7 @@ AttentionOptions fitting() { return {.heads = 4, .kvHeads = 2, .headDim = 32}; }
 std::string messageOf(const AttentionOptions &options, const AttentionInputs &inputs,
                       int world = 2) {
   try {
-    InProcessRing ring(options, world, context());
+    HostAttentionRing ring(options, world, context());
     (void)ring.forward(inputs);
   } catch (const InputError &error) {
     return error.what();
@@ -139,7 +139,7 @@ TEST_CASE("rows and lengths that kernels cannot count are refused before anythin
     AttentionOptions options = fitting();
     options.layout = layout;
     try {
-      InProcessRing ring(options, world, context());
+      HostAttentionRing ring(options, world, context());
       (void)ring.plans(Pass::Forward,
                        {.q = repeated(queries, 4), .k = repeated(keys, 2), .v = repeated(keys, 2)});
     } catch (const InputError &error) {
@@ -223,7 +223,7 @@ TEST_CASE("a source with errors is shown at their places") {
 
 TEST_CASE("after an error the ring works again") {
   Inputs inputs;
-  InProcessRing ring(fitting(), 2, context());
+  HostAttentionRing ring(fitting(), 2, context());
   AttentionInputs wrong = inputs.all;
   wrong.v = inputs.q;
   CHECK_THROWS_AS(ring.forward(wrong), InputError);

@@ -1,6 +1,6 @@
 // A launch over several blocks of keys: what each program gets, and where its running state lies.
 
-#include "runtime/attention/Launch.h"
+#include "ringc/attention/shared/Launch.h"
 
 #include <doctest/doctest.h>
 

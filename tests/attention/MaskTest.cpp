@@ -141,7 +141,7 @@ TEST_CASE("documents see themselves alone, empty ones and one-token ones too") {
 TEST_CASE("documents leave hops out that the host can see are dead") {
   HostTensor starts = intTensor({0, 24, 48, 72, 96});
   HostTensor q = randomTensor(DType::F32, {1, 96, 1, 32}, 1);
-  InProcessRing ring({.headDim = 32}, 4, context());
+  HostAttentionRing ring({.headDim = 32}, 4, context());
   AttentionInputs inputs{.q = q, .k = q, .v = q};
   inputs.cuSeqlens = starts;
   (void)ring.forward(inputs);

@@ -4,8 +4,8 @@
 
 #include "tests/attention/AttentionCase.h"
 
-#include "compiler/predicate/Visibility.h"
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/predicate/Visibility.h"
 #include "tools/ringc/Interpreter.h"
 
 #include <doctest/doctest.h>
@@ -83,8 +83,8 @@ Holds holds(const std::string &text, int64_t queries, int64_t keys,
   std::fill_n(k.dataAs<float>(), k.elementCount(), 0.0F);
 
   Holds all = everywhere;
-  InProcessRing ring(options, 1, context());
-  InProcessRing::Forward forward = ring.forward(inputs);
+  HostAttentionRing ring(options, 1, context());
+  HostAttentionRing::Forward forward = ring.forward(inputs);
   for (int64_t i = 0; i < queries; ++i) // of so many equal logits
     all.compiled &=
         std::abs(forward.lse.dataAs<float>()[i] - std::log(static_cast<float>(keys))) < 1e-3F;

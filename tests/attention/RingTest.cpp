@@ -1,8 +1,9 @@
 // Attention end to end: layouts, rings and worlds against the reference, on every rank.
 
+#include "ringc/attention/HostAttentionRank.h"
 #include "tests/attention/AttentionCase.h"
 
-#include "runtime/comm/InProcess.h"
+#include "ringc/comm/InProcess.h"
 
 #include <doctest/doctest.h>
 
@@ -131,7 +132,7 @@ TEST_CASE("twenty runs give the same bits") {
              v = randomTensor(DType::F32, {1, 131, 2, 32}, 3);
   for (Schedule schedule : commonSchedules) {
     options.schedule = schedule;
-    InProcessRing ring(options, 4, context());
+    HostAttentionRing ring(options, 4, context());
     AttentionInputs inputs{.q = q, .k = k, .v = v};
     auto forward = ring.forward(inputs);
     auto gradients = ring.backward(inputs, forward, q);
@@ -156,7 +157,7 @@ TEST_CASE("bytes sent are the plan's, and a window kills hops") {
   HostTensor q = randomTensor(DType::F32, {1, 128, 2, 32}, 1);
   for (Schedule schedule : commonSchedules) {
     options.schedule = schedule;
-    InProcessRing ring(options, 8, context());
+    HostAttentionRing ring(options, 8, context());
     AttentionInputs inputs{.q = q, .k = q, .v = q};
     auto forward = ring.forward(inputs);
     auto compare = [&](Pass pass) {
@@ -183,7 +184,9 @@ TEST_CASE("ranks of one process lend each other their keys, unless told to pass 
   AttentionInputs inputs{.q = q, .k = q, .v = q};
   AttentionOptions options{.headDim = 32};
   auto schedule = [&] {
-    return InProcessRing(options, 4, context()).plans(Pass::Forward, inputs)[0].problem.schedule;
+    return HostAttentionRing(options, 4, context())
+        .plans(Pass::Forward, inputs)[0]
+        .problem.schedule;
   };
   CHECK(schedule() == Schedule::AllGather);
   options.schedule = Schedule::Ring;
@@ -205,7 +208,7 @@ TEST_CASE("inputs of any strides give what their copies give") {
   for (auto [world, schedule] :
        {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
     options.schedule = schedule;
-    InProcessRing ring(options, world, context());
+    HostAttentionRing ring(options, world, context());
     auto expected = ring.forward(copied), actual = ring.forward(strided);
     CHECK(sameBits(actual.out, expected.out));
     CHECK(sameBits(actual.lse, expected.lse));
@@ -222,7 +225,7 @@ TEST_CASE("an expanded input is one row for all") {
              row = randomTensor(DType::F32, {32}, 2);
   const int64_t shape[] = {1, 20, 1, 32}, strides[] = {0, 0, 0, 1};
   Tensor same(row.data(), DType::F32, shape, strides);
-  InProcessRing ring({.headDim = 32, .layout = SequenceLayout::striped()}, 3, context());
+  HostAttentionRing ring({.headDim = 32, .layout = SequenceLayout::striped()}, 3, context());
   auto forward = ring.forward({.q = q, .k = same, .v = same});
   for (int64_t i = 0; i < forward.out.elementCount(); ++i)
     CHECK(forward.out.dataAs<float>()[i] == doctest::Approx(row.dataAs<float>()[i % 32]));
@@ -239,7 +242,7 @@ TEST_CASE("ranks of their own, with 16-bit gradients gathered from f32 sums") {
     HostTensor q = randomTensor(DType::BF16, {1, rows, 2, 32}, 1);
     HostTensor out(DType::BF16, q.shape()), lse(DType::F32, {1, 2, rows}),
         dq(DType::BF16, q.shape()), dk(DType::BF16, q.shape()), dv(DType::BF16, q.shape());
-    Attention attention(options, transports.at(rank), context());
+    HostAttentionRank attention(options, transports.at(rank), context());
     AttentionInputs inputs{.q = q, .k = q, .v = q};
     ExecutionReport forward = attention.forward(shape, inputs, {out, lse});
     ExecutionReport backward = attention.backward(shape, inputs, {out, lse}, q, {dq, dk, dv});

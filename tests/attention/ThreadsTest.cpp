@@ -1,7 +1,7 @@
 // Rings called from several threads, from programs of their own pool, and in a child of fork().
 
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/jit/HostCompiler.h"
 
 #include <doctest/doctest.h>
 
@@ -30,8 +30,9 @@ struct Problem {
   AttentionInputs inputs() const { return {.q = q, .k = k, .v = v}; }
 };
 
-InProcessRing ringOf(int world, const AttentionContext &context) {
-  return InProcessRing({.heads = 4, .kvHeads = 2, .headDim = 16, .causal = true}, world, context);
+HostAttentionRing ringOf(int world, const AttentionContext &context) {
+  return HostAttentionRing({.heads = 4, .kvHeads = 2, .headDim = 16, .causal = true}, world,
+                           context);
 }
 
 bool sameBits(const HostTensor &a, const HostTensor &b) {
@@ -50,9 +51,9 @@ TEST_CASE("rings of one context in several threads give the bits of one") {
   std::vector<std::jthread> callers;
   for (int each = 0; each < threads; ++each)
     callers.emplace_back([&, each] {
-      InProcessRing ring = ringOf(3, context);
+      HostAttentionRing ring = ringOf(3, context);
       for (int time = 0; time < 5; ++time) {
-        InProcessRing::Forward forward = ring.forward(problem.inputs());
+        HostAttentionRing::Forward forward = ring.forward(problem.inputs());
         right[size_t(each)] += sameBits(forward.out, expected);
         (void)ring.backward(problem.inputs(), forward, problem.q);
       }
@@ -87,7 +88,7 @@ constexpr bool threadSanitizer = false;
 TEST_CASE("a ring goes on in a child of fork()" * doctest::skip(threadSanitizer)) {
   AttentionContext context = hostContext(2);
   Problem problem;
-  InProcessRing ring = ringOf(3, context);
+  HostAttentionRing ring = ringOf(3, context);
   HostTensor expected = ring.forward(problem.inputs()).out;
   pid_t child = fork();
   if (child == 0) {

@@ -1,9 +1,9 @@
 // A mask and a score, compiled for this host and run on a ring of ranks, against the interpreter of
 // their source in double precision.
 
-#include "runtime/Error.h"
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/support/Error.h"
 #include "tests/fuzz/RandomFunctions.h"
 #include "tests/fuzz/Require.h"
 #include "tests/support/ReferenceAttention.h"
@@ -111,8 +111,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   }
 
   try {
-    InProcessRing ring(options, world, freshContext());
-    InProcessRing::Forward forward = ring.forward(inputs);
+    HostAttentionRing ring(options, world, freshContext());
+    HostAttentionRing::Forward forward = ring.forward(inputs);
     reference::Problem problem = cli::problemOf(options, inputs, dout);
     cli::Interpreter interpreter(options, inputs);
     interpreter.addTo(problem);
@@ -123,7 +123,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     close(reference::arrayOf(forward.out), expected.out, "out", text);
     close(reference::arrayOf(forward.lse), expected.lse, "lse", text);
     if (gradients) {
-      InProcessRing::Gradients got = ring.backward(inputs, forward, dout);
+      HostAttentionRing::Gradients got = ring.backward(inputs, forward, dout);
       close(reference::arrayOf(got.dv), expected.dv, "dv", text);
       // Of dS, a difference, only the part that does not cancel has digits.
       auto sum = [](const reference::Array &array) {

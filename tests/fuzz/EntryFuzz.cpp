@@ -1,9 +1,9 @@
 // A cache entry is a kernel that is written as it was read, or an error: for any bytes, and for any
 // header and code under a checksum that is right, which no mutation would find.
 
-#include "compiler/spec/KernelFile.h"
-#include "compiler/spec/Sha256.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/spec/KernelFile.h"
+#include "ringc/compiler/spec/Sha256.h"
+#include "ringc/support/Error.h"
 #include "tests/fuzz/Require.h"
 
 #include <algorithm>

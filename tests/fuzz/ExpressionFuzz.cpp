@@ -1,9 +1,9 @@
 // Any JSON is an expression, which is written as it was read and whose bounds hold at every point,
 // or an error.
 
-#include "compiler/predicate/ExpressionJson.h"
-#include "compiler/predicate/Visibility.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/predicate/ExpressionJson.h"
+#include "ringc/compiler/predicate/Visibility.h"
+#include "ringc/support/Error.h"
 #include "tests/fuzz/Require.h"
 
 #include <nlohmann/json.hpp>

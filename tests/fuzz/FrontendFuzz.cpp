@@ -1,9 +1,9 @@
 // Any bytes are either a program, whose printed form is the same program, or an error with a place.
 
-#include "compiler/frontend/Check.h"
-#include "compiler/frontend/Parser.h"
-#include "compiler/frontend/Printer.h"
 #include "kernels.tiles/Library.h"
+#include "ringc/compiler/frontend/Check.h"
+#include "ringc/compiler/frontend/Parser.h"
+#include "ringc/compiler/frontend/Printer.h"
 #include "tests/fuzz/Require.h"
 
 using namespace ringc;

@@ -1,9 +1,9 @@
 // Any bytes are a .npy file that is read, and once written reads the same, or an error that names
 // the file.
 
-#include "runtime/Error.h"
-#include "runtime/files/Npy.h"
-#include "runtime/files/TensorFile.h"
+#include "ringc/files/Npy.h"
+#include "ringc/files/TensorFile.h"
+#include "ringc/support/Error.h"
 #include "tests/fuzz/MemoryFile.h"
 
 #include <cstring>

@@ -1,7 +1,7 @@
 // Any bytes are a .safetensors file whose first tensor is read, or an error that names the file.
 
-#include "runtime/Error.h"
-#include "runtime/files/Safetensors.h"
+#include "ringc/files/Safetensors.h"
+#include "ringc/support/Error.h"
 #include "tests/fuzz/MemoryFile.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // Attention on a real device against the ring of the host.
 
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
 #include "tests/gpu/RingInputs.h"
 
 #include <doctest/doctest.h>
@@ -24,16 +24,16 @@ void checkClose(const AttentionOptions &options, int world, int64_t batch, int64
   CAPTURE(options.headDim);
   CAPTURE(world);
   RingInputs made(options, batch, queries, keys);
-  InProcessRing onHost(options, 1, host);
-  InProcessRing::Forward expected = onHost.forward(made.inputs());
-  DeviceAttention onDevice(options, world, device);
-  DeviceAttention::Forward forward = onDevice.forward(made.inputs());
+  HostAttentionRing onHost(options, 1, host);
+  HostAttentionRing::Forward expected = onHost.forward(made.inputs());
+  OffloadedAttentionRing onDevice(options, world, device);
+  OffloadedAttentionRing::Forward forward = onDevice.forward(made.inputs());
   // Both round p to 16 bits, in tiles of their own.
   double bar = options.dtype == DType::BF16 ? 1e-2 : options.dtype == DType::F16 ? 1.5e-3 : 2e-5;
   CHECK(errorOf(forward.out, expected.out) < bar);
   CHECK(errorOf(forward.lse, expected.lse) < bar);
-  InProcessRing::Gradients gradients = onHost.backward(made.inputs(), expected, made.dout);
-  DeviceAttention::Gradients back = onDevice.backward(made.inputs(), forward, made.dout);
+  HostAttentionRing::Gradients gradients = onHost.backward(made.inputs(), expected, made.dout);
+  OffloadedAttentionRing::Gradients back = onDevice.backward(made.inputs(), forward, made.dout);
   CHECK(errorOf(back.dq, gradients.dq) < 2 * bar);
   CHECK(errorOf(back.dk, gradients.dk) < 2 * bar);
   CHECK(errorOf(back.dv, gradients.dv) < 2 * bar);

@@ -1,9 +1,9 @@
 // The driver's owners on a real device.
 
-#include "runtime/Env.h"
-#include "runtime/attention/DeviceElementwise.h"
-#include "runtime/attention/DeviceTensor.h"
-#include "runtime/driver/CudaMemory.h"
+#include "ringc/Env.h"
+#include "ringc/attention/device/DeviceElementwise.h"
+#include "ringc/attention/device/DeviceTensor.h"
+#include "ringc/driver/CudaMemory.h"
 
 #include <doctest/doctest.h>
 

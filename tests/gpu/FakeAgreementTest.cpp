@@ -1,6 +1,6 @@
 // Ranks over NCCL that do not agree, on the tests' own driver and NCCL.
 
-#include "runtime/StreamAttention.h"
+#include "ringc/attention/DeviceAttentionRank.h"
 #include "tests/gpu/FakeNcclWorld.h"
 #include "tests/gpu/RankTensors.h"
 
@@ -30,7 +30,7 @@ TEST_CASE("a shape that another rank does not have is an error of all, before an
   RingInputs whole(options, 2, 41, 41);
   RankTensors tensors(options, 3, whole, nccl.devices);
   auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
+    DeviceAttentionRank attention(options, transport, nccl.devices[size_t(rank)]);
     AttentionShape shape = tensors.shape();
     AttentionInputs inputs = tensors.forwards[size_t(rank)].inputs;
     if (rank == 2) {
@@ -54,7 +54,7 @@ TEST_CASE("a schedule that another rank does not have is an error of all") {
   auto errors = nccl.run([&](int rank, NcclTransport &transport) {
     AttentionOptions own = options;
     own.schedule = rank == 0 ? Schedule::Ring : Schedule::AllGather;
-    StreamAttention attention(own, transport, nccl.devices[size_t(rank)]);
+    DeviceAttentionRank attention(own, transport, nccl.devices[size_t(rank)]);
     attention.prepare(Pass::Forward, tensors.shape(), tensors.forwards[size_t(rank)].inputs);
   });
   for (int rank = 0; rank < 2; ++rank)
@@ -73,7 +73,7 @@ TEST_CASE("whatever another rank does not have is named on all, and nothing was 
       RankForward forward = tensors.forwards[size_t(rank)];
       if (rank == 1)
         change(own, forward.inputs);
-      StreamAttention attention(own, transport, nccl.devices[size_t(rank)]);
+      DeviceAttentionRank attention(own, transport, nccl.devices[size_t(rank)]);
       CudaStream stream(nccl.devices[size_t(rank)].device);
       attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
       attention.wait(stream);
@@ -108,15 +108,15 @@ TEST_CASE("ranks that prepared the same and then call different passes learn it 
   RingInputs whole(options, 2, 41, 41);
   RankTensors tensors(options, 3, whole, nccl.devices);
   auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention wide(options, transport, nccl.devices[size_t(rank)]),
+    DeviceAttentionRank wide(options, transport, nccl.devices[size_t(rank)]),
         other(narrow, transport, nccl.devices[size_t(rank)]);
     CudaStream stream(nccl.devices[size_t(rank)].device);
     RankForward &forward = tensors.forwards[size_t(rank)];
-    for (StreamAttention *each : {&wide, &other})
+    for (DeviceAttentionRank *each : {&wide, &other})
       for (int again = 0; again < 300; ++again) // more than are remembered
         each->forward(stream, tensors.shape(), forward.inputs, forward.results);
     wide.wait(stream);
-    StreamAttention &called = rank == 1 ? other : wide;
+    DeviceAttentionRank &called = rank == 1 ? other : wide;
     called.forward(stream, tensors.shape(), forward.inputs, forward.results);
     called.wait(stream);
   });
@@ -133,7 +133,7 @@ TEST_CASE("a rank that compares finds one that goes on with what it has prepared
   RingInputs whole(options, 2, 41, 41), shorter(options, 1, 41, 41);
   RankTensors tensors(options, 2, whole, nccl.devices), others(options, 2, shorter, nccl.devices);
   auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention attention(options, transport, nccl.devices[size_t(rank)]);
+    DeviceAttentionRank attention(options, transport, nccl.devices[size_t(rank)]);
     CudaStream stream(nccl.devices[size_t(rank)].device);
     auto run = [&](RankTensors &of) {
       RankForward &forward = of.forwards[size_t(rank)];

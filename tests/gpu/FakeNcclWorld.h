@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/comm/Nccl.h"
+#include "ringc/comm/Nccl.h"
 #include "tests/gpu/FakeWorld.h"
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // The ring of a device without a device: the host's kernels behind the tests' own driver give the
 // bits that the ring of the host gives.
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RingInputs.h"
 
@@ -24,16 +24,16 @@ void checkSchedule(const AttentionOptions &options, int world, const AttentionIn
   CAPTURE(nameOf(options.layout));
   CAPTURE(nameOf(*options.schedule));
   CAPTURE(world);
-  InProcessRing onHost(completed(options), world, hostWorld()); // the defaults of a device
-  InProcessRing::Forward forward = onHost.forward(inputs);
-  InProcessRing::Gradients gradients = onHost.backward(inputs, forward, dout);
+  HostAttentionRing onHost(completed(options), world, hostWorld()); // the defaults of a device
+  HostAttentionRing::Forward forward = onHost.forward(inputs);
+  HostAttentionRing::Gradients gradients = onHost.backward(inputs, forward, dout);
   for (int devices : {1, 2, 3}) {
     CAPTURE(devices);
-    DeviceAttention onDevice(options, world, fakeWorld(devices));
-    DeviceAttention::Forward made = onDevice.forward(inputs);
+    OffloadedAttentionRing onDevice(options, world, fakeWorld(devices));
+    OffloadedAttentionRing::Forward made = onDevice.forward(inputs);
     CHECK(sameBits(made.out, forward.out));
     CHECK(sameBits(made.lse, forward.lse));
-    DeviceAttention::Gradients back = onDevice.backward(inputs, made, dout);
+    OffloadedAttentionRing::Gradients back = onDevice.backward(inputs, made, dout);
     CHECK(sameBits(back.dq, gradients.dq));
     CHECK(sameBits(back.dk, gradients.dk));
     CHECK(sameBits(back.dv, gradients.dv));

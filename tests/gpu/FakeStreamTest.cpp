@@ -1,8 +1,8 @@
 // Attention in the order of streams without a device: what is given to the driver, and in which
 // order, on the tests' own driver and NCCL.
 
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/support/Error.h"
 #include "tests/gpu/FakeNcclWorld.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
@@ -39,25 +39,25 @@ AttentionOptions with(Schedule schedule) {
 
 struct Expected {
   Expected(const RingInputs &whole, int world, const AttentionOptions &given = options) {
-    InProcessRing onHost(completed(given), world, hostWorld()); // the defaults of a device
+    HostAttentionRing onHost(completed(given), world, hostWorld()); // the defaults of a device
     forward = onHost.forward(whole.inputs());
     gradients = onHost.backward(whole.inputs(), forward, whole.dout);
   }
   void check(const RankTensors &tensors) const {
-    InProcessRing::Forward out = tensors.forward();
+    HostAttentionRing::Forward out = tensors.forward();
     CHECK(sameBits(out.out, forward.out));
     CHECK(sameBits(out.lse, forward.lse));
-    InProcessRing::Gradients back = tensors.gradients();
+    HostAttentionRing::Gradients back = tensors.gradients();
     CHECK(sameBits(back.dq, gradients.dq));
     CHECK(sameBits(back.dk, gradients.dk));
     CHECK(sameBits(back.dv, gradients.dv));
   }
 
-  InProcessRing::Forward forward;
-  InProcessRing::Gradients gradients;
+  HostAttentionRing::Forward forward;
+  HostAttentionRing::Gradients gradients;
 };
 
-std::vector<DeviceContext> ofRanks(const StreamRing &ring, int world) {
+std::vector<DeviceContext> ofRanks(const DeviceAttentionRing &ring, int world) {
   std::vector<DeviceContext> made;
   for (int rank = 0; rank < world; ++rank)
     made.push_back(ring.deviceOf(rank));
@@ -84,7 +84,7 @@ TEST_CASE("a prepared pass allocates nothing and waits for nothing, on any numbe
                                    {1, Schedule::AllGather},
                                    {2, Schedule::AllGather}}) {
     constexpr int world = 4;
-    StreamRing ring(with(schedule), world, fakeWorld(devices));
+    DeviceAttentionRing ring(with(schedule), world, fakeWorld(devices));
     RingInputs whole(options, 2, 53, 53);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
@@ -106,7 +106,7 @@ TEST_CASE("a prepared pass allocates nothing and waits for nothing, on any numbe
 }
 
 TEST_CASE("the next block is on its way before the kernel of this one") {
-  StreamRing ring({.headDim = 32}, 2, fakeWorld());
+  DeviceAttentionRing ring({.headDim = 32}, 2, fakeWorld());
   RingInputs whole({.headDim = 32}, 1, 40, 40);
   RankTensors tensors({.headDim = 32}, 2, whole, ofRanks(ring, 2));
   CudaStream stream(ring.deviceOf(0).device);
@@ -127,7 +127,7 @@ TEST_CASE("the next block is on its way before the kernel of this one") {
 
 TEST_CASE("all blocks of an all-gather are on their way before the first kernel") {
   AttentionOptions gathers{.headDim = 32, .schedule = Schedule::AllGather};
-  StreamRing ring(gathers, 3, fakeWorld());
+  DeviceAttentionRing ring(gathers, 3, fakeWorld());
   RingInputs whole(gathers, 1, 60, 60);
   RankTensors tensors(gathers, 3, whole, ofRanks(ring, 3));
   CudaStream stream(ring.deviceOf(0).device);
@@ -149,7 +149,7 @@ TEST_CASE("a pass is captured in a graph, and replayed on other numbers") {
   for (auto [devices, schedule] :
        {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
     constexpr int world = 5;
-    StreamRing ring(with(schedule), world, fakeWorld(devices));
+    DeviceAttentionRing ring(with(schedule), world, fakeWorld(devices));
     RingInputs whole(options, 1, 47, 47);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
@@ -173,7 +173,7 @@ TEST_CASE(
     "tensors with gaps: K and V are gathered before they are sent, results go to their places") {
   for (auto [world, schedule] :
        {std::pair(1, Schedule::Ring), {3, Schedule::Ring}, {3, Schedule::AllGather}}) {
-    StreamRing ring(with(schedule), world, fakeWorld(2));
+    DeviceAttentionRing ring(with(schedule), world, fakeWorld(2));
     RingInputs whole(options, 2, 37, 37);
     RankTensors tensors(options, world, whole, ofRanks(ring, world), RankTensors::Layout::Packed);
     CudaStream stream(ring.deviceOf(0).device);
@@ -206,11 +206,11 @@ TEST_CASE("the tests' driver finds an order that nothing enforces") {
 
 TEST_CASE("what a stream's attention refuses") {
   std::vector<DeviceContext> world = fakeWorld(2);
-  CHECK(messageOf([&] { StreamRing(options, 2, {}); }) ==
+  CHECK(messageOf([&] { DeviceAttentionRing(options, 2, {}); }) ==
         "devices: got none, allowed: one or more");
-  CHECK(messageOf([&] { StreamRing(options, 2, {world[0], world[0]}); }) ==
+  CHECK(messageOf([&] { DeviceAttentionRing(options, 2, {world[0], world[0]}); }) ==
         "devices: got device 0 (Imaginary GPU) twice, allowed: each once: several ranks share one");
-  StreamRing ring(options, 1, {world[0]});
+  DeviceAttentionRing ring(options, 1, {world[0]});
   auto repeated = [](int64_t heads) { // one row, in 65536 batch entries
     return Tensor(nullptr, DType::BF16, std::array<int64_t, 4>{65536, 4, heads, 32},
                   std::array<int64_t, 4>{0, 0, 0, 1});
@@ -240,7 +240,7 @@ TEST_CASE("ranks over NCCL give the host's bits") {
     RingInputs whole(options, 2, 41, 41);
     RankTensors tensors(options, world, whole, nccl.devices);
     auto errors = nccl.run([&, schedule = schedule](int rank, NcclTransport &transport) {
-      StreamAttention attention(with(schedule), transport, nccl.devices[size_t(rank)]);
+      DeviceAttentionRank attention(with(schedule), transport, nccl.devices[size_t(rank)]);
       CudaStream stream(nccl.devices[size_t(rank)].device);
       RankForward &forward = tensors.forwards[size_t(rank)];
       RankBackward &backward = tensors.backwards[size_t(rank)];
@@ -264,7 +264,7 @@ TEST_CASE("ranks over NCCL choose one schedule for a shape") {
   RankTensors tensors(any, 3, whole, nccl.devices);
   std::vector<std::optional<Schedule>> chosen(3);
   auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    StreamAttention attention(any, transport, nccl.devices[size_t(rank)]);
+    DeviceAttentionRank attention(any, transport, nccl.devices[size_t(rank)]);
     CudaStream stream(nccl.devices[size_t(rank)].device);
     RankForward &forward = tensors.forwards[size_t(rank)];
     attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
@@ -277,12 +277,13 @@ TEST_CASE("ranks over NCCL choose one schedule for a shape") {
   CHECK(chosen == std::vector(3, chosen[0]));
 }
 
-TEST_CASE("the ranks of a StreamRing have one caller, whose inputs are compared all the same") {
+TEST_CASE(
+    "the ranks of a DeviceAttentionRing have one caller, whose inputs are compared all the same") {
   AttentionOptions counted = options;
   counted.masks = {{"own.tile", "near",
                     "mask near(b: index, h: index, i: index, j: index, reach: i32) "
                     "{ return i - j < reach }"}};
-  StreamRing ring(counted, 2, fakeWorld());
+  DeviceAttentionRing ring(counted, 2, fakeWorld());
   RingInputs whole(options, 1, 24, 24);
   RankTensors tensors(options, 2, whole, ofRanks(ring, 2));
   std::vector<AttentionInputs> inputs = tensors.inputs();
@@ -300,7 +301,7 @@ TEST_CASE("a workspace of the user's") {
   RingInputs whole(options, 1, 24, 24);
   RankTensors tensors(options, 1, whole, nccl.devices);
   auto errors = nccl.run([&](int, NcclTransport &transport) {
-    StreamAttention attention(options, transport, nccl.devices[0]);
+    DeviceAttentionRank attention(options, transport, nccl.devices[0]);
     CudaStream stream(nccl.devices[0].device);
     const RankBackward &rank = tensors.backwards[0];
     int64_t bytes = attention.workspaceBytes(Pass::Backward, tensors.shape(), rank.inputs);

@@ -1,9 +1,9 @@
 // The trace of a ring on streams, and the rings of the commands, without a device.
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
-#include "tools/ringc/DeviceRing.h"
+#include "ringc/world/DeviceRing.h"
 
 #include <doctest/doctest.h>
 
@@ -40,7 +40,7 @@ bool sameBits(const HostTensor &a, const HostTensor &b) {
 TEST_CASE("spans on devices are the hops of the plans, by events of their streams") {
   auto trace = std::make_shared<Trace>();
   constexpr int world = 4;
-  StreamRing ring(options, world, traced(fakeWorld(2), trace));
+  DeviceAttentionRing ring(options, world, traced(fakeWorld(2), trace));
   std::vector<DeviceContext> ofRanks;
   for (int rank = 0; rank < world; ++rank)
     ofRanks.push_back(ring.deviceOf(rank));
@@ -77,17 +77,17 @@ TEST_CASE("the rings of the commands give what the host gives") {
         inputs.bias = bias;
         inputs.keyMask = keyMask;
       }
-      InProcessRing onHost(completed(options), world, hostWorld()); // the defaults of a device
-      InProcessRing::Forward forward = onHost.forward(inputs);
-      InProcessRing::Gradients gradients = onHost.backward(inputs, forward, whole.dout);
-      std::unique_ptr<cli::WorldRing> ring =
-          cli::makeDeviceRing(options, world, fakeWorld(world > 1 ? 2 : 1), inputs, whole.dout);
+      HostAttentionRing onHost(completed(options), world, hostWorld()); // the defaults of a device
+      HostAttentionRing::Forward forward = onHost.forward(inputs);
+      HostAttentionRing::Gradients gradients = onHost.backward(inputs, forward, whole.dout);
+      std::unique_ptr<WorldRing> ring =
+          makeDeviceRing(options, world, fakeWorld(world > 1 ? 2 : 1), inputs, whole.dout);
       ring->prepare(Pass::Forward);
       ring->prepare(Pass::Backward);
       ring->forward();
       CHECK(ring->reports().size() == size_t(world));
       CHECK(ring->timed(Pass::Backward).launchMicroseconds.value_or(0) > 0);
-      cli::WorldRing::Results results = ring->collect();
+      WorldRing::Results results = ring->collect();
       CHECK(sameBits(results.forward.out, forward.out));
       CHECK(sameBits(results.forward.lse, forward.lse));
       CHECK(sameBits(results.gradients.dq, gradients.dq));

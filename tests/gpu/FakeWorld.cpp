@@ -1,6 +1,6 @@
 #include "tests/gpu/FakeWorld.h"
 
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/jit/HostCompiler.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/Attention.h"
-#include "runtime/attention/DeviceCode.h"
+#include "ringc/attention/HostAttentionRank.h"
+#include "ringc/attention/device/DeviceCode.h"
 #include "tests/unit/runtime/CudaFake.h"
 
 #include <vector>

@@ -1,12 +1,12 @@
 #include "tests/gpu/Rank.h"
 
-#include "runtime/Env.h"
-#include "runtime/attention/Options.h"
-#include "runtime/comm/Bootstrap.h"
-#include "runtime/comm/Nccl.h"
-#include "runtime/driver/CudaMemory.h"
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/ring/Sharding.h"
+#include "ringc/Env.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/comm/Bootstrap.h"
+#include "ringc/comm/Nccl.h"
+#include "ringc/driver/CudaMemory.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/ring/Sharding.h"
 #include "tests/gpu/RankTensors.h"
 #include "tests/support/ReferenceAttention.h"
 
@@ -108,8 +108,8 @@ double worstOf(const RankTensors &tensors, int rank, const RingInputs &whole, DT
                    (dtype == DType::BF16 ? 0x1p-9 : 0x1p-12));
     worst = std::max(worst, reference::relativeError(part(all), part(reference64)) / bar);
   };
-  InProcessRing::Forward forward = tensors.forward();
-  InProcessRing::Gradients gradients = tensors.gradients();
+  HostAttentionRing::Forward forward = tensors.forward();
+  HostAttentionRing::Gradients gradients = tensors.gradients();
   compare(forward.out, exact.out, plain ? &plain->out : nullptr, 1);
   compare(forward.lse, exact.lse, plain ? &plain->lse : nullptr, 2);
   compare(gradients.dq, exact.dq, plain ? &plain->dq : nullptr, 1);
@@ -138,7 +138,7 @@ struct Job {
   int rank;
   RingInputs whole;
   RankTensors tensors;
-  StreamAttention attention;
+  DeviceAttentionRank attention;
   CudaStream stream;
 };
 

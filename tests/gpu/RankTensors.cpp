@@ -1,8 +1,8 @@
 #include "tests/gpu/RankTensors.h"
 
-#include "runtime/attention/DeviceElementwise.h"
-#include "runtime/attention/Options.h"
-#include "runtime/ring/Sharding.h"
+#include "ringc/attention/device/DeviceElementwise.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/ring/Sharding.h"
 
 namespace ringc::test {
 
@@ -78,8 +78,8 @@ void RankTensors::give(const Rank &rank, const Tensor &part, int rowAxis,
               rank.problem.rings.ringSize, whole.slice(0, batch.begin, batch.count));
 }
 
-InProcessRing::Forward RankTensors::forward() const {
-  InProcessRing::Forward made{
+HostAttentionRing::Forward RankTensors::forward() const {
+  HostAttentionRing::Forward made{
       HostTensor(options.dtype,
                  {global.batch, global.queryLength, options.heads, options.valueHeadDim}),
       HostTensor(DType::F32, {global.batch, options.heads, global.queryLength})};
@@ -90,13 +90,13 @@ InProcessRing::Forward RankTensors::forward() const {
   return made;
 }
 
-InProcessRing::Gradients RankTensors::gradients() const {
+HostAttentionRing::Gradients RankTensors::gradients() const {
   auto whole = [&](int64_t rows, int64_t heads, int64_t dim) {
     return HostTensor(options.dtype, {global.batch, rows, heads, dim});
   };
-  InProcessRing::Gradients made{whole(global.queryLength, options.heads, options.headDim),
-                                whole(global.keyLength, options.kvHeads, options.headDim),
-                                whole(global.keyLength, options.kvHeads, options.valueHeadDim)};
+  HostAttentionRing::Gradients made{whole(global.queryLength, options.heads, options.headDim),
+                                    whole(global.keyLength, options.kvHeads, options.headDim),
+                                    whole(global.keyLength, options.kvHeads, options.valueHeadDim)};
   for (size_t rank = 0; rank < ranks.size(); ++rank) {
     const GradientResults &own = backwards[rank].gradients;
     give(ranks[rank], own.dq, 1, made.dq);

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/StreamRing.h"
-#include "runtime/attention/DeviceDeal.h"
+#include "ringc/attention/DeviceAttentionRing.h"
+#include "ringc/attention/device/DeviceDeal.h"
 #include "tests/gpu/RingInputs.h"
 
 #include <deque>
@@ -23,8 +23,8 @@ public:
   void refill(const RingInputs &whole);
 
   /// Brings home what the ranks computed.
-  InProcessRing::Forward forward() const;
-  InProcessRing::Gradients gradients() const;
+  HostAttentionRing::Forward forward() const;
+  HostAttentionRing::Gradients gradients() const;
 
   const AttentionShape &shape() const { return global; }
   std::vector<AttentionInputs> inputs() const;

@@ -1,6 +1,6 @@
 #include "tests/gpu/RingInputs.h"
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/attention/DeviceAttention.h"
+#include "ringc/attention/OffloadedAttentionRing.h"
 
 #include <initializer_list>
 

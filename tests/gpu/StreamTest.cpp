@@ -1,10 +1,10 @@
 // Rings in the order of streams on real devices: numbers against the ring of the host, graphs, and
 // what a call costs the host.
 
-#include "runtime/Env.h"
-#include "runtime/attention/DeviceElementwise.h"
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/Env.h"
+#include "ringc/attention/device/DeviceElementwise.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
 #include "tests/gpu/RankTensors.h"
 
 #include <doctest/doctest.h>
@@ -46,26 +46,26 @@ AttentionOptions with(Schedule schedule) {
 struct Expected {
   explicit Expected(const RingInputs &whole) {
     static const AttentionContext host = hostContext();
-    InProcessRing onHost(options, 1, host);
+    HostAttentionRing onHost(options, 1, host);
     forward = onHost.forward(whole.inputs());
     gradients = onHost.backward(whole.inputs(), forward, whole.dout);
   }
   void check(const RankTensors &tensors) const {
     constexpr double bar = 1e-2; // both round p to 16 bits, in tiles of their own
-    InProcessRing::Forward out = tensors.forward();
+    HostAttentionRing::Forward out = tensors.forward();
     CHECK(errorOf(out.out, forward.out) < bar);
     CHECK(errorOf(out.lse, forward.lse) < bar);
-    InProcessRing::Gradients back = tensors.gradients();
+    HostAttentionRing::Gradients back = tensors.gradients();
     CHECK(errorOf(back.dq, gradients.dq) < 2 * bar);
     CHECK(errorOf(back.dk, gradients.dk) < 2 * bar);
     CHECK(errorOf(back.dv, gradients.dv) < 2 * bar);
   }
 
-  InProcessRing::Forward forward;
-  InProcessRing::Gradients gradients;
+  HostAttentionRing::Forward forward;
+  HostAttentionRing::Gradients gradients;
 };
 
-std::vector<DeviceContext> ofRanks(const StreamRing &ring, int world) {
+std::vector<DeviceContext> ofRanks(const DeviceAttentionRing &ring, int world) {
   std::vector<DeviceContext> made;
   for (int rank = 0; rank < world; ++rank)
     made.push_back(ring.deviceOf(rank));
@@ -82,7 +82,7 @@ TEST_CASE("ranks dealt over all devices; dense tensors, and tensors with gaps") 
     for (auto layout : {RankTensors::Layout::Dense, RankTensors::Layout::Packed}) {
       CAPTURE(world);
       CAPTURE(nameOf(schedule));
-      StreamRing ring(with(schedule), world, allDevices());
+      DeviceAttentionRing ring(with(schedule), world, allDevices());
       RingInputs whole(options, 2, 333, 333);
       RankTensors tensors(options, world, whole, ofRanks(ring, world), layout);
       CudaStream stream(ring.deviceOf(0).device);
@@ -100,7 +100,7 @@ TEST_CASE("a ring captured in a graph, replayed on other numbers") {
        {std::pair(1, Schedule::Ring), {4, Schedule::Ring}, {4, Schedule::AllGather}}) {
     CAPTURE(world);
     CAPTURE(nameOf(schedule));
-    StreamRing ring(with(schedule), world, allDevices());
+    DeviceAttentionRing ring(with(schedule), world, allDevices());
     RingInputs whole(options, 1, 257, 257);
     RankTensors tensors(options, world, whole, ofRanks(ring, world));
     CudaStream stream(ring.deviceOf(0).device);
@@ -121,7 +121,7 @@ TEST_CASE("a ring captured in a graph, replayed on other numbers") {
 }
 
 TEST_CASE("a workspace that does not fit says what was asked and what is free") {
-  StreamRing ring(options, 1, {allDevices()[0]});
+  DeviceAttentionRing ring(options, 1, {allDevices()[0]});
   AttentionShape shape{1, int64_t(1) << 29, int64_t(1) << 29};
   AttentionInputs inputs;
   inputs.q = Tensor(nullptr, DType::BF16, {1, shape.queryLength, 4, 64});
@@ -139,7 +139,7 @@ TEST_CASE("a workspace that does not fit says what was asked and what is free") 
 }
 
 TEST_CASE("host time of prepared calls, printed") {
-  StreamRing ring(options, 1, {allDevices()[0]});
+  DeviceAttentionRing ring(options, 1, {allDevices()[0]});
   RingInputs whole(options, 1, 128, 128);
   RankTensors tensors(options, 1, whole, ofRanks(ring, 1));
   CudaStream stream(ring.deviceOf(0).device);

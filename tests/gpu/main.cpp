@@ -4,9 +4,9 @@
 //   test-gpu rank MODE [DEADLINE_MS]   one rank of nccl_test.py
 //   test-gpu devices | nccl            how many devices there are; whether NCCL is there
 #define DOCTEST_CONFIG_IMPLEMENT
-#include "runtime/Env.h"
-#include "runtime/comm/NcclLibrary.h"
-#include "runtime/driver/CudaDriver.h"
+#include "ringc/Env.h"
+#include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CudaDriver.h"
 #include "tests/gpu/Rank.h"
 
 #include <doctest/doctest.h>

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Who may include what.
 
-  MLIR and LLVM   only compiler/{dialect,irgen,passes,codegen}, compiler/Compiler.cpp, tools/ringc-opt,
+  MLIR and LLVM   only compiler/{dialect,irgen,passes,codegen}, ringc/compiler/Compiler.cpp, tools/ringc-opt,
                   tests/unit/{irgen,passes}, directly or through a header
-  CUDA and NCCL   only runtime/{driver,comm}
-  compiler/       reached from runtime/ through one file in runtime/jit; compiler/spec and
-                  compiler/predicate are free for all
+  CUDA and NCCL   only ringc/{driver,comm}
+  compiler/       reached from runtime/ through one file in ringc/jit; ringc/compiler/spec and
+                  ringc/compiler/predicate are free for all
   tools/, tests/  never included by compiler/ or runtime/
 Paths are relative to the root, without `..`; every header says `#pragma once`.
 
@@ -16,17 +16,17 @@ import re
 import sys
 from pathlib import Path
 
-FOLDERS = ["compiler", "runtime", "tools", "tests", "examples"]
+FOLDERS = ["ringc", "tools", "tests", "examples"]
 SUFFIXES = {".h", ".cpp"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 MLIR_HEADER = re.compile(r"^(mlir|llvm|mlir-c|llvm-c)/")
 CUDA_HEADER = re.compile(r"^(cuda|cuda_\w+|nccl|nvrtc|nvml|driver_types|cuda/.*)\.h$")
 MLIR_ALLOWED = re.compile(
-    r"^compiler/(dialect|irgen|passes|codegen)/|^compiler/Compiler\.cpp$|^tools/ringc-opt/"
+    r"^ringc/compiler/(dialect|irgen|passes|codegen)/|^ringc/compiler/Compiler\.cpp$|^tools/ringc-opt/"
     r"|^tests/unit/(irgen|passes)/"
 )
-CUDA_ALLOWED = re.compile(r"^runtime/(driver|comm)/")
-FREE_COMPILER = re.compile(r"^compiler/(spec|predicate)/")
+CUDA_ALLOWED = re.compile(r"^ringc/(driver|comm)/")
+FREE_COMPILER = re.compile(r"^ringc/compiler/(spec|predicate)/")
 
 
 def includes(path):
@@ -66,18 +66,21 @@ def check(root):
             if ".." in header.split("/"):
                 breaches.append(f"{here}: {header} is not relative to the root")
             if CUDA_HEADER.match(header) and not CUDA_ALLOWED.match(name):
-                breaches.append(f"{here}: {header} belongs in runtime/driver or runtime/comm")
-            if name.startswith(("compiler/", "runtime/")) and header.startswith(("tools/", "tests/")):
+                breaches.append(f"{here}: {header} belongs in ringc/driver or ringc/comm")
+            if name.startswith("ringc/") and header.startswith(("tools/", "tests/")):
                 breaches.append(f"{here}: a library includes {header}")
-            if name.startswith("runtime/") and header.startswith("compiler/"):
+            if name.startswith("ringc/compiler/"):
+                if header.startswith("ringc/") and not header.startswith(("ringc/compiler/", "ringc/support/")):
+                    breaches.append(f"{here}: the compiler includes {header}")
+            elif name.startswith("ringc/") and header.startswith("ringc/compiler/"):
                 if FREE_COMPILER.match(header):
                     continue
-                if name.startswith("runtime/jit/"):
+                if name.startswith("ringc/jit/"):
                     bridges.setdefault(name, here)
                 else:
-                    breaches.append(f"{here}: only one file of runtime/jit may include {header}")
+                    breaches.append(f"{here}: only one file of ringc/jit may include {header}")
     if len(bridges) > 1:
-        breaches += [f"{at}: a second way from runtime/ to the compiler" for at in bridges.values()]
+        breaches += [f"{at}: a second way to the compiler" for at in bridges.values()]
     return breaches
 
 

@@ -10,26 +10,28 @@ from check import check  # noqa: E402
 
 CASES = [
     # files, expected fragment of the one breach (None: none)
-    ({"compiler/passes/A.cpp": "#include <mlir/IR/Builders.h>"}, None),
-    ({"compiler/Compiler.cpp": '#include "mlir/IR/Builders.h"'}, None),
-    ({"compiler/spec/A.cpp": '#include "mlir/IR/Builders.h"'}, "compiler/spec/A.cpp:1: reaches MLIR"),
-    ({"compiler/layout/A.cpp": '#include "llvm/ADT/SmallVector.h"'}, "reaches MLIR"),
+    ({"ringc/compiler/passes/A.cpp": "#include <mlir/IR/Builders.h>"}, None),
+    ({"ringc/compiler/Compiler.cpp": '#include "mlir/IR/Builders.h"'}, None),
+    ({"ringc/compiler/spec/A.cpp": '#include "mlir/IR/Builders.h"'}, "ringc/compiler/spec/A.cpp:1: reaches MLIR"),
+    ({"ringc/compiler/layout/A.cpp": '#include "llvm/ADT/SmallVector.h"'}, "reaches MLIR"),
     (
         {
-            "compiler/passes/P.h": '#pragma once\n#include "mlir/Pass/Pass.h"',
-            "tools/ringc/main.cpp": '\n#include "compiler/passes/P.h"',
+            "ringc/compiler/passes/P.h": '#pragma once\n#include "mlir/Pass/Pass.h"',
+            "tools/ringc/main.cpp": '\n#include "ringc/compiler/passes/P.h"',
         },
-        "tools/ringc/main.cpp:2: reaches MLIR: compiler/passes/P.h -> mlir/Pass/Pass.h",
+        "tools/ringc/main.cpp:2: reaches MLIR: ringc/compiler/passes/P.h -> mlir/Pass/Pass.h",
     ),
-    ({"runtime/driver/D.cpp": "#include <cuda.h>"}, None),
-    ({"runtime/ring/R.cpp": "#include <nccl.h>"}, "runtime/ring/R.cpp:1: nccl.h belongs in"),
-    ({"compiler/codegen/P.cpp": "#include <cuda_runtime.h>"}, "cuda_runtime.h belongs in"),
-    ({"runtime/ring/R.cpp": '#include "compiler/spec/Spec.h"'}, None),
-    ({"runtime/ring/R.cpp": '#include "compiler/Compiler.h"'}, "only one file of runtime/jit"),
-    ({"runtime/jit/J.cpp": '#include "compiler/Compiler.h"'}, None),
-    ({"runtime/Tensor.h": "int x;"}, "without #pragma once"),
-    ({"runtime/a/A.cpp": '#include "../Tensor.h"'}, "not relative to the root"),
-    ({"runtime/A.cpp": '#include "tests/support/R.h"'}, "a library includes tests/support/R.h"),
+    ({"ringc/driver/D.cpp": "#include <cuda.h>"}, None),
+    ({"ringc/ring/R.cpp": "#include <nccl.h>"}, "ringc/ring/R.cpp:1: nccl.h belongs in"),
+    ({"ringc/compiler/codegen/P.cpp": "#include <cuda_runtime.h>"}, "cuda_runtime.h belongs in"),
+    ({"ringc/ring/R.cpp": '#include "ringc/compiler/spec/Spec.h"'}, None),
+    ({"ringc/ring/R.cpp": '#include "ringc/compiler/Compiler.h"'}, "only one file of ringc/jit"),
+    ({"ringc/jit/J.cpp": '#include "ringc/compiler/Compiler.h"'}, None),
+    ({"ringc/compiler/spec/S.cpp": '#include "ringc/support/Error.h"'}, None),
+    ({"ringc/compiler/Compiler.cpp": '#include "ringc/Tensor.h"'}, "the compiler includes ringc/Tensor.h"),
+    ({"ringc/Tensor.h": "int x;"}, "without #pragma once"),
+    ({"ringc/a/A.cpp": '#include "../Tensor.h"'}, "not relative to the root"),
+    ({"ringc/A.cpp": '#include "tests/support/R.h"'}, "a library includes tests/support/R.h"),
 ]
 
 
@@ -47,8 +49,8 @@ def main():
             failures += 1
             print(f"{files}\n  expected {expected}\n  found {found}")
     two = {
-        "runtime/jit/A.cpp": '#include "compiler/Compiler.h"\n',
-        "runtime/jit/B.cpp": '#include "compiler/Compiler.h"\n',
+        "ringc/jit/A.cpp": '#include "ringc/compiler/Compiler.h"\n',
+        "ringc/jit/B.cpp": '#include "ringc/compiler/Compiler.h"\n',
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, text in two.items():

@@ -1,8 +1,8 @@
 // Host code for a processor that need not be this one, to be disassembled.
 // usage: compile-for CHIP SPEC.json OUT.o        CHIP as in `chips`
 
-#include "compiler/Compiler.h"
-#include "compiler/spec/Spec.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/compiler/spec/Spec.h"
 
 #include <fstream>
 #include <iostream>

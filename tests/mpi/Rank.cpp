@@ -1,7 +1,7 @@
 // One rank of a test that mpirun starts: `test-mpi-rank MODE [DEADLINE_MS]`; see mpi_test.py.
 
-#include "runtime/comm/Mpi.h"
-#include "runtime/ring/Executor.h"
+#include "ringc/comm/Mpi.h"
+#include "ringc/ring/Executor.h"
 
 #include <algorithm>
 #include <chrono>

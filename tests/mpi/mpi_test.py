@@ -301,7 +301,7 @@ class Tune(MpiTest):
             return json.load(file)["entries"]
 
     def test_the_ring_of_processes(self):
-        done = self.runs(3, PROGRAM, "tune", self.LINE, "--budget 8s --json --out tune.json")
+        done = self.runs(3, PROGRAM, "tune", self.LINE, "--budget 12s --json --out tune.json")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         self.assertEqual(lines[0]["kernel"], "ring_of_processes")
         self.assertIn("attention_forward", [line["kernel"] for line in lines])

@@ -1,4 +1,4 @@
-#include "runtime/ring/Plan.h"
+#include "ringc/ring/Plan.h"
 #include "tests/ring/RingRun.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,4 @@
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 #include "tests/ring/RingRun.h"
 
 #include <doctest/doctest.h>

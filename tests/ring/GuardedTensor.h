@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/Tensor.h"
+#include "ringc/Tensor.h"
 
 #include <cstddef>
 

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/Tensor.h"
-#include "runtime/ring/Executor.h"
-#include "runtime/ring/SequenceLayout.h"
+#include "ringc/Tensor.h"
+#include "ringc/ring/Executor.h"
+#include "ringc/ring/SequenceLayout.h"
 
 #include <cstdint>
 #include <functional>

@@ -1,6 +1,6 @@
 #include "tests/ring/RingRun.h"
 
-#include "runtime/ring/Sharding.h"
+#include "ringc/ring/Sharding.h"
 #include "tests/ring/GuardedTensor.h"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "runtime/Tensor.h"
-#include "runtime/comm/InProcess.h"
-#include "runtime/ring/Executor.h"
-#include "runtime/ring/Plan.h"
+#include "ringc/Tensor.h"
+#include "ringc/comm/InProcess.h"
+#include "ringc/ring/Executor.h"
+#include "ringc/ring/Plan.h"
 #include "tests/ring/NaiveKernels.h"
 #include "tests/support/ReferenceAttention.h"
 

@@ -1,7 +1,7 @@
 #include "tests/support/ReferenceAttention.h"
 
-#include "runtime/Float16.h"
-#include "runtime/driver/HostPool.h"
+#include "ringc/Float16.h"
+#include "ringc/driver/HostPool.h"
 
 #include <algorithm>
 #include <cmath>

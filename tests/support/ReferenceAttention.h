@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/Tensor.h"
+#include "ringc/Tensor.h"
 #include "tests/support/ReferenceMask.h"
 
 #include <array>

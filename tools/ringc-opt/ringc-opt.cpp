@@ -1,8 +1,8 @@
 // ringc-opt: runs passes on tile IR, for tests and for looking at one pass at a time.
 
-#include "compiler/passes/Passes.h"
-#include "compiler/passes/Pipeline.h"
-#include "compiler/passes/gpu/NvvmStage.h"
+#include "ringc/compiler/passes/Passes.h"
+#include "ringc/compiler/passes/Pipeline.h"
+#include "ringc/compiler/passes/gpu/NvvmStage.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -44,7 +44,8 @@ Results::Results(const reference::Result &reference)
     : out(reference.out), lse(reference.lse), dq(reference.dq), dk(reference.dk), dv(reference.dv) {
 }
 
-Results::Results(const InProcessRing::Forward &forward, const InProcessRing::Gradients &gradients)
+Results::Results(const HostAttentionRing::Forward &forward,
+                 const HostAttentionRing::Gradients &gradients)
     : out(arrayOr(forward.out)), lse(arrayOr(forward.lse)), dq(arrayOr(gradients.dq)),
       dk(arrayOr(gradients.dk)), dv(arrayOr(gradients.dv)) {}
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/attention/Extents.h"
-#include "runtime/attention/InProcessRing.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/attention/shared/Extents.h"
 #include "tests/support/ReferenceAttention.h"
 
 #include <array>
@@ -15,7 +15,7 @@ struct Results {
   reference::Array out, lse, dq, dk, dv;
 
   explicit Results(const reference::Result &reference);
-  Results(const InProcessRing::Forward &forward, const InProcessRing::Gradients &gradients);
+  Results(const HostAttentionRing::Forward &forward, const HostAttentionRing::Gradients &gradients);
 
   static constexpr std::array<const char *, 5> names = {"out", "lse", "dq", "dk", "dv"};
   const reference::Array &operator[](size_t tensor) const;

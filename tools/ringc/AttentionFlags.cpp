@@ -1,10 +1,10 @@
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Numbers.h"
 
-#include "compiler/spec/ClosestName.h"
-#include "runtime/Error.h"
-#include "runtime/attention/AlibiSlopes.h"
-#include "runtime/files/TensorFile.h"
+#include "ringc/attention/shared/AlibiSlopes.h"
+#include "ringc/files/TensorFile.h"
+#include "ringc/support/ClosestName.h"
+#include "ringc/support/Error.h"
 
 #include <array>
 #include <sstream>

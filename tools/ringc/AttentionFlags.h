@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/Attention.h"
-#include "runtime/files/ReadOptions.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/files/ReadOptions.h"
 #include "tools/ringc/Command.h"
 
 #include <CLI/CLI.hpp>

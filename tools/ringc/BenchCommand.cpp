@@ -1,8 +1,8 @@
-#include "runtime/Error.h"
-#include "runtime/attention/Extents.h"
-#include "runtime/attention/Options.h"
-#include "runtime/attention/PassWork.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/shared/Extents.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/attention/shared/PassWork.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/CompileTimes.h"
@@ -10,7 +10,7 @@
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 #include "tools/ringc/WorldTrace.h"
 
 #include <nlohmann/json.hpp>

@@ -1,12 +1,12 @@
 #include "tools/ringc/BoundKernel.h"
 
-#include "compiler/Compiler.h"
-#include "compiler/frontend/Builtins.h"
-#include "compiler/frontend/Diagnostic.h"
-#include "compiler/frontend/Walk.h"
-#include "compiler/spec/TileConfig.h"
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/compiler/frontend/Builtins.h"
+#include "ringc/compiler/frontend/Diagnostic.h"
+#include "ringc/compiler/frontend/Walk.h"
+#include "ringc/compiler/spec/TileConfig.h"
+#include "ringc/support/Error.h"
 
 #include <algorithm>
 #include <set>

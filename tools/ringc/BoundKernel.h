@@ -1,8 +1,8 @@
 #pragma once
 
-#include "compiler/frontend/Program.h"
-#include "compiler/spec/KernelRequest.h"
-#include "runtime/Tensor.h"
+#include "ringc/Tensor.h"
+#include "ringc/compiler/frontend/Program.h"
+#include "ringc/compiler/spec/KernelRequest.h"
 #include "tools/ringc/FunctionInterpreter.h"
 
 #include <cstdint>

@@ -1,7 +1,7 @@
-#include "compiler/spec/KernelFile.h"
-#include "runtime/Env.h"
-#include "runtime/Error.h"
-#include "runtime/jit/KernelFolder.h"
+#include "ringc/Env.h"
+#include "ringc/compiler/spec/KernelFile.h"
+#include "ringc/jit/KernelFolder.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Table.h"
 

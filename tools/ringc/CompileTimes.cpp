@@ -1,9 +1,9 @@
 #include "tools/ringc/CompileTimes.h"
 
-#include "compiler/Compiler.h"
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
-#include "runtime/jit/DeviceCompiler.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/support/Error.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/Attention.h"
-#include "runtime/attention/DeviceCode.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/attention/device/DeviceCode.h"
 
 #include <vector>
 

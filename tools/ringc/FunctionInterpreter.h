@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/frontend/Ast.h"
-#include "runtime/Attention.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/compiler/frontend/Ast.h"
 
 #include <cstdint>
 #include <map>

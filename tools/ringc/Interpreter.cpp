@@ -1,9 +1,9 @@
 #include "tools/ringc/Interpreter.h"
 
-#include "compiler/Compiler.h"
-#include "compiler/frontend/Diagnostic.h"
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/compiler/frontend/Diagnostic.h"
+#include "ringc/support/Error.h"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/frontend/Program.h"
-#include "runtime/Attention.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/compiler/frontend/Program.h"
 #include "tests/support/ReferenceAttention.h"
 #include "tools/ringc/FunctionInterpreter.h"
 

@@ -1,7 +1,7 @@
 #include "tools/ringc/KernelCheck.h"
 
-#include "compiler/frontend/Walk.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/frontend/Walk.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/KernelInterpreter.h"
 #include "tools/ringc/RandomProblem.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/Attention.h"
+#include "ringc/attention/Attention.h"
 #include "tools/ringc/BoundKernel.h"
 
 #include <cstdint>

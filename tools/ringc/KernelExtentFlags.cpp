@@ -1,9 +1,9 @@
 #include "tools/ringc/KernelExtentFlags.h"
 
-#include "compiler/spec/ClosestName.h"
-#include "compiler/spec/TileSpace.h"
-#include "runtime/Error.h"
-#include "runtime/driver/CudaDevice.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/driver/CudaDevice.h"
+#include "ringc/support/ClosestName.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/Numbers.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/tune/KernelWork.h"
+#include "ringc/tune/KernelWork.h"
 #include "tools/ringc/BoundKernel.h"
 #include "tools/ringc/KernelData.h"
 

@@ -1,6 +1,6 @@
 #include "tools/ringc/KernelInterpreter.h"
 
-#include "compiler/frontend/Walk.h"
+#include "ringc/compiler/frontend/Walk.h"
 #include "tools/ringc/ScalarValue.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "tools/ringc/KernelInterpreter.h"
 
-#include "runtime/Float16.h"
+#include "ringc/Float16.h"
 #include "tools/ringc/ScalarValue.h"
 
 #include <algorithm>

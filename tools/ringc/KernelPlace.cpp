@@ -1,11 +1,11 @@
 #include "tools/ringc/KernelPlace.h"
 
-#include "runtime/attention/Context.h"
-#include "runtime/attention/DeviceCode.h"
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/jit/HostCompiler.h"
-#include "runtime/tune/DevicePeak.h"
-#include "runtime/tune/HostPeak.h"
+#include "ringc/attention/Context.h"
+#include "ringc/attention/device/DeviceCode.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/tune/DevicePeak.h"
+#include "ringc/tune/HostPeak.h"
 
 #include <algorithm>
 #include <array>

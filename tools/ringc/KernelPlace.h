@@ -1,8 +1,8 @@
 #pragma once
 
-#include "compiler/spec/KernelRequest.h"
-#include "runtime/driver/CudaMemory.h"
-#include "runtime/tune/Roofline.h"
+#include "ringc/compiler/spec/KernelRequest.h"
+#include "ringc/driver/CudaMemory.h"
+#include "ringc/tune/Roofline.h"
 #include "tools/ringc/KernelData.h"
 
 #include <memory>

@@ -1,7 +1,7 @@
 #include "tools/ringc/KernelSpec.h"
 
-#include "compiler/frontend/Parser.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/frontend/Parser.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/ReadText.h"
 
 #include <algorithm>

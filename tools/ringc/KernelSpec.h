@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/spec/KernelRequest.h"
-#include "compiler/spec/Spec.h"
+#include "ringc/compiler/spec/KernelRequest.h"
+#include "ringc/compiler/spec/Spec.h"
 
 #include <span>
 #include <string>

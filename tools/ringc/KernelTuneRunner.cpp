@@ -1,6 +1,6 @@
 #include "tools/ringc/KernelTuneRunner.h"
 
-#include "runtime/attention/Options.h"
+#include "ringc/attention/shared/Options.h"
 
 #include <algorithm>
 #include <cmath>

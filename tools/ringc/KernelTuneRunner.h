@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/spec/TileSpace.h"
-#include "runtime/tune/TuneRunner.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/tune/TuneRunner.h"
 #include "tools/ringc/KernelCheck.h"
 #include "tools/ringc/KernelPlace.h"
 

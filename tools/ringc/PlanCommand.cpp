@@ -1,7 +1,7 @@
-#include "runtime/Error.h"
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
-#include "runtime/ring/PlanText.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/ring/PlanText.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Numbers.h"
@@ -26,7 +26,7 @@ int planCommand(const Session &, const PlanFlags &flags) {
     throw InputError("rank", std::to_string(*flags.rank), "0 to " + std::to_string(world - 1));
   (void)paddedLength(parseLayout(flags.attention.layout), world, flags.length);
 
-  InProcessRing ring(optionsOf(flags.attention), world, hostContext(1));
+  HostAttentionRing ring(optionsOf(flags.attention), world, hostContext(1));
   Tensor one(nullptr, DType::F32, {1, flags.length, 1, AttentionOptions().headDim});
   for (Pass pass : allPasses) {
     std::vector<Plan> plans = ring.plans(pass, {.q = one, .k = one, .v = one});

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/attention/Context.h"
+#include "ringc/attention/Context.h"
 
 #include <condition_variable>
 #include <memory>

@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/Tensor.h"
+#include "ringc/Tensor.h"
 #include "tools/ringc/Accuracy.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <initializer_list>
 #include <optional>

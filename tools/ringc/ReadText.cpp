@@ -1,6 +1,6 @@
 #include "tools/ringc/ReadText.h"
 
-#include "runtime/files/File.h"
+#include "ringc/files/File.h"
 
 #include <span>
 

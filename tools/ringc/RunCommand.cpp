@@ -1,12 +1,12 @@
-#include "runtime/Error.h"
-#include "runtime/files/TensorFile.h"
-#include "runtime/jit/HostCompiler.h"
-#include "runtime/ring/PlanText.h"
+#include "ringc/files/TensorFile.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/ring/PlanText.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/Progress.h"
 #include "tools/ringc/Table.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 #include "tools/ringc/WorldTrace.h"
 
 #include <chrono>
@@ -178,7 +178,7 @@ int runIn(World &world, const Session &session, const RunFlags &flags) {
   trace.write();
   if (session.talk() == Talk::Verbose)
     session.detail(
-        planTable(InProcessRing(options, world.size(), context).plans(Pass::Forward, inputs)));
+        planTable(HostAttentionRing(options, world.size(), context).plans(Pass::Forward, inputs)));
   for (const std::string &line : talk)
     session.say(line);
   return Ok;

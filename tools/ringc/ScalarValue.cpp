@@ -1,6 +1,6 @@
 #include "tools/ringc/ScalarValue.h"
 
-#include "runtime/Float16.h"
+#include "ringc/Float16.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #include "tools/ringc/Shape.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <charconv>
 #include <optional>

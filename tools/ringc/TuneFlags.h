@@ -1,7 +1,7 @@
 #pragma once
 
 #include "tools/ringc/AttentionFlags.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <cstdint>
 #include <optional>

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/tune/Roofline.h"
-#include "runtime/tune/Tune.h"
+#include "ringc/tune/Roofline.h"
+#include "ringc/tune/Tune.h"
 
 #include <cstddef>
 #include <string>

@@ -1,4 +1,4 @@
-#include "compiler/spec/TileSpace.h"
+#include "ringc/compiler/spec/TileSpace.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 #include "tools/ringc/TuneCharts.h"

@@ -1,8 +1,8 @@
 #include "tools/ringc/TuneReport.h"
 
-#include "compiler/spec/SpecJson.h"
-#include "compiler/spec/TileSpace.h"
-#include "runtime/tune/TuneSetupJson.h"
+#include "ringc/compiler/spec/SpecJson.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/tune/TuneSetupJson.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/tune/Tune.h"
+#include "ringc/tune/Tune.h"
 
 #include <string>
 #include <utility>

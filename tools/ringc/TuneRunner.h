@@ -1,10 +1,10 @@
 #pragma once
 
-#include "runtime/tune/TuneRunner.h"
+#include "ringc/tune/TuneRunner.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <list>
 #include <memory>

@@ -1,10 +1,10 @@
 #include "tools/ringc/TuneSpec.h"
 
-#include "compiler/spec/FieldsJson.h"
-#include "compiler/spec/TileSpace.h"
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/spec/FieldsJson.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/KernelExtentFlags.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/tune/Tune.h"
+#include "ringc/tune/Tune.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/KernelTuneRunner.h"
 #include "tools/ringc/Shape.h"

@@ -1,8 +1,8 @@
 #include "tools/ringc/TuneTableCommand.h"
 
-#include "runtime/Env.h"
-#include "runtime/Error.h"
-#include "runtime/tune/TuneTable.h"
+#include "ringc/Env.h"
+#include "ringc/support/Error.h"
+#include "ringc/tune/TuneTable.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
 

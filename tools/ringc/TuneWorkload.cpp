@@ -1,17 +1,17 @@
 #include "tools/ringc/TuneWorkload.h"
 
-#include "compiler/Compiler.h"
-#include "runtime/Env.h"
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
-#include "runtime/comm/ProcessRank.h"
-#include "runtime/jit/DeviceCompiler.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/Env.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/comm/ProcessRank.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/support/Error.h"
+#include "ringc/world/WorldDevices.h"
 #include "tools/ringc/KernelExtentFlags.h"
 #include "tools/ringc/KernelSpec.h"
 #include "tools/ringc/TuneRunner.h"
 #include "tools/ringc/TuneSpec.h"
-#include "tools/ringc/WorldDevices.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -37,9 +37,9 @@ Machine machineOf(const TuneFlags &flags, int processes) {
   if (asked == 0) {
     std::string said;
     try {
-      std::vector<int> devices = processes > 1
-                                     ? std::vector<int>(size_t(processes), 0)
-                                     : devicesOf(flags.attention.ranks, flags.world.devices);
+      std::vector<int> devices =
+          processes > 1 ? std::vector<int>(size_t(processes), 0)
+                        : devicesOf(flags.attention.ranks, parseDevices(flags.world.devices));
       DeviceContext context = deviceContext(devices.front());
       said = "=" + targetFor(context.device->facts()).name + " " +
              std::to_string(context.device->memory().totalBytes * int64_t(devices.size()));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/tune/TuneAttention.h"
+#include "ringc/tune/TuneAttention.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/TuneFlags.h"
 

@@ -1,6 +1,6 @@
 #include "tools/ringc/Usage.h"
 
-#include "compiler/spec/ClosestName.h"
+#include "ringc/support/ClosestName.h"
 
 #include <algorithm>
 #include <string_view>

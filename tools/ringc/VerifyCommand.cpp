@@ -1,8 +1,8 @@
-#include "runtime/Error.h"
-#include "runtime/attention/Extents.h"
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/attention/Options.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/attention/shared/Extents.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/Accuracy.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
@@ -12,7 +12,7 @@
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
-#include "tools/ringc/World.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <iostream>
 #include <optional>

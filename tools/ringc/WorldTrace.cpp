@@ -1,7 +1,7 @@
 #include "tools/ringc/WorldTrace.h"
 
-#include "runtime/Error.h"
-#include "runtime/files/File.h"
+#include "ringc/files/File.h"
+#include "ringc/support/Error.h"
 
 #include <algorithm>
 #include <utility>

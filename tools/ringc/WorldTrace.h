@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/ring/Trace.h"
-#include "tools/ringc/World.h"
+#include "ringc/ring/Trace.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <functional>
 #include <memory>

@@ -1,9 +1,9 @@
 #include "tools/ringc/Command.h"
 
-#include "runtime/Error.h"
-#include "runtime/comm/NcclLibrary.h"
-#include "runtime/driver/CudaDriver.h"
-#include "runtime/files/TemporaryNames.h"
+#include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CudaDriver.h"
+#include "ringc/files/TemporaryNames.h"
+#include "ringc/support/Error.h"
 #include "tools/ringc/Usage.h"
 
 #include <csignal>

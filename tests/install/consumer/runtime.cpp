@@ -1,6 +1,6 @@
-#include "runtime/Error.h"
-#include "runtime/Tensor.h"
-#include "runtime/ring/SequenceLayout.h"
+#include "ringc/Tensor.h"
+#include "ringc/ring/SequenceLayout.h"
+#include "ringc/support/Error.h"
 
 #include <cstdio>
 

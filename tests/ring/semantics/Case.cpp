@@ -1,7 +1,7 @@
 #include "tests/ring/semantics/Case.h"
 
-#include "runtime/attention/InProcessRing.h"
-#include "runtime/jit/HostCompiler.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/jit/HostCompiler.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -211,10 +211,10 @@ reference::Result resultOf(const HostTensor &out, const HostTensor &lse, const H
 }
 
 reference::Result compute(const Case &given, const Data &data) {
-  InProcessRing ring(given.options, given.world, context());
+  HostAttentionRing ring(given.options, given.world, context());
   AttentionInputs inputs = inputsOf(given, data);
-  InProcessRing::Forward forward = ring.forward(inputs);
-  InProcessRing::Gradients gradients = ring.backward(inputs, forward, data.dout);
+  HostAttentionRing::Forward forward = ring.forward(inputs);
+  HostAttentionRing::Gradients gradients = ring.backward(inputs, forward, data.dout);
   return resultOf(forward.out, forward.lse, gradients.dq, gradients.dk, gradients.dv);
 }
 

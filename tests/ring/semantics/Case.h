@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/Attention.h"
-#include "runtime/attention/Context.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/attention/Context.h"
 #include "tests/support/ReferenceAttention.h"
 
 #include <array>

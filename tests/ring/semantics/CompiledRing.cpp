@@ -1,7 +1,8 @@
 #include "tests/ring/semantics/CompiledRing.h"
+#include "ringc/attention/HostAttentionRank.h"
 
-#include "runtime/attention/Extents.h"
-#include "runtime/ring/Sharding.h"
+#include "ringc/attention/shared/Extents.h"
+#include "ringc/ring/Sharding.h"
 #include "tests/ring/GuardedTensor.h"
 #include "tests/ring/semantics/Fence.h"
 
@@ -93,8 +94,8 @@ reference::Result computeFenced(const Case &given, Data data, std::vector<RankRe
   runRanks(world, [&](int rank) {
     Holding &own = *holdings[size_t(rank)];
     RankReport &report = reports[size_t(rank)];
-    Attention attention(given.options, world.at(rank),
-                        {.kernels = own.fence, .pool = context().pool});
+    HostAttentionRank attention(given.options, world.at(rank),
+                                {.kernels = own.fence, .pool = context().pool});
     AttentionInputs inputs = own.inputs();
     ForwardResults results{own.out, own.lse, own.rowMax, own.rowSum};
     size_t place = size_t(own.part.place());

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/comm/InProcess.h"
-#include "runtime/ring/Executor.h"
+#include "ringc/comm/InProcess.h"
+#include "ringc/ring/Executor.h"
 #include "tests/ring/semantics/Case.h"
 
 #include <functional>

@@ -1,6 +1,6 @@
 #include "tests/ring/semantics/Errors.h"
 
-#include "runtime/attention/Extents.h"
+#include "ringc/attention/shared/Extents.h"
 
 #include <doctest/doctest.h>
 

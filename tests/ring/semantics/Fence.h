@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/attention/KernelSource.h"
-#include "runtime/comm/Transport.h"
+#include "ringc/attention/shared/KernelSource.h"
+#include "ringc/comm/Transport.h"
 
 #include <atomic>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Every index form of a view x every kind of extent: what lies outside reads the nearest element,
 // and nothing beside the view is read.
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 #include "tests/ring/semantics/Errors.h"
 #include "tests/unit/compiler/GuardedMemory.h"
 

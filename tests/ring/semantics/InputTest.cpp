@@ -1,6 +1,6 @@
 #include "tests/ring/semantics/Errors.h"
 
-#include "runtime/attention/InProcessRing.h"
+#include "ringc/attention/HostAttentionRing.h"
 
 #include <doctest/doctest.h>
 
@@ -68,10 +68,10 @@ TEST_CASE(
           Data data = finiteData(given, seed);
           Strided q(data.q, order, mirrored), k(data.k, order, mirrored),
               v(data.v, order, mirrored), dout(data.dout, order, mirrored);
-          InProcessRing ring(given.options, world, context());
+          HostAttentionRing ring(given.options, world, context());
           AttentionInputs inputs{.q = q.view, .k = k.view, .v = v.view};
-          InProcessRing::Forward forward = ring.forward(inputs);
-          InProcessRing::Gradients gradients = ring.backward(inputs, forward, dout.view);
+          HostAttentionRing::Forward forward = ring.forward(inputs);
+          HostAttentionRing::Gradients gradients = ring.backward(inputs, forward, dout.view);
           checkResult(given, data,
                       resultOf(forward.out, forward.lse, gradients.dq, gradients.dk, gradients.dv));
         }
@@ -91,10 +91,10 @@ TEST_CASE("expanded inputs: one row, head or batch entry stands for all") {
         return Tensor(tensor.data(), tensor.dtype(), tensor.shape(), steps);
       };
       Tensor k = expanded(data.k), v = expanded(data.v), dout = expanded(data.dout);
-      InProcessRing ring(given.options, world, context());
+      HostAttentionRing ring(given.options, world, context());
       AttentionInputs inputs{.q = data.q, .k = k, .v = v};
-      InProcessRing::Forward forward = ring.forward(inputs);
-      InProcessRing::Gradients gradients = ring.backward(inputs, forward, dout);
+      HostAttentionRing::Forward forward = ring.forward(inputs);
+      HostAttentionRing::Gradients gradients = ring.backward(inputs, forward, dout);
       Data dense{.q = HostTensor::copyOf(data.q),
                  .k = HostTensor::copyOf(k),
                  .v = HostTensor::copyOf(v),

@@ -1,9 +1,10 @@
+#include "ringc/attention/HostAttentionRank.h"
 #include "tests/ring/semantics/Errors.h"
 
-#include "runtime/attention/Extents.h"
-#include "runtime/attention/Rope.h"
-#include "runtime/comm/InProcess.h"
-#include "runtime/ring/Sharding.h"
+#include "ringc/attention/Rope.h"
+#include "ringc/attention/shared/Extents.h"
+#include "ringc/comm/InProcess.h"
+#include "ringc/ring/Sharding.h"
 
 #include <doctest/doctest.h>
 
@@ -79,7 +80,7 @@ reference::Result computeRoped(const Case &given, const Data &data, const RopeOp
                ownDv = take(dv);
     AttentionInputs inputs{.q = q, .k = k, .v = v};
     ForwardResults results{ownOut, ownLse};
-    Attention attention(given.options, world.at(rank), context());
+    HostAttentionRank attention(given.options, world.at(rank), context());
     attention.forward(given.shape, inputs, results);
     attention.backward(given.shape, inputs, results, dout, {ownDq, ownDk, ownDv});
     ropeInverse(ownDq, ownDq, queries, options);

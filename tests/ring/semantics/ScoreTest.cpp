@@ -1,7 +1,7 @@
 #include "tests/ring/semantics/Errors.h"
 
-#include "runtime/attention/AlibiSlopes.h"
-#include "runtime/attention/InProcessRing.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/attention/shared/AlibiSlopes.h"
 
 #include <doctest/doctest.h>
 
@@ -68,7 +68,7 @@ TEST_CASE("softcap: finite differences of the compiled forward agree with the co
   Data data = finiteData(given, seed);
   reference::Result result = compute(given, data);
   auto loss = [&] {
-    InProcessRing ring(given.options, given.world, context());
+    HostAttentionRing ring(given.options, given.world, context());
     HostTensor out = ring.forward(inputsOf(given, data)).out;
     double sum = 0;
     for (int64_t at = 0; at < out.elementCount(); ++at)
@@ -168,8 +168,8 @@ TEST_CASE("positions above 2^24: ALiBi and windows take differences of integers"
   HostTensor k(DType::F32, {1, keys, 1, 1}), v(DType::F32, {1, keys, 1, 1});
   copy(small.k, k.view().slice(1, keys - tail, tail));
   copy(small.v, v.view().slice(1, keys - tail, tail));
-  InProcessRing ring(given.options, given.world, context());
-  InProcessRing::Forward forward = ring.forward({.q = small.q, .k = k, .v = v});
+  HostAttentionRing ring(given.options, given.world, context());
+  HostAttentionRing::Forward forward = ring.forward({.q = small.q, .k = k, .v = v});
   reference::Result right = reference::attention(problemOf(lastKeys, small));
   CHECK(reference::relativeError(reference::arrayOf(forward.out), right.out) < 2e-5);
   CHECK(reference::relativeError(reference::arrayOf(forward.lse), right.lse) < 2e-5);

@@ -1,6 +1,6 @@
 #include "tests/ring/semantics/Errors.h"
 
-#include "runtime/attention/InProcessRing.h"
+#include "ringc/attention/HostAttentionRing.h"
 
 #include <doctest/doctest.h>
 
@@ -32,7 +32,7 @@ template <typename Sees> int64_t checkPairs(const Case &given, Sees &&sees) {
   auto [batch, queries, keys] = given.shape;
   REQUIRE(keys <= maxLength);
   Data data = oneHot(queries, keys);
-  InProcessRing ring(given.options, given.world, context());
+  HostAttentionRing ring(given.options, given.world, context());
   HostTensor out = ring.forward(inputsOf(given, data)).out;
   int64_t wrong = 0;
   for (int64_t row = 0; row < queries; ++row) {

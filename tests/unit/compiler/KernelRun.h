@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/Compiler.h"
-#include "runtime/ring/SequenceLayout.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/ring/SequenceLayout.h"
 #include "tests/unit/compiler/Matrix.h"
 
 #include <map>

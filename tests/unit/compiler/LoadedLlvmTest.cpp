@@ -1,8 +1,8 @@
 // What a cache key knows of LLVM, and what a host is refused for.
 
-#include "compiler/Compiler.h"
-#include "compiler/codegen/LoadedLibrary.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/compiler/codegen/LoadedLibrary.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 #include "tests/unit/compiler/Matrix.h"
 
-#include "runtime/Float16.h"
+#include "ringc/Float16.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "compiler/spec/Spec.h"
+#include "ringc/compiler/spec/Spec.h"
 #include "tests/unit/compiler/GuardedMemory.h"
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // What is too large to compile in seconds is refused; what is not takes time for its size.
 
-#include "compiler/Compiler.h"
+#include "ringc/compiler/Compiler.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
-#include "compiler/Compiler.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/support/Error.h"
 #include "tests/unit/jit/TemporaryFolder.h"
 
 #include <doctest/doctest.h>

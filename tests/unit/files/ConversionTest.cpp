@@ -1,7 +1,7 @@
 // Elements that become another type on load: because they were asked for, or of what masks are.
 
-#include "runtime/files/Npy.h"
-#include "runtime/files/TensorFile.h"
+#include "ringc/files/Npy.h"
+#include "ringc/files/TensorFile.h"
 #include "tests/unit/files/FileFixtures.h"
 
 #include <doctest/doctest.h>

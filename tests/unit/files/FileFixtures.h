@@ -1,8 +1,8 @@
 #pragma once
 
-#include "runtime/Error.h"
-#include "runtime/Float16.h"
-#include "runtime/Tensor.h"
+#include "ringc/Float16.h"
+#include "ringc/Tensor.h"
+#include "ringc/support/Error.h"
 
 #include <cstdlib>
 #include <filesystem>

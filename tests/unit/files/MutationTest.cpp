@@ -1,4 +1,4 @@
-#include "runtime/files/TensorFile.h"
+#include "ringc/files/TensorFile.h"
 #include "tests/unit/files/FileFixtures.h"
 
 #include <doctest/doctest.h>

@@ -1,5 +1,5 @@
-#include "runtime/files/Npz.h"
-#include "runtime/files/TensorFile.h"
+#include "ringc/files/Npz.h"
+#include "ringc/files/TensorFile.h"
 #include "tests/unit/files/FileFixtures.h"
 
 #include <doctest/doctest.h>

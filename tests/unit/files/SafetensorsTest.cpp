@@ -1,5 +1,5 @@
-#include "runtime/files/Safetensors.h"
-#include "runtime/files/TensorFile.h"
+#include "ringc/files/Safetensors.h"
+#include "ringc/files/TensorFile.h"
 #include "tests/unit/files/FileFixtures.h"
 
 #include <doctest/doctest.h>

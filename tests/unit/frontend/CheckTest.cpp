@@ -1,5 +1,5 @@
-#include "compiler/frontend/Check.h"
-#include "compiler/frontend/Parser.h"
+#include "ringc/compiler/frontend/Check.h"
+#include "ringc/compiler/frontend/Parser.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "compiler/frontend/Parser.h"
-#include "compiler/frontend/Program.h"
 #include "kernels.tiles/Library.h"
+#include "ringc/compiler/frontend/Parser.h"
+#include "ringc/compiler/frontend/Program.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
-#include "compiler/frontend/Lexer.h"
-#include "compiler/frontend/Utf8.h"
+#include "ringc/compiler/frontend/Lexer.h"
+#include "ringc/compiler/frontend/Utf8.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #include "kernels.tiles/Library.h"
-#include "compiler/frontend/Parser.h"
-#include "compiler/frontend/Printer.h"
-#include "compiler/frontend/Program.h"
+#include "ringc/compiler/frontend/Parser.h"
+#include "ringc/compiler/frontend/Printer.h"
+#include "ringc/compiler/frontend/Program.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
-#include "compiler/frontend/Parser.h"
-#include "compiler/frontend/Printer.h"
+#include "ringc/compiler/frontend/Parser.h"
+#include "ringc/compiler/frontend/Printer.h"
 
 #include <doctest/doctest.h>
 

@@ -2,9 +2,9 @@
 // attention, and against the compiler, for which they are a second opinion.
 
 #include "tools/ringc/KernelInterpreter.h"
-#include "compiler/Compiler.h"
-#include "runtime/Error.h"
-#include "runtime/tune/TuneRunner.h"
+#include "ringc/compiler/Compiler.h"
+#include "ringc/support/Error.h"
+#include "ringc/tune/TuneRunner.h"
 #include "tests/support/ReferenceAttention.h"
 #include "tests/unit/compiler/RandomKernel.h"
 #include "tools/ringc/KernelCheck.h"

@@ -1,5 +1,5 @@
-#include "compiler/irgen/Bindings.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/irgen/Bindings.h"
+#include "ringc/support/Error.h"
 #include "tests/unit/irgen/LibrarySources.h"
 
 #include <doctest/doctest.h>

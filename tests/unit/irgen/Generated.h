@@ -1,6 +1,6 @@
 #pragma once
 
-#include "compiler/irgen/Generate.h"
+#include "ringc/compiler/irgen/Generate.h"
 #include "tests/unit/irgen/LibrarySources.h"
 
 #include "mlir/IR/Verifier.h"

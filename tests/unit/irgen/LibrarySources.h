@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/frontend/Program.h"
 #include "kernels.tiles/Library.h"
+#include "ringc/compiler/frontend/Program.h"
 
 namespace ringc {
 

@@ -1,4 +1,4 @@
-#include "runtime/jit/KernelFolder.h"
+#include "ringc/jit/KernelFolder.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 #include "TemporaryFolder.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

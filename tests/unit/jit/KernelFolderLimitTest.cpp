@@ -2,7 +2,7 @@
 
 #include "TemporaryFolder.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "compiler/spec/KernelRequest.h"
-#include "runtime/jit/KernelCache.h"
+#include "ringc/compiler/spec/KernelRequest.h"
+#include "ringc/jit/KernelCache.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "tests/unit/passes/FoldedCall.h"
 
-#include "compiler/passes/Passes.h"
-#include "compiler/passes/Pipeline.h"
+#include "ringc/compiler/passes/Passes.h"
+#include "ringc/compiler/passes/Pipeline.h"
 
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"

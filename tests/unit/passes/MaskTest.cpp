@@ -1,7 +1,7 @@
 #include "tests/unit/passes/FoldedCall.h"
 
-#include "compiler/passes/MaskExpression.h"
-#include "compiler/predicate/Visibility.h"
+#include "ringc/compiler/passes/MaskExpression.h"
+#include "ringc/compiler/predicate/Visibility.h"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 #include "RandomExpression.h"
 
-#include "compiler/predicate/ExpressionJson.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/predicate/ExpressionJson.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>

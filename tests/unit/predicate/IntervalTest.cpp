@@ -1,6 +1,6 @@
-#include "compiler/predicate/Builder.h"
-#include "compiler/predicate/Visibility.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/predicate/Builder.h"
+#include "ringc/compiler/predicate/Visibility.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

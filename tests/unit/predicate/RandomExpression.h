@@ -1,6 +1,6 @@
 #pragma once
 
-#include "compiler/predicate/Builder.h"
+#include "ringc/compiler/predicate/Builder.h"
 
 #include <random>
 

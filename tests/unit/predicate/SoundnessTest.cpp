@@ -1,6 +1,6 @@
 #include "RandomExpression.h"
 
-#include "compiler/predicate/Visibility.h"
+#include "ringc/compiler/predicate/Visibility.h"
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 // What ranks must have in common is compared, and what differs is named on all of them.
 
-#include "runtime/ring/Agreement.h"
+#include "ringc/ring/Agreement.h"
 
-#include "runtime/comm/Gather.h"
-#include "runtime/comm/InProcess.h"
+#include "ringc/comm/Gather.h"
+#include "ringc/comm/InProcess.h"
 
 #include <doctest/doctest.h>
 

@@ -1,10 +1,10 @@
 // One id for all ranks over real sockets, whoever else comes to the port.
 
-#include "runtime/comm/Bootstrap.h"
+#include "ringc/comm/Bootstrap.h"
 
-#include "runtime/Error.h"
-#include "runtime/comm/BootstrapMessages.h"
-#include "runtime/comm/Socket.h"
+#include "ringc/comm/BootstrapMessages.h"
+#include "ringc/comm/Socket.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

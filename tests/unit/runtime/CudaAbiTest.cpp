@@ -1,6 +1,6 @@
 // What the project declares of CUDA and NCCL, against their headers where they are installed.
-#include "runtime/comm/NcclLibrary.h"
-#include "runtime/driver/CudaFunctions.h"
+#include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CudaFunctions.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/comm/NcclLibrary.h"
-#include "runtime/driver/CudaMemory.h"
-#include "runtime/driver/CudaModule.h"
+#include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CudaMemory.h"
+#include "ringc/driver/CudaModule.h"
 #include "tests/unit/runtime/CudaFake.h"
 
 #include <doctest/doctest.h>

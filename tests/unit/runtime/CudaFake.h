@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/driver/CudaFunctions.h"
-#include "runtime/driver/HostPool.h"
+#include "ringc/driver/CudaFunctions.h"
+#include "ringc/driver/HostPool.h"
 
 #include <cstddef>
 #include <functional>

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/driver/CudaFunctions.h"
+#include "ringc/driver/CudaFunctions.h"
 
 #include <condition_variable>
 #include <deque>

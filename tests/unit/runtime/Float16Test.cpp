@@ -1,4 +1,4 @@
-#include "runtime/Float16.h"
+#include "ringc/Float16.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
-#include "runtime/ring/HopMemory.h"
-#include "runtime/Error.h"
+#include "ringc/ring/HopMemory.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/driver/HostMemory.h"
+#include "ringc/driver/HostMemory.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

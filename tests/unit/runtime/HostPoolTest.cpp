@@ -1,6 +1,6 @@
-#include "runtime/driver/HostPool.h"
+#include "ringc/driver/HostPool.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/driver/HostThreads.h"
+#include "ringc/driver/HostThreads.h"
 
 #include <doctest/doctest.h>
 

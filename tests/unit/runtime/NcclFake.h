@@ -1,6 +1,6 @@
 #pragma once
 
-#include "runtime/comm/NcclLibrary.h"
+#include "ringc/comm/NcclLibrary.h"
 
 #include <cstdint>
 #include <string>

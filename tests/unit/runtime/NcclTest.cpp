@@ -1,9 +1,9 @@
 // The transport over NCCL, on the tests' own NCCL and driver.
 
-#include "runtime/comm/Nccl.h"
+#include "ringc/comm/Nccl.h"
 
-#include "runtime/Error.h"
-#include "runtime/driver/CudaMemory.h"
+#include "ringc/driver/CudaMemory.h"
+#include "ringc/support/Error.h"
 #include "tests/unit/runtime/CudaFake.h"
 #include "tests/unit/runtime/NcclFake.h"
 

@@ -1,8 +1,8 @@
-#include "runtime/ring/Plan.h"
+#include "ringc/ring/Plan.h"
 
-#include "runtime/Error.h"
-#include "runtime/ring/PlanText.h"
-#include "runtime/ring/SharedPlans.h"
+#include "ringc/ring/PlanText.h"
+#include "ringc/ring/SharedPlans.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>

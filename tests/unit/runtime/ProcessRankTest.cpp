@@ -1,9 +1,9 @@
 // Who a process is, from the variables of launchers.
 
-#include "runtime/comm/ProcessRank.h"
+#include "ringc/comm/ProcessRank.h"
 
-#include "runtime/Env.h"
-#include "runtime/Error.h"
+#include "ringc/Env.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/attention/Rope.h"
+#include "ringc/attention/Rope.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/RowBlocks.h"
+#include "ringc/RowBlocks.h"
 
 #include <doctest/doctest.h>
 

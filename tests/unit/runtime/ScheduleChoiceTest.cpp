@@ -1,8 +1,8 @@
-#include "runtime/ring/ScheduleChoice.h"
+#include "ringc/ring/ScheduleChoice.h"
 
-#include "runtime/Error.h"
-#include "runtime/attention/Options.h"
-#include "runtime/attention/RankSchedule.h"
+#include "ringc/attention/shared/Options.h"
+#include "ringc/attention/shared/RankSchedule.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/ring/SequenceLayout.h"
+#include "ringc/ring/SequenceLayout.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

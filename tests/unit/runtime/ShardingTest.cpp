@@ -1,6 +1,6 @@
-#include "runtime/ring/Sharding.h"
+#include "ringc/ring/Sharding.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/ring/SubRings.h"
+#include "ringc/ring/SubRings.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

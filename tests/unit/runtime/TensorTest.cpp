@@ -1,7 +1,7 @@
-#include "runtime/Tensor.h"
+#include "ringc/Tensor.h"
 
-#include "runtime/Error.h"
-#include "runtime/Float16.h"
+#include "ringc/Float16.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "runtime/ring/Trace.h"
+#include "ringc/ring/Trace.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>

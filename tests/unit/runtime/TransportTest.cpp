@@ -1,6 +1,6 @@
-#include "runtime/comm/InProcess.h"
+#include "ringc/comm/InProcess.h"
 
-#include "runtime/Error.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
-#include "runtime/ring/Visibility.h"
+#include "ringc/ring/Visibility.h"
 
-#include "runtime/ring/Plan.h"
+#include "ringc/ring/Plan.h"
 
 #include <doctest/doctest.h>
 

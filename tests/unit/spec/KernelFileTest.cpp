@@ -1,6 +1,6 @@
-#include "compiler/spec/KernelFile.h"
-#include "compiler/predicate/Builder.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/spec/KernelFile.h"
+#include "ringc/compiler/predicate/Builder.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "compiler/spec/KernelRequest.h"
+#include "ringc/compiler/spec/KernelRequest.h"
 
 #include <doctest/doctest.h>
 

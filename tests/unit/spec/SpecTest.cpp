@@ -1,5 +1,5 @@
-#include "compiler/spec/SpecJson.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/spec/SpecJson.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
-#include "compiler/spec/Target.h"
-#include "runtime/Error.h"
+#include "ringc/compiler/spec/Target.h"
+#include "ringc/support/Error.h"
 
 #include <doctest/doctest.h>
 

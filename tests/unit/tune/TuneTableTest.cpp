@@ -1,9 +1,9 @@
 // The table of tuned tile sizes: what is found in it, and what a broken one costs.
 
 #include "TemporaryFolder.h"
-#include "compiler/spec/TileSpace.h"
-#include "runtime/Error.h"
-#include "runtime/tune/TunedConfigs.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/support/Error.h"
+#include "ringc/tune/TunedConfigs.h"
 
 #include <doctest/doctest.h>
 

@@ -1,11 +1,11 @@
 // The search, on a runner whose times are a formula and whose faults are planted.
 
-#include "runtime/tune/Tune.h"
-#include "compiler/spec/TileSpace.h"
-#include "runtime/Error.h"
-#include "runtime/comm/Transport.h"
-#include "runtime/tune/DevicePeak.h"
-#include "runtime/tune/HostPeak.h"
+#include "ringc/tune/Tune.h"
+#include "ringc/comm/Transport.h"
+#include "ringc/compiler/spec/TileSpace.h"
+#include "ringc/support/Error.h"
+#include "ringc/tune/DevicePeak.h"
+#include "ringc/tune/HostPeak.h"
 
 #include <doctest/doctest.h>
 

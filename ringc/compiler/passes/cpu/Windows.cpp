@@ -1,0 +1,381 @@
+#include "ringc/compiler/passes/cpu/Lowering.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace ringc;
+using namespace ringc::cpu;
+
+static int64_t bytesInMemory(Type element) {
+  return element.isInteger(1) ? 1 : element.getIntOrFloatBitWidth() / 8;
+}
+
+/// i1 lies in memory as a byte.
+static Type typeInMemory(Type element) {
+  return element.isInteger(1) ? IntegerType::get(element.getContext(), 8) : element;
+}
+
+/// Whether a product is the first row of a program, or less. Others may wrap.
+static bool isOfProgram(arith::MulIOp product) {
+  auto id = product.getLhs().getDefiningOp<tile::ProgramIdOp>();
+  auto factor = product.getRhs().getDefiningOp<arith::ConstantIntOp>();
+  auto grid = product->getParentOfType<func::FuncOp>()->getAttrOfType<ArrayAttr>(
+      tile::TileDialect::gridAttr);
+  if (!id || !factor || !grid || id.getAxis() >= grid.size())
+    return false;
+  auto axis = cast<ArrayAttr>(grid[id.getAxis()]);
+  return factor.value() >= 0 && factor.value() <= cast<IntegerAttr>(axis[1]).getInt();
+}
+
+/// False where an offset is known to be 0 or more.
+static bool mayBeNegative(Value offset) {
+  Operation *op = offset.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantIntOp>(op))
+    return constant.value() < 0;
+  if (auto product = dyn_cast_or_null<arith::MulIOp>(op))
+    return !isOfProgram(product);
+  auto argument = dyn_cast<BlockArgument>(offset);
+  if (auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr)
+    return argument != loop.getInductionVar() || mayBeNegative(loop.getLowerBound());
+  return !isa_and_nonnull<tile::ProgramIdOp, tile::ExtentOp>(op);
+}
+
+Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,
+                                    RankedTensorType tile) {
+  Window window;
+  window.view = &frame.view(view);
+  window.tileRows = tile.getDimSize(0);
+  window.tileColumns = tile.getDimSize(1);
+  window.row = frame.widen(scalars.lookup(offsets[0]));
+  auto extentOf = [&](int64_t axis) {
+    int64_t number = type.getStaticExtent(axis);
+    return number >= 0 ? frame.constant(number) : frame.extent(type.getExtentName(axis));
+  };
+  window.rows = extentOf(0);
+  auto firstOf = [&](Value offset, Value widened, int64_t size) -> Value {
+    if (!mayBeNegative(offset))
+      return {};
+    Value before = arith::SubIOp::create(builder, loc, frame.constant(0), widened);
+    before = arith::MaxSIOp::create(builder, loc, before, frame.constant(0));
+    return arith::MinSIOp::create(builder, loc, before, frame.constant(size));
+  };
+  window.firstRow = firstOf(offsets[0], window.row, window.tileRows);
+  window.column = frame.constant(0);
+  if (type.getRank() == 1)
+    return window;
+  auto start = scalars.lookup(offsets[1]).getDefiningOp<arith::ConstantOp>();
+  bool atZero = start && cast<IntegerAttr>(start.getValue()).getInt() == 0;
+  window.column = frame.widen(scalars.lookup(offsets[1]));
+  window.firstColumn = firstOf(offsets[1], window.column, window.tileColumns);
+  if (!(atZero && type.getStaticExtent(1) >= window.tileColumns)) {
+    Value left = arith::SubIOp::create(builder, loc, extentOf(1), window.column);
+    left = arith::MaxSIOp::create(builder, loc, left, frame.constant(0));
+    window.columnsInside =
+        arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileColumns));
+  }
+  return window;
+}
+
+/// Address of the first column of the window in row `row` (i64, of the view).
+Value Lowering::rowPointer(const Window &window, Value row) {
+  const KernelFrame::View &view = *window.view;
+  Value offset;
+  if (view.groupStride && frame.groupSize() != 1) {
+    Value group = frame.constant(frame.groupSize());
+    Value position = arith::DivUIOp::create(builder, loc, row, group);
+    Value member = arith::RemUIOp::create(builder, loc, row, group);
+    offset = frame.add(frame.mul(position, view.strides[0]), frame.mul(member, view.groupStride));
+  } else {
+    offset = frame.mul(row, view.strides[0]);
+  }
+  if (view.strides.size() == 2)
+    offset = frame.add(offset, frame.mul(window.column, view.strides[1]));
+  return frame.pointerAt(view.pointer, frame.mul(offset, bytesInMemory(view.element)));
+}
+
+Value &Lowering::fillRow(tile::LoadOp load) {
+  const void *value = nullptr;
+  if (Value fill = load.getFill()) {
+    auto constant = fill.getDefiningOp<arith::ConstantOp>();
+    value = constant ? constant.getValue().getAsOpaquePointer() : fill.getAsOpaquePointer();
+  }
+  auto type = cast<RankedTensorType>(load.getResult().getType());
+  return fillRows[{value, type.getElementType().getAsOpaquePointer(), type.getDimSize(1)}];
+}
+
+LogicalResult Lowering::makeFillRows() {
+  WalkResult walked = kernel.walk([&](tile::LoadOp load) -> WalkResult {
+    Value &row = fillRow(load);
+    if (row)
+      return WalkResult::advance();
+    auto type = cast<RankedTensorType>(load.getResult().getType());
+    Value value = zero(type.getElementType());
+    if (Value fill = load.getFill()) {
+      if (auto constant = fill.getDefiningOp<arith::ConstantOp>())
+        value = arith::ConstantOp::create(builder, loc, constant.getValue());
+      else if (isa<BlockArgument>(fill) && fill.getParentBlock() == &kernel.front())
+        value = frame.scalar(fill);
+      else
+        return load.emitOpError("fill must be a constant or an argument of the kernel");
+    }
+    Buffer buffer;
+    buffer.element = typeInMemory(type.getElementType());
+    buffer.lanes = buffer.stride = llvm::alignTo(type.getDimSize(1), 64);
+    buffer.offset = scratch.allocate(buffer.bytes(), 0, ScratchAllocator::forever);
+    fillBuffer(buffer, value);
+    row = bufferPointer(buffer, frame.constant(0));
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
+/// Whether the window moves on by its own rows with each round of the loop around it.
+static bool movesWithLoop(tile::LoadOp load) {
+  auto argument = dyn_cast<BlockArgument>(load.getOffsets()[0]);
+  return argument && isa<scf::ForOp>(argument.getOwner()->getParentOp());
+}
+
+/// Asks for a row of a window: rows lie too far apart for the processor to see what comes. Behind
+/// the view it asks in vain.
+void Lowering::prefetchRow(const Window &window, Value row) {
+  constexpr int64_t lineBytes = 64;
+  constexpr int read = 0, secondLevel = 2, data = 1;
+  Value pointer = rowPointer(window, row);
+  for (int64_t at = 0; at < window.tileColumns * bytesInMemory(window.view->element);
+       at += lineBytes)
+    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(at)), read,
+                           secondLevel, data);
+}
+
+/// Asks for a row of each of the next round's windows.
+void Lowering::prefetchNext(Value row) {
+  for (const Window &window : nextWindows)
+    prefetchRow(window, frame.add(window.row, frame.add(row, frame.constant(window.tileRows))));
+}
+
+/// Asks at a block's start for the windows that it adds to at its end.
+void Lowering::prefetchSums(Block &block) {
+  for (auto store : block.getOps<tile::StoreOp>()) {
+    auto type = cast<RankedTensorType>(store.getTile().getType());
+    bool known = llvm::all_of(store.getOffsets(),
+                              [&](Value offset) { return scalars.lookup(offset) != nullptr; });
+    if (!store.getAdd() || !known || type.getDimSize(1) == 1)
+      continue;
+    Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+    loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value row, ValueRange) {
+      prefetchRow(window, frame.add(window.row, row));
+      return SmallVector<Value>();
+    });
+  }
+}
+
+void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
+  auto type = cast<RankedTensorType>(load.getResult().getType());
+  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
+  Type element = typeInMemory(window.view->element);
+  int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
+  Value fill = fillRow(load);
+  std::optional<Buffer> where;
+  if (load.getWhere())
+    where = *findBuffer(throughTransposes(load.getWhere()).first);
+  if ((to.format.lane == 0 || window.tileColumns == 1) && to.stride != to.lanes)
+    fillBuffer(to, zero(to.element));
+  if (to.format.paired && to.outer % 2)
+    fillBuffer(to, zero(to.element));
+
+  // So many lines at once wait for each other: a nest with much to compute asks for them better.
+  bool asksWhileCopying = movesWithLoop(load) && window.tileRows != rowsOfAskingNest;
+  if (movesWithLoop(load) && !asksWhileCopying)
+    nextWindows.push_back(window);
+
+  // The row of the view, or the row of fill values where it is outside or left out.
+  auto sourceRow = [&](Value r) -> Value {
+    Value row = frame.add(window.row, r);
+    if (asksWhileCopying)
+      prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
+    // Unsigned: what lies before the view is far behind it.
+    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
+    if (where) {
+      Value kept =
+          LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*where, r));
+      inside = arith::AndIOp::create(builder, loc, inside, convert(kept, builder.getI1Type()));
+    }
+    return arith::SelectOp::create(builder, loc, inside, rowPointer(window, row), fill);
+  };
+  // Element (r, c) of the tile, c an i64 below the tile's columns.
+  auto elementAt = [&](Value rowAddress, Value c) -> Value {
+    Value address = frame.pointerAt(rowAddress, frame.mul(c, bytes));
+    if (!window.columnsInside)
+      return LLVM::LoadOp::create(builder, loc, element, address, static_cast<unsigned>(bytes));
+    Value inside =
+        arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, c, window.columnsInside);
+    if (window.firstColumn)
+      inside = arith::AndIOp::create(
+          builder, loc, inside,
+          arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::sge, c, window.firstColumn));
+    Value from = arith::SelectOp::create(builder, loc, inside, address, fill);
+    return LLVM::LoadOp::create(builder, loc, element, from, static_cast<unsigned>(bytes));
+  };
+  auto stored = [&](Value value) {
+    return to.element.isInteger(8) ? value : convert(value, to.element);
+  };
+
+  if (to.format.lane == 0 && emitTransposedLoad(window, to, sourceRow))
+    return;
+  if (to.format.lane == 0 ||
+      window.tileColumns == 1) { // scattered: each row of the view becomes a column of the buffer
+    loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value r, ValueRange) {
+      Value from = sourceRow(r);
+      auto move = [&](Value c) {
+        Value at = to.format.lane == 0 ? elementOffset(to, c, r) : elementOffset(to, r, c);
+        LLVM::StoreOp::create(builder, loc, stored(elementAt(from, c)), bufferPointer(to, at));
+      };
+      if (window.tileColumns == 1)
+        move(frame.constant(0));
+      else
+        loop(frame.constant(0), frame.constant(window.tileColumns), 1, {},
+             [&](Value c, ValueRange) {
+               move(c);
+               return SmallVector<Value>();
+             });
+      return SmallVector<Value>();
+    });
+    return;
+  }
+
+  // Whole vectors along the row, then halves down to single elements; the buffer's padding is
+  // zeroed in passing.
+  auto copyVectors = [&](auto &&move) {
+    int64_t whole = window.tileColumns / width * width;
+    if (whole > 16 * width) {
+      loop(frame.constant(0), frame.constant(whole), width, {}, [&](Value c, ValueRange) {
+        move(c, width);
+        return SmallVector<Value>();
+      });
+    } else {
+      for (int64_t c = 0; c < whole; c += width)
+        move(frame.constant(c), width);
+    }
+    for (int64_t c = whole, count = width / 2; c < window.tileColumns; count /= 2)
+      if (c + count <= window.tileColumns) {
+        move(frame.constant(c), count);
+        c += count;
+      }
+  };
+  auto vectorAt = [&](Value rowAddress, Value c, int64_t count) {
+    return stored(
+        loadVector(frame.pointerAt(rowAddress, frame.mul(c, bytes)), element, count, bytes));
+  };
+  auto emitRows = [&](bool partial) {
+    int64_t rowsAtOnce = to.format.paired ? 2 : 1;
+    loop(frame.constant(0), frame.constant(window.tileRows), rowsAtOnce, {},
+         [&](Value r, ValueRange) {
+           Value from = sourceRow(r);
+           Value next;
+           if (to.format.paired)
+             next = window.tileRows == 1 ? fill : sourceRow(frame.add(r, frame.constant(1)));
+           Value base = elementOffset(to, r, frame.constant(0));
+           if (partial) {
+             loop(frame.constant(0), frame.constant(window.tileColumns), 1, {},
+                  [&](Value c, ValueRange) {
+                    LLVM::StoreOp::create(builder, loc, stored(elementAt(from, c)),
+                                          bufferPointer(to, elementOffset(to, r, c)));
+                    if (next)
+                      LLVM::StoreOp::create(
+                          builder, loc, stored(elementAt(next, c)),
+                          bufferPointer(to, elementOffset(to, frame.add(r, frame.constant(1)), c)));
+                    return SmallVector<Value>();
+                  });
+             return SmallVector<Value>();
+           }
+           copyVectors([&](Value c, int64_t count) {
+             Value vector = vectorAt(from, c, count);
+             if (next)
+               vector =
+                   vector::InterleaveOp::create(builder, loc, vector, vectorAt(next, c, count));
+             storeVector(
+                 vector,
+                 bufferPointer(to, frame.add(base, frame.mul(c, to.elementBytes() * rowsAtOnce))),
+                 to.elementBytes());
+           });
+           return SmallVector<Value>();
+         });
+  };
+  if (to.stride != to.lanes)
+    fillBuffer(to, zero(to.element));
+  if (!window.columnsInside)
+    return emitRows(false);
+  Value whole = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, window.columnsInside,
+                                      frame.constant(window.tileColumns));
+  if (window.firstColumn)
+    whole = arith::AndIOp::create(builder, loc, whole,
+                                  arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                                        window.firstColumn, frame.constant(0)));
+  auto branch = scf::IfOp::create(builder, loc, whole, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  emitRows(false);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  emitRows(true);
+}
+
+void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
+  auto type = cast<RankedTensorType>(store.getTile().getType());
+  Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+  Type element = typeInMemory(window.view->element);
+  int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
+  Buffer source = given;
+  if (given.format.lane == 0 && window.tileColumns > 1)
+    source = rowMajor(given, window.tileRows, window.tileColumns, phase);
+  Value left = arith::SubIOp::create(builder, loc, window.rows, window.row);
+  Value rows = arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileRows));
+  auto move = [&](Value rowAddress, Value r, Value c, int64_t count) {
+    Value at = source.format.lane == 0 ? elementOffset(source, c, r) : elementOffset(source, r, c);
+    Value from = bufferPointer(source, at), to = frame.pointerAt(rowAddress, frame.mul(c, bytes));
+    unsigned alignment = static_cast<unsigned>(bytes);
+    auto load = [&](Value pointer, Type as) -> Value {
+      return count == 1
+                 ? LLVM::LoadOp::create(builder, loc, as, pointer, as.getIntOrFloatBitWidth() / 8)
+                       .getResult()
+                 : loadVector(pointer, as, count, as.getIntOrFloatBitWidth() / 8);
+    };
+    Value value = load(from, source.element);
+    if (!source.element.isInteger(8))
+      value = convert(value, element);
+    if (store.getAdd())
+      value = arith::AddFOp::create(builder, loc, load(to, element), value);
+    LLVM::StoreOp::create(builder, loc, value, to, alignment);
+  };
+  Value firstRow = window.firstRow ? window.firstRow : frame.constant(0);
+  loop(firstRow, rows, 1, {}, [&](Value r, ValueRange) {
+    Value rowAddress = rowPointer(window, frame.add(window.row, r));
+    if (window.tileColumns == 1 && !window.columnsInside) {
+      move(rowAddress, r, frame.constant(0), 1);
+      return SmallVector<Value>();
+    }
+    Value columns =
+        window.columnsInside ? window.columnsInside : frame.constant(window.tileColumns);
+    Value first = window.firstColumn ? window.firstColumn : frame.constant(0), done = first;
+    if (source.format.lane == 1) {
+      Value count = columns;
+      if (window.firstColumn) {
+        count = arith::SubIOp::create(builder, loc, columns, first);
+        count = arith::MaxSIOp::create(builder, loc, count, frame.constant(0));
+      }
+      Value tail = arith::RemUIOp::create(builder, loc, count, frame.constant(width));
+      done = frame.add(first, arith::SubIOp::create(builder, loc, count, tail));
+      loop(first, done, width, {}, [&](Value c, ValueRange) {
+        move(rowAddress, r, c, width);
+        return SmallVector<Value>();
+      });
+    }
+    loop(done, columns, 1, {}, [&](Value c, ValueRange) {
+      move(rowAddress, r, c, 1);
+      return SmallVector<Value>();
+    });
+    return SmallVector<Value>();
+  });
+}

@@ -1,0 +1,34 @@
+#pragma once
+
+/// All that a user includes:
+///
+///                       a rank of a ring        all ranks of one process
+///     on the CPU        HostAttentionRank       HostAttentionRing
+///     on GPUs           DeviceAttentionRank     DeviceAttentionRing, OffloadedAttentionRing
+///
+/// A rank has its shard and a transport (InProcessWorld, NcclTransport, MpiTransport in
+/// ringc/comm/Mpi.h); a ring deals. HostAttentionRing and OffloadedAttentionRing take whole tensors
+/// of the host, DeviceAttentionRing the shards on the devices. hostContext() and deviceContext()
+/// compile and keep kernels for all that share them.
+
+#include "ringc/Env.h"
+#include "ringc/Tensor.h"
+#include "ringc/attention/Attention.h"
+#include "ringc/attention/DeviceAttentionRank.h"
+#include "ringc/attention/DeviceAttentionRing.h"
+#include "ringc/attention/HostAttentionRank.h"
+#include "ringc/attention/HostAttentionRing.h"
+#include "ringc/attention/OffloadedAttentionRing.h"
+#include "ringc/attention/Rope.h"
+#include "ringc/comm/Bootstrap.h"
+#include "ringc/comm/InProcess.h"
+#include "ringc/comm/Nccl.h"
+#include "ringc/comm/ProcessRank.h"
+#include "ringc/comm/Transport.h"
+#include "ringc/driver/CudaStream.h"
+#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
+#include "ringc/ring/SequenceLayout.h"
+#include "ringc/ring/Sharding.h"
+#include "ringc/support/Error.h"
+#include "ringc/world/World.h"

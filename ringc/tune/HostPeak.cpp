@@ -1,0 +1,182 @@
+#include "ringc/tune/HostPeak.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace ringc {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A loop of products that depend on nothing but themselves.
+struct ProductLoop {
+  void (*run)(int64_t rounds) = nullptr;
+  double flopsPerRound = 0;
+  const char *name = "";
+};
+
+#if defined(__x86_64__)
+
+// Twelve sums hide the latency of an instruction that two ports take and that is done after four
+// cycles, or five. In assembly: the same loop in every build, whatever the compiler makes of
+// others.
+#define RINGC_TWELVE(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define RINGC_CLOBBERED                                                                            \
+  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",         \
+      "xmm11", "xmm14", "xmm15", "cc"
+
+constexpr float factor = 0.999F, term = 0.5F;
+
+#define RINGC_CLEAR(i) "vxorps %%xmm" #i ", %%xmm" #i ", %%xmm" #i "\n"
+#define RINGC_YMM(i) "vfmadd213ps %%ymm15, %%ymm14, %%ymm" #i "\n"
+#define RINGC_ZMM(i) "vfmadd213ps %%zmm15, %%zmm14, %%zmm" #i "\n"
+#define RINGC_DOT(i) "vdpbf16ps %%zmm15, %%zmm14, %%zmm" #i "\n"
+#define RINGC_LOOP(vector, instruction)                                                            \
+  asm volatile("vbroadcastss %[factor], %%" vector "14\n"                                          \
+               "vbroadcastss %[term], %%" vector                                                   \
+               "15\n" RINGC_TWELVE(RINGC_CLEAR) "1:\n" RINGC_TWELVE(instruction) "dec %[rounds]\n" \
+                                                                                 "jnz 1b\n"        \
+                                                                                 "vzeroupper\n"    \
+               : [rounds] "+r"(rounds)                                                             \
+               : [factor] "m"(factor), [term] "m"(term)                                            \
+               : RINGC_CLOBBERED)
+
+void avx2Loop(int64_t rounds) { RINGC_LOOP("ymm", RINGC_YMM); }
+void avx512Loop(int64_t rounds) { RINGC_LOOP("zmm", RINGC_ZMM); }
+void bf16Loop(int64_t rounds) { RINGC_LOOP("zmm", RINGC_DOT); }
+
+/// The instruction that kernels of the type use most; nothing where they are not compiled.
+ProductLoop productLoop(DType dtype) {
+  constexpr double sums = 12, avx2Floats = 8, avx512Floats = 16, ofFma = 2, ofDot = 4;
+  __builtin_cpu_init();
+  if (dtype == DType::BF16 && __builtin_cpu_supports("avx512bf16"))
+    return {bf16Loop, sums * avx512Floats * ofDot, "bf16 pairs added to f32 (AVX512_BF16)"};
+  bool through = dtype != DType::F32;
+  if (__builtin_cpu_supports("avx512f"))
+    return {avx512Loop, sums * avx512Floats * ofFma,
+            through ? "f32 FMA (AVX-512), as 16-bit types are computed" : "f32 FMA (AVX-512)"};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return {avx2Loop, sums * avx2Floats * ofFma,
+            through ? "f32 FMA (AVX2), as 16-bit types are computed" : "f32 FMA (AVX2)"};
+  return {};
+}
+
+#undef RINGC_LOOP
+#undef RINGC_DOT
+#undef RINGC_ZMM
+#undef RINGC_YMM
+#undef RINGC_CLEAR
+#undef RINGC_CLOBBERED
+#undef RINGC_TWELVE
+
+#else
+
+ProductLoop productLoop(DType) { return {}; }
+
+#endif
+
+/// a = b + s c. Past the caches, where the processor can: a store that reads its line first would
+/// move a third more than is counted.
+void triad(float *a, const float *b, const float *c, int64_t count) {
+#if defined(__x86_64__)
+  const __m128 s = _mm_set1_ps(3);
+  for (int64_t i = 0; i < count; i += 4)
+    _mm_stream_ps(a + i, _mm_add_ps(_mm_load_ps(b + i), _mm_mul_ps(s, _mm_load_ps(c + i))));
+  _mm_sfence();
+#else
+  for (int64_t i = 0; i < count; ++i)
+    a[i] = b[i] + 3 * c[i];
+#endif
+}
+
+/// Of the fastest of several rounds: what disturbs makes them slower, never faster.
+template <typename Round> double fastestSeconds(int rounds, const Round &round) {
+  double fastest = 0;
+  for (int at = 0; at < rounds; ++at) {
+    Clock::time_point begin = Clock::now();
+    round();
+    double took = std::chrono::duration<double>(Clock::now() - begin).count();
+    fastest = at == 0 ? took : std::min(fastest, took);
+  }
+  return fastest;
+}
+
+double productsOf(HostPool &pool, const ProductLoop &loop) {
+  constexpr int64_t rounds = 200000; // under a millisecond: threads end together
+  constexpr int repeats = 60;
+  int64_t items = int64_t(pool.threads()) * 8;
+  double seconds =
+      fastestSeconds(repeats, [&] { pool.forEach(items, [&](int64_t) { loop.run(rounds); }); });
+  return double(items) * double(rounds) * loop.flopsPerRound / seconds;
+}
+
+/// Of each of three arrays: four times the last cache, if there is memory.
+int64_t arrayBytes() {
+  constexpr int64_t least = int64_t(64) << 20, most = int64_t(256) << 20, shareOfFree = 16;
+  int64_t cache = std::max<int64_t>(0, sysconf(_SC_LEVEL3_CACHE_SIZE));
+  int64_t free = int64_t(sysconf(_SC_AVPHYS_PAGES)) * int64_t(sysconf(_SC_PAGESIZE));
+  return std::max(least, std::min({4 * cache, most, free / shareOfFree}));
+}
+
+double bandwidthOf(HostPool &pool, int64_t bytes) {
+  constexpr int64_t piece = int64_t(1) << 18; // floats
+  constexpr int repeats = 6;
+  constexpr size_t alignment = 64;
+  struct Freed {
+    void operator()(float *memory) const {
+      ::operator delete[](memory, std::align_val_t(alignment));
+    }
+  };
+  int64_t pieces = bytes / int64_t(sizeof(float)) / piece, count = pieces * piece;
+  auto array = [&] {
+    return std::unique_ptr<float[], Freed>(static_cast<float *>(
+        ::operator new[](size_t(count) * sizeof(float), std::align_val_t(alignment))));
+  };
+  auto a = array(), b = array(), c = array();
+  pool.forEach(pieces, [&](int64_t at) {
+    for (float *each : {a.get(), b.get(), c.get()})
+      std::fill_n(each + at * piece, piece, 1.0F);
+  });
+  double seconds = fastestSeconds(repeats, [&] {
+    pool.forEach(pieces, [&](int64_t at) {
+      int64_t first = at * piece;
+      triad(a.get() + first, b.get() + first, c.get() + first, piece);
+    });
+  });
+  constexpr double arrays = 3;
+  return arrays * double(count) * sizeof(float) / seconds;
+}
+
+} // namespace
+
+MachinePeak hostPeak(HostPool &pool, DType dtype) {
+  MachinePeak peak;
+  std::string threads =
+      std::to_string(pool.threads()) + (pool.threads() == 1 ? " thread" : " threads");
+  try {
+    if (ProductLoop loop = productLoop(dtype); loop.run) {
+      peak.flopsPerSecond = productsOf(pool, loop);
+      peak.products = loop.name + (", " + threads);
+    } else {
+      peak.problem = "no loop of products for this processor";
+    }
+    int64_t bytes = arrayBytes();
+    peak.bytesPerSecond = bandwidthOf(pool, bytes);
+    peak.memory = "triad over 3 x " + std::to_string(bytes >> 20) + " MiB, " + threads;
+  } catch (const std::exception &error) {
+    peak.problem = error.what();
+  }
+  return peak;
+}
+
+} // namespace ringc
