@@ -43,7 +43,7 @@ template <> struct EnumNames<BackwardForm> {
       {{BackwardForm::Split, "split"}, {BackwardForm::Fused, "fused"}}};
 };
 
-/// What is computed, of semantics.md section 1, and how the sequence is dealt to a ring.
+/// What is computed (docs/semantics.md section 1), and how the sequence is dealt to a ring.
 ///
 ///     s_ij  = scale * q_i . k_j, then softcap, the user's scores, ALiBi, bias
 ///     out_i = sum over visible j of exp(s_ij - lse_i) v_j

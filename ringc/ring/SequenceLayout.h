@@ -6,7 +6,8 @@
 
 namespace ringc {
 
-/// How the rows of one sequence are dealt to the `world` ranks of a ring (semantics.md section 2).
+/// How the rows of one sequence are dealt to the `world` ranks of a ring (docs/semantics.md section
+/// 2).
 /// A layout is defined over the padded length; rank r keeps its rows whose position is below n.
 ///
 ///     n = 8, two ranks   contiguous   striped   striped:2   zigzag

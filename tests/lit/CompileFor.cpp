@@ -1,5 +1,6 @@
 // Host code for a processor that need not be this one, to be disassembled.
-// usage: compile-for CHIP SPEC.json OUT.o        CHIP as in `chips`
+// usage: compile-for CHIP SPEC.json OUT.o [DUMP]
+// CHIP as in `chips`; DUMP is a folder for the output of every stage.
 
 #include "ringc/compiler/Compiler.h"
 #include "ringc/compiler/spec/Spec.h"
@@ -8,6 +9,8 @@
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace ringc;
 
@@ -17,19 +20,26 @@ static const Target chips[] = {
     {.chip = "cooperlake", .vectorBytes = 64, .vectorRegisters = 32, .hasBf16Dot = true},
 };
 
+static std::string textOf(const std::string &path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
 int main(int count, char **words) {
-  if (count != 4) {
-    std::cerr << "usage: compile-for CHIP SPEC.json OUT.o\n";
+  if (count != 4 && count != 5) {
+    std::cerr << "usage: compile-for CHIP SPEC.json OUT.o [DUMP]\n";
     return 2;
   }
   for (Target target : chips) {
     if (target.chip != words[1])
       continue;
     target.triple = "x86_64-pc-linux-gnu";
-    std::ifstream file(words[2]);
-    std::string text{std::istreambuf_iterator<char>(file), {}};
-    Spec spec = parseSpec(text, words[2]);
-    CompileOutput made = compile(makeRequest(spec, makeSources({}), target));
+    Spec spec = parseSpec(textOf(words[2]), words[2]);
+    std::vector<SourceText> sources;
+    for (const std::string &path : sourceFiles(spec))
+      sources.push_back({path, textOf(path)});
+    CompileOutput made = compile(makeRequest(spec, makeSources(std::move(sources)), target),
+                                 {.dump = count == 5 ? words[4] : ""});
     std::cerr << made.diagnostics;
     if (!made.kernel)
       return 1;

@@ -16,7 +16,7 @@ const std::vector<SequenceLayout> layouts = {
     SequenceLayout::contiguous(), SequenceLayout::zigzag(),   SequenceLayout::striped(),
     SequenceLayout::striped(2),   SequenceLayout::striped(3), SequenceLayout::striped(8)};
 
-/// semantics.md section 2, literally; n is the padded length of one shard.
+/// docs/semantics.md section 2, literally; n is the padded length of one shard.
 int64_t formula(const SequenceLayout &layout, int64_t r, int64_t P, int64_t n, int64_t l) {
   int64_t s = layout.stripe;
   switch (layout.kind) {
