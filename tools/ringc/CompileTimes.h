@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/attention/Context.h"
 #include "ringc/attention/device/DeviceCode.h"
 
 #include <vector>

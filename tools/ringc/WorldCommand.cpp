@@ -1,7 +1,7 @@
 #include "tools/ringc/WorldCommand.h"
 
 #include "ringc/comm/Transport.h"
-#include "ringc/compiler/Compiler.h"
+#include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/CommandAgreement.h"
 #include "tools/ringc/Numbers.h"

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/ring/Plan.h"
 #include "ringc/tune/Roofline.h"
 
 namespace ringc {
