@@ -28,6 +28,8 @@
 #include "ringc/driver/CudaStream.h"
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
+#include "ringc/kernel/DeviceKernel.h"
+#include "ringc/kernel/Kernel.h"
 #include "ringc/ring/SequenceLayout.h"
 #include "ringc/ring/Sharding.h"
 #include "ringc/support/Error.h"

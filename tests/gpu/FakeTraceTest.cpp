@@ -1,9 +1,9 @@
 // The trace of a ring on streams, and the rings of the commands, without a device.
 
 #include "ringc/attention/shared/Options.h"
+#include "ringc/world/DeviceRing.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
-#include "ringc/world/DeviceRing.h"
 
 #include <doctest/doctest.h>
 

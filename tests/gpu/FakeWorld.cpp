@@ -66,10 +66,14 @@ public:
     kernel->threads = 1;
     int batchSlot = -1;
     for (const KernelArgument &argument : kernel->arguments)
-      if (argument.kind == KernelArgument::Kind::Extent && argument.name == "B")
+      if (kernel->perHead && argument.kind == KernelArgument::Kind::Extent && argument.name == "B")
         batchSlot = argument.slot;
-    CudaFake::Kernel made{kernel->entry, code.entry, size_t(kernel->scratchBytes),
-                          size_t(kernel->slotCount), batchSlot};
+    CudaFake::Kernel made{kernel->entry,
+                          code.entry,
+                          size_t(kernel->scratchBytes),
+                          size_t(kernel->slotCount),
+                          batchSlot,
+                          kernel->grid.size() > 1};
     find<void (*)(const CudaFake::Kernel *)>("ringcCudaFakeAddKernel")(&made);
     std::lock_guard lock(mutex);
     codes.push_back(std::move(code));

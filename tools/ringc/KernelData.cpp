@@ -25,15 +25,17 @@ std::vector<int64_t> shapeOf(const KernelView &view, const KernelExtents &extent
 }
 
 /// In which order a view's axes lie in memory, the slowest first.
-std::vector<size_t> memoryOrder(const KernelView &view) {
+std::vector<size_t> memoryOrder(const KernelView &view, HeadMap heads) {
   std::vector<size_t> order(view.axes.size());
   std::iota(order.begin(), order.end(), size_t(0));
   if (!view.isOfProgram)
     return order;
   bool ofQueries = view.axes[2] == "G";
   size_t row = ofQueries ? 3 : 2;
+  if (ofQueries && heads == HeadMap::Tiled && !view.sums)
+    std::swap(order[1], order[2]);
   bool hasColumns = view.axes.size() > row + 1;
-  // [B, Hkv, G, Nq, D] as [B, Nq, Hkv, G, D]; sums as [B, Hkv, Nq, G, D].
+  // [B, Hkv, G, Nq, D] as [B, Nq, Hkv, G, D], or G before Hkv; sums as [B, Hkv, Nq, G, D].
   if (hasColumns)
     std::rotate(order.begin() + (view.sums ? 2 : 1), order.begin() + std::ptrdiff_t(row),
                 order.begin() + std::ptrdiff_t(row) + 1);
@@ -48,6 +50,34 @@ Tensor ordered(const Tensor &memory, const std::vector<size_t> &order) {
     strides[order[at]] = memory.stride(int(at));
   }
   return {memory.data(), memory.dtype(), shape, strides};
+}
+
+/// [B, Hkv, G, N, columns] as [B, N, H, columns], [B, Hkv, G, N] as [B, H, N]; sums as [B, Hkv,
+/// packed rows, columns].
+Tensor whole(const KernelView &view, const Tensor &tensor, HeadMap headMap) {
+  bool ofQueries = view.axes[2] == "G";
+  int row = ofQueries ? 3 : 2;
+  int64_t group = ofQueries ? tensor.dim(2) : 1, rows = tensor.dim(row),
+          rowStep = tensor.stride(row);
+  int64_t heads = tensor.dim(1), headStep = tensor.stride(1);
+  if (ofQueries && view.sums) {
+    rows *= group;
+    rowStep = tensor.stride(2);
+  } else if (ofQueries) {
+    heads *= group;
+    headStep = headMap == HeadMap::Tiled ? headStep : tensor.stride(2);
+  }
+  std::vector<int64_t> shape = {tensor.dim(0), heads, rows},
+                       strides = {tensor.stride(0), headStep, rowStep};
+  if (row + 1 < tensor.rank()) {
+    if (!view.sums) {
+      std::swap(shape[1], shape[2]);
+      std::swap(strides[1], strides[2]);
+    }
+    shape.push_back(tensor.dim(row + 1));
+    strides.push_back(tensor.stride(row + 1));
+  }
+  return {tensor.data(), tensor.dtype(), shape, strides};
 }
 
 /// A block of numbers, again and again: enough for time and for rounding.
@@ -96,26 +126,52 @@ KernelData randomData(const BoundKernel &kernel, const KernelExtents &extents,
   std::mt19937_64 random(seed);
   KernelData data;
   data.extents = extents;
+  data.headMap = kernel.spec().headMap;
   if (extents.contains("Nq") && extents.contains("Nk"))
     data.firstQuery = extents.at("Nk") - extents.at("Nq");
   for (const frontend::Parameter &parameter : kernel.declaration().parameters)
-    if (parameter.type.kind == frontend::Type::Kind::Positions &&
-        parameter.type.shape.front().name == "Nq")
-      data.queryPositions.push_back(parameter.name);
+    if (parameter.type.kind == frontend::Type::Kind::Positions)
+      (parameter.type.shape.front().name == "Nq" ? data.queryPositions : data.keyPositions)
+          .push_back(parameter.name);
   data.scalars = scalars;
   for (const KernelScalar &scalar : kernel.scalars())
     if (!scalars.contains(scalar.name)) // an f32
       data.scalars[scalar.name] = double(std::uniform_real_distribution<float>(0.5F, 1)(random));
   for (const KernelView &view : kernel.views()) {
     std::vector<int64_t> shape = shapeOf(view, extents), inMemory;
-    std::vector<size_t> order = memoryOrder(view);
+    std::vector<size_t> order = memoryOrder(view, kernel.spec().headMap);
     for (size_t axis : order)
       inMemory.push_back(shape[axis]);
     HostTensor &memory = data.memory.emplace_back(view.dtype, inMemory);
     fill(memory, random);
     data.views[view.name] = ordered(memory, order);
+    if (view.isOfProgram)
+      data.programViews.push_back(view);
   }
   return data;
+}
+
+KernelViews launchViews(const KernelData &data) {
+  KernelViews views(data.views.begin(), data.views.end());
+  for (const KernelView &view : data.programViews)
+    views[view.name] = whole(view, data.views.at(view.name), data.headMap);
+  return views;
+}
+
+KernelValues launchValues(const KernelData &data) {
+  KernelValues values;
+  for (const auto &[name, value] : data.scalars)
+    if (auto *whole = std::get_if<int64_t>(&value))
+      values[name] = *whole;
+    else if (auto *real = std::get_if<double>(&value))
+      values[name] = *real;
+    else
+      values[name] = std::get<bool>(value);
+  for (const std::string &name : data.queryPositions)
+    values[name] = Positions{.first = data.firstQuery};
+  for (const std::string &name : data.keyPositions)
+    values[name] = Positions();
+  return values;
 }
 
 KernelData dataLike(const KernelData &data, const std::function<void *(int64_t bytes)> &allocate) {
@@ -123,6 +179,9 @@ KernelData dataLike(const KernelData &data, const std::function<void *(int64_t b
   like.extents = data.extents;
   like.scalars = data.scalars;
   like.queryPositions = data.queryPositions;
+  like.keyPositions = data.keyPositions;
+  like.programViews = data.programViews;
+  like.headMap = data.headMap;
   like.firstQuery = data.firstQuery;
   for (const auto &[name, view] : data.views)
     like.views[name] =

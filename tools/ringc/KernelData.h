@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/kernel/Arguments.h"
 #include "tools/ringc/BoundKernel.h"
 
 #include <cstdint>
@@ -25,8 +26,12 @@ struct KernelData {
   KernelExtents extents;
   std::map<std::string, Tensor> views; ///< axes in the order of KernelView::axes
   std::map<std::string, ArgumentValue> scalars;
-  std::vector<std::string> queryPositions; ///< arguments over Nq
-  int64_t firstQuery = 0;                  ///< position of the first row over Nq; over Nk it is 0
+  /// Arguments over Nq, whose first row has the position `firstQuery`, and over Nk, which begin
+  /// at 0.
+  std::vector<std::string> queryPositions, keyPositions;
+  int64_t firstQuery = 0;
+  std::vector<KernelView> programViews;
+  HeadMap headMap = HeadMap::Blocked;
 
   std::vector<HostTensor> memory;
 };
@@ -36,6 +41,10 @@ struct KernelData {
 /// N, Hkv, G, columns], and [B, Hkv, N] for one number a row.
 KernelData randomData(const BoundKernel &kernel, const KernelExtents &extents,
                       const std::map<std::string, ArgumentValue> &scalars, uint64_t seed);
+
+/// As a launch takes them (ringc/kernel/Arguments.h).
+KernelViews launchViews(const KernelData &data);
+KernelValues launchValues(const KernelData &data);
 
 /// The same shapes, and no numbers: `allocate` gives memory for so many bytes.
 KernelData dataLike(const KernelData &data, const std::function<void *(int64_t bytes)> &allocate);

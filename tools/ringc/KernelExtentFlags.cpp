@@ -1,7 +1,7 @@
 #include "tools/ringc/KernelExtentFlags.h"
 
-#include "ringc/compiler/spec/TileSpace.h"
 #include "ringc/driver/CudaDevice.h"
+#include "ringc/kernel/Binding.h"
 #include "ringc/support/ClosestName.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/Numbers.h"
@@ -147,13 +147,9 @@ scalarsOf(const BoundKernel &kernel, const std::map<std::string, ArgumentValue> 
 
 KernelWork workOf(const BoundKernel &kernel, KernelExtents given) {
   requireExtentsOf(kernel, given);
-  if (TileSpace::knows(kernel.declaration().name)) {
-    auto keys = given.find("Nk");
-    return {.length = keys == given.end() ? 0 : keys->second};
-  }
-  if (auto heads = given.extract("H"); heads && !given.contains("Hkv"))
-    given["Hkv"] = std::max<int64_t>(1, heads.mapped() / kernel.spec().groupSize);
-  return {.extents = std::move(given)};
+  if (auto heads = given.find("H"); heads != given.end())
+    given.try_emplace("Hkv", std::max<int64_t>(1, heads->second / kernel.spec().groupSize));
+  return ringc::workOf(kernel.declaration().name, std::move(given));
 }
 
 int64_t availableMemory() {

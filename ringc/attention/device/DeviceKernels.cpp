@@ -29,13 +29,17 @@ DeviceCode DeviceCode::load(std::shared_ptr<const CudaDevice> device,
 DeviceLaunch::DeviceLaunch(DeviceCode made, const HeadsAndBatch &headsAndBatch)
     : LaunchSlots(made.kernel, headsAndBatch), code(std::move(made)) {}
 
+CudaGrid DeviceLaunch::blocks() const {
+  auto [p0, p1, kvHeads, batch] = grid();
+  // A second grid axis takes the place of the heads, which such a kernel does not have.
+  return {.blocks = {p0, kernel->grid.size() > 1 ? p1 : kvHeads, batch},
+          .threads = kernel->threads,
+          .sharedBytes = kernel->sharedBytes};
+}
+
 void DeviceLaunch::run(const CudaStream &stream) const {
   checkComplete();
-  code.function.launch(stream,
-                       {.blocks = {programsAlongRows(), heads.kvHeads, heads.batch},
-                        .threads = kernel->threads,
-                        .sharedBytes = kernel->sharedBytes},
-                       words);
+  code.function.launch(stream, blocks(), words);
 }
 
 void StreamKernels::zero(const Tensor &tensor) { clearOnDevice(stream, tensor); }

@@ -9,11 +9,14 @@
 
 namespace ringc {
 
-/// A launch on a device: grid (programs along rows, KV heads, batch), the slots as the kernel's
-/// only parameter.
+/// A launch on a device: grid (programs along p0, KV heads or programs along p1, batch), the slots
+/// as the kernel's only parameter.
 class DeviceLaunch final : public LaunchSlots {
 public:
   DeviceLaunch(DeviceCode code, const HeadsAndBatch &heads);
+
+  /// What the driver is asked for.
+  CudaGrid blocks() const;
 
   /// Puts it in the stream's order. Throws std::logic_error where an argument was not given.
   void run(const CudaStream &stream) const;

@@ -25,7 +25,8 @@ struct Programs {
   const CompiledKernel &kernel;
   HostKernel entry;
   std::span<const std::vector<uint64_t>> blocks; ///< slots of each
-  int64_t firstBatch, programsAlongRows, kvHeads;
+  int64_t firstBatch;
+  std::array<int64_t, 4> grid;
   std::atomic<int64_t> *done;
   std::optional<size_t> ownState; ///< the carry's slot, where each program's state is its thread's
 
@@ -40,7 +41,7 @@ struct Programs {
   /// Batch entries are counted in the whole batch.
   void run(int64_t p0, int64_t p1, int64_t head, int64_t entryOfRank, std::byte *scratch) const {
     int64_t batch = entryOfRank + firstBatch;
-    int64_t program = p0 + programsAlongRows * (head + kvHeads * batch);
+    int64_t program = p0 + grid[0] * (p1 + grid[1] * (head + grid[2] * batch));
     for (const std::vector<uint64_t> &block : blocks) {
       const uint64_t *slots = block.data();
       if (ownState) {
@@ -106,9 +107,12 @@ void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
   int64_t headStep = tensor.stride(program.head), batchStep = tensor.stride(program.batch);
   bool blocked = heads.headMap == HeadMap::Blocked;
   slots[0] = rebased(tensor.data(), batchStep * int64_t(sizeOf(tensor.dtype())), heads.firstBatch);
+  bool afterRows = false;
   for (const ArgumentAxis &axis : find(name, Kind::View)->axes) {
     int64_t step;
-    if (axis.name == "B")
+    if (afterRows)
+      step = program.column < 0 ? 1 : tensor.stride(program.column);
+    else if (axis.name == "B")
       step = batchStep;
     else if (axis.name == "Hkv") // of K and V the heads themselves
       step = tensor.dim(program.head) == heads.kvHeads || !blocked ? headStep
@@ -117,12 +121,10 @@ void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
       step = program.packed ? tensor.stride(program.row)
              : blocked      ? headStep
                             : heads.kvHeads * headStep;
-    else if (axis.name == "Nq" && program.packed)
-      step = heads.groupSize * tensor.stride(program.row);
-    else if (axis.name == "Nq" || axis.name == "Nk")
-      step = tensor.stride(program.row);
     else
-      step = program.column < 0 ? 1 : tensor.stride(program.column);
+      step =
+          tensor.stride(program.row) * (axis.name == "Nq" && program.packed ? heads.groupSize : 1);
+    afterRows = axis.name == "Nq" || axis.name == "Nk";
     *++slots = uint64_t(step);
   }
 }
@@ -167,7 +169,8 @@ void LaunchSlots::setCarry(std::string_view name, void *state, bool begins, bool
 }
 
 uint64_t LaunchSlots::carryBase(void *state) const {
-  return rebased(state, kernel->carryBytes * programsAlongRows() * heads.kvHeads, heads.firstBatch);
+  auto [p0, p1, kvHeads, batch] = grid();
+  return rebased(state, kernel->carryBytes * p0 * p1 * kvHeads, heads.firstBatch);
 }
 
 int64_t LaunchSlots::extent(std::string_view name) const {
@@ -178,12 +181,23 @@ int64_t LaunchSlots::extent(std::string_view name) const {
   return number;
 }
 
-int64_t LaunchSlots::programsAlongRows() const {
-  const GridAxis &axis = kernel->grid.at(0);
+int64_t LaunchSlots::programsAlong(size_t index) const {
+  if (index >= kernel->grid.size())
+    return 1;
+  const GridAxis &axis = kernel->grid[index];
   int64_t rows = extent(axis.extent);
   if (axis.extent == "Nq")
     rows *= heads.groupSize;
   return (rows + axis.step - 1) / axis.step;
+}
+
+std::array<int64_t, 4> LaunchSlots::grid() const {
+  return {programsAlong(0), programsAlong(1), heads.kvHeads, heads.batch};
+}
+
+int64_t LaunchSlots::programs() const {
+  auto [p0, p1, kvHeads, batch] = grid();
+  return p0 * p1 * kvHeads * batch;
 }
 
 void LaunchSlots::checkComplete() const {
@@ -220,8 +234,7 @@ void Launch::run(HostPool &pool, HostLaunch::Order order) {
                     .entry = code.entry,
                     .blocks = blocks,
                     .firstBatch = heads.firstBatch,
-                    .programsAlongRows = programsAlongRows(),
-                    .kvHeads = heads.kvHeads,
+                    .grid = grid(),
                     .done = progress ? &progress->done : nullptr,
                     .ownState = {}};
   bool alone = !carrySlot || (blocks.front()[*carrySlot + 1] & beginsBit &&
@@ -236,7 +249,7 @@ void Launch::run(HostPool &pool, HostLaunch::Order order) {
   uint64_t slot = std::bit_cast<uint64_t>(&programs);
   pool.run({.kernel = enter,
             .slots = {&slot, 1},
-            .grid = {programs.programsAlongRows, 1, heads.kvHeads, heads.batch},
+            .grid = programs.grid,
             .scratchBytes = programs.scratchBytes(),
             .order = order,
             .rows = kernel->serialAxis0 ? HostLaunch::Rows::Serial : HostLaunch::Rows::Parallel,

@@ -7,6 +7,7 @@
 #include "ringc/driver/HostMemory.h"
 #include "ringc/ring/SequenceLayout.h"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -53,10 +54,9 @@ public:
   /// `state` may be null where the state both begins and ends.
   void setCarry(std::string_view name, void *state, bool begins, bool ends);
 
-  /// Programs along p0 for the extents that are set.
-  int64_t programsAlongRows() const;
-  /// Of the whole grid.
-  int64_t programs() const { return programsAlongRows() * heads.kvHeads * heads.batch; }
+  /// Programs along p0, p1, KV heads and batch for the extents that are set.
+  std::array<int64_t, 4> grid() const;
+  int64_t programs() const;
   /// Of the state of all programs.
   int64_t carryBytes() const { return kernel->carryBytes * programs(); }
 
@@ -73,6 +73,7 @@ protected:
   std::vector<uint64_t> words; ///< the slots
 
 private:
+  int64_t programsAlong(size_t axis) const;
   uint64_t *slotsOf(std::string_view name, KernelArgument::Kind kind);
   const KernelArgument *find(std::string_view name, KernelArgument::Kind kind) const;
   int64_t extent(std::string_view name) const;

@@ -1,12 +1,11 @@
 #include "ringc/attention/shared/Options.h"
 
+#include "ringc/TileFile.h"
 #include "ringc/support/Error.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <unistd.h>
@@ -46,28 +45,6 @@ void validateSlopes(const AttentionOptions &options) {
   for (size_t head = 0; head < slopes.size(); ++head)
     require(std::isfinite(slopes[head]), "ALiBi slope of head " + std::to_string(head),
             print(slopes[head]), "a finite number");
-}
-
-std::string readText(const std::string &path) {
-  constexpr std::streamoff largest = 1 << 20;
-  std::error_code error;
-  std::filesystem::file_status status = std::filesystem::status(path, error);
-  if (std::filesystem::is_directory(status))
-    throw InputError(path + ": is a folder, not a .tile file");
-  // Opening a pipe that nobody writes to would wait for ever.
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
-    throw InputError(path + ": is not a regular file");
-  std::ifstream file(path, std::ios::binary);
-  if (!file)
-    throw InputError(path + ": cannot be read");
-  file.seekg(0, std::ios::end);
-  if (!file || file.tellg() < 0 || file.tellg() > largest)
-    throw InputError(path + ": is no text of at most 1 MiB");
-  std::string text(size_t(file.tellg()), '\0');
-  file.seekg(0);
-  if (!file.read(text.data(), std::streamsize(text.size())))
-    throw InputError(path + ": cannot be read");
-  return text;
 }
 
 LayoutKind layoutKindOf(const SequenceLayout &layout, int ringSize) {
@@ -160,7 +137,7 @@ std::vector<SourceText> userSources(const AttentionOptions &options) {
       auto known = std::ranges::find(sources, function.file, &SourceText::name);
       if (known == sources.end())
         sources.push_back(
-            {function.file, function.text ? *function.text : readText(function.file)});
+            {function.file, function.text ? *function.text : readTileFile(function.file)});
       else if (function.text && *function.text != known->text)
         throw InputError(function.file + ": names two different texts");
     }

@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace ringc {
 
@@ -29,6 +30,22 @@ bool isMade(const KernelArgument &argument, const AttentionOptions &options,
          (inputs.cuSeqlens && argument.name.starts_with("documents."));
 }
 
+std::string print(const ArgumentValue &value) {
+  if (auto *tensor = std::get_if<Tensor>(&value))
+    return describe(*tensor);
+  if (auto *integer = std::get_if<int64_t>(&value))
+    return std::to_string(*integer);
+  if (auto *truth = std::get_if<bool>(&value))
+    return *truth ? "true" : "false";
+  return std::to_string(std::get<double>(value));
+}
+
+[[noreturn]] void refuse(const KernelArgument &argument, const ArgumentValue &value) {
+  throw InputError("argument " + argument.name, print(value), describeParameter(argument));
+}
+
+} // namespace
+
 std::string describeParameter(const KernelArgument &argument) {
   std::string text(enumName(argument.type));
   if (argument.kind == KernelArgument::Kind::View) {
@@ -40,19 +57,9 @@ std::string describeParameter(const KernelArgument &argument) {
   return text;
 }
 
-std::string print(const ArgumentValue &value) {
-  if (auto *tensor = std::get_if<Tensor>(&value))
-    return describe(*tensor);
-  if (auto *integer = std::get_if<int64_t>(&value))
-    return std::to_string(*integer);
-  if (auto *truth = std::get_if<bool>(&value))
-    return *truth ? "true" : "false";
-  return std::to_string(std::get<double>(value));
-}
-
 /// An index that lies outside reads the nearest element, so there must be one; kernels count them
 /// in a signed i32. The extents of the problem itself may be 0: then nothing reads.
-void checkExtents(const KernelArgument &argument, const Tensor &tensor) {
+void checkElements(const KernelArgument &argument, const Tensor &tensor) {
   constexpr int64_t most = std::numeric_limits<int32_t>::max();
   for (int axis = 0; axis < tensor.rank(); ++axis) {
     const std::string &name = argument.axes[size_t(axis)].name;
@@ -64,11 +71,32 @@ void checkExtents(const KernelArgument &argument, const Tensor &tensor) {
   }
 }
 
-[[noreturn]] void refuse(const KernelArgument &argument, const ArgumentValue &value) {
-  throw InputError("argument " + argument.name, print(value), describeParameter(argument));
+predicate::ScalarValue scalarOf(const KernelArgument &argument, const ArgumentValue &value) {
+  auto *integer = std::get_if<int64_t>(&value);
+  auto *real = std::get_if<double>(&value);
+  switch (argument.type) {
+  case ElementType::I32:
+    if (!integer || !std::in_range<int32_t>(*integer))
+      refuse(argument, value);
+    return *integer;
+  case ElementType::Bool:
+    if (auto *truth = std::get_if<bool>(&value))
+      return *truth;
+    refuse(argument, value);
+  case ElementType::F32:
+  case ElementType::F16:
+  case ElementType::BF16: {
+    if (!integer && !real)
+      refuse(argument, value);
+    double exact = integer ? double(*integer) : *real;
+    auto rounded = double(float(exact));
+    if (std::isinf(rounded) && !std::isinf(exact))
+      refuse(argument, value);
+    return rounded;
+  }
+  }
+  refuse(argument, value);
 }
-
-} // namespace
 
 NamedValues optionValues(const AttentionOptions &options, const AttentionInputs &inputs) {
   NamedValues values;
@@ -146,7 +174,7 @@ Parameters::Parameters(std::span<const KernelArgument> arguments, const NamedVal
     if (value == values.end())
       continue;
     if (argument.kind == KernelArgument::Kind::Scalar)
-      addScalar(argument, value->second);
+      scalars[argument.name] = scalarOf(argument, value->second);
     else if (auto *tensor = std::get_if<Tensor>(&value->second))
       addView(argument, *tensor, options, known);
     else
@@ -167,39 +195,11 @@ void Parameters::checkEntries(std::span<const KernelArgument> arguments, const S
                              std::to_string(rings.world) + " ranks");
 }
 
-void Parameters::addScalar(const KernelArgument &argument, const ArgumentValue &value) {
-  predicate::ScalarValue &scalar = scalars[argument.name];
-  auto *integer = std::get_if<int64_t>(&value);
-  auto *real = std::get_if<double>(&value);
-  switch (argument.type) {
-  case ElementType::I32: {
-    using Limits = std::numeric_limits<int32_t>;
-    if (!integer || *integer < Limits::min() || *integer > Limits::max())
-      refuse(argument, value);
-    scalar = *integer;
-    return;
-  }
-  case ElementType::Bool:
-    if (auto *truth = std::get_if<bool>(&value))
-      scalar = *truth;
-    else
-      refuse(argument, value);
-    return;
-  case ElementType::F32:
-  case ElementType::F16:
-  case ElementType::BF16:
-    if (!integer && !real)
-      refuse(argument, value);
-    scalar = double(float(integer ? double(*integer) : *real));
-    return;
-  }
-}
-
 void Parameters::addView(const KernelArgument &argument, const Tensor &tensor,
                          const AttentionOptions &options, const Extents &known) {
   if (tensor.rank() != int(argument.axes.size()))
     refuse(argument, tensor);
-  checkExtents(argument, tensor);
+  checkElements(argument, tensor);
   bool ofQueries = axisOf(argument, "Nq").has_value();
   for (int axis = 0; axis < tensor.rank(); ++axis) {
     const std::string &name = argument.axes[size_t(axis)].name;

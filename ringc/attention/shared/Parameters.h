@@ -56,7 +56,6 @@ public:
   std::map<std::string, int64_t> extents; ///< free ones, which the views bind
 
 private:
-  void addScalar(const KernelArgument &argument, const ArgumentValue &value);
   void addView(const KernelArgument &argument, const Tensor &tensor,
                const AttentionOptions &options, const Extents &known);
   Tensor own(HostTensor tensor);
@@ -66,6 +65,17 @@ private:
 
 /// The document of each position, counted from 0: [keyLength].
 std::vector<int32_t> documentIds(const Tensor &cuSeqlens, int64_t keyLength);
+
+/// The value of a scalar argument as its type holds it. Throws InputError for one of another type,
+/// and for an integer or a finite number beyond the type's range.
+predicate::ScalarValue scalarOf(const KernelArgument &argument, const ArgumentValue &value);
+
+/// Throws InputError for a view of masks and scores that has no element along an axis of its own,
+/// or more than an i32 counts.
+void checkElements(const KernelArgument &argument, const Tensor &tensor);
+
+/// "i32", "f32 [H, Nk]": what an argument takes.
+std::string describeParameter(const KernelArgument &argument);
 
 /// The slot of a scalar argument.
 uint64_t slotOf(const predicate::ScalarValue &value);

@@ -98,6 +98,7 @@ CompiledKernel ringc::interfaceOf(func::FuncOp kernel) {
     } else if (auto positions = dyn_cast<tile::PositionsType>(argument.getType())) {
       described.kind = KernelArgument::Kind::Positions;
       described.type = ElementType::I32;
+      described.axes = {{positions.getExtent().getValue().str()}};
       extents.insert(positions.getExtent().getValue());
     } else if (isa<tile::CarryType>(argument.getType())) {
       described.kind = KernelArgument::Kind::Carry;

@@ -38,7 +38,7 @@ struct KernelArgument {
   std::string name; ///< as in the source; parameters of masks and scores are `function.parameter`
   Kind kind = Kind::Scalar;
   ElementType type = ElementType::F32;
-  std::vector<ArgumentAxis> axes; ///< View only
+  std::vector<ArgumentAxis> axes; ///< of a View; of Positions the one of their rows
   bool written = false;           ///< View only: the kernel stores to it
   bool sums = false;              ///< View only: declared as sums (`SumsBlock`)
   int slot = 0;                   ///< index of the first slot

@@ -415,7 +415,8 @@ CudaResult cuLaunchKernelEx(const CudaLaunchConfig *given, CudaFunctionHandle fu
     for (int64_t z = 0; z < config.gridZ && kernel.run; ++z)
       for (int64_t y = 0; y < config.gridY; ++y)
         for (int64_t x = 0; x < config.gridX; ++x)
-          kernel.run(slots.data(), x, 0, y, first + z, scratch.get());
+          kernel.run(slots.data(), x, kernel.twoAxes ? y : 0, kernel.twoAxes ? 0 : y, first + z,
+                     scratch.get());
   };
   return enqueue(config.stream, run, "cuLaunchKernelEx", config.gridX, config.gridY, config.gridZ,
                  config.blockX, config.blockY, config.blockZ, config.sharedBytes,

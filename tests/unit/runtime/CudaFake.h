@@ -32,7 +32,8 @@ struct CudaFake {
     HostKernel run = nullptr;
     size_t scratchBytes = 0;
     size_t slotCount = 0;
-    int batchSlot = -1; ///< of the extent B, whose last entries are the grid's z
+    int batchSlot = -1;   ///< of the extent B, whose last entries are the grid's z
+    bool twoAxes = false; ///< the grid's y is the second axis, not the head
   };
   std::vector<Kernel> kernels; ///< by one thread; others call the following
 };
