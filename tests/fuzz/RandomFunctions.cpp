@@ -68,9 +68,11 @@ std::string RandomFunctions::truth(int depth) {
   };
   if (depth == 0)
     return choices.oneIn(3) ? "keep[j]" : "(i" + comparison() + "j)";
-  switch (choices.below(7)) {
+  switch (choices.below(8)) {
   case 0:
     return "keep[j]";
+  case 7:
+    return "(random(" + integer(depth - 1) + ", b, h, i, j)" + comparison() + "0.5)";
   case 1: {
     std::string left = truth(depth - 1);
     return "(" + left + (choices.oneIn(2) ? " and " : " or ") + truth(depth - 1) + ")";
@@ -121,7 +123,17 @@ RandomFunctions::Real RandomFunctions::real(int depth) {
   Real a = real(depth - 1);
   if (a.bound > most)
     a = {"(" + a.text + " * 0.0625)", a.bound / 16, a.ofScore};
-  switch (choices.below(12)) {
+  switch (choices.below(17)) {
+  case 12:
+    return {"exp(tanh(" + a.text + "))", 3, a.ofScore};
+  case 13:
+    return {"log(1.5 + tanh(" + a.text + "))", 1, a.ofScore};
+  case 14:
+    return {"sin(" + a.text + ")", 1, a.ofScore};
+  case 15:
+    return {"cos(" + a.text + ")", 1, a.ofScore};
+  case 16:
+    return {"erf(" + a.text + ")", 1, a.ofScore};
   case 0: {
     Real b = real(depth - 1);
     return {"(" + a.text + " + " + b.text + ")", a.bound + b.bound, a.ofScore || b.ofScore};

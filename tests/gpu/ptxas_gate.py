@@ -56,7 +56,23 @@ MASKED = [
     "attention_backward",
 ]
 PER_HEAD = ["attention_delta", "attention_backward_round", "attention_merge"]
-OTHER = ["matmul", "row_softmax"]
+OTHER = [
+    "matmul",
+    "row_softmax",
+    "column_sums_of_parts",
+    "column_sums",
+    "rms_norm",
+    "rms_norm_backward",
+    "rms_norm_backward_gamma",
+    "gelu",
+    "gelu_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "adamw",
+    "adamw_master",
+    "rotary_half_split",
+    "rotary_interleaved",
+]
 
 
 def specs():

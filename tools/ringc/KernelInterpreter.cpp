@@ -169,19 +169,35 @@ double *KernelInterpreter::elementOf(View &view, int64_t row, int64_t column) co
 }
 
 KernelInterpreter::Value KernelInterpreter::load(const SubscriptExpr &subscript) {
+  const Parameter &parameter = *kernel.declaration().findParameter(subscript.view);
+  if (parameter.type.kind == Type::Kind::Positions)
+    return positions(subscript, parameter);
   Window window = windowOf(subscript);
   View &view = views.at(subscript.view);
+  bool integers = parameter.type.element == i32Element;
   double fill = 0;
   if (subscript.fill)
-    fill = rounded(Operand(evaluate(*subscript.fill)).scalar,
-                   kernel.declaration().findParameter(subscript.view)->type.element);
-  auto tile = std::make_shared<Tile>(Tile{window.rows, window.columns, {}});
+    fill = integers ? Operand(evaluate(*subscript.fill)).scalar
+                    : rounded(Operand(evaluate(*subscript.fill)).scalar, parameter.type.element);
+  auto tile = std::make_shared<Tile>(Tile{window.rows, window.columns, {}, integers});
   tile->at.reserve(size_t(window.rows * window.columns));
   for (int64_t row = 0; row < window.rows; ++row)
     for (int64_t column = 0; column < window.columns; ++column) {
       const double *element = elementOf(view, window.row + row, window.column + column);
       tile->at.push_back(element ? *element : fill);
     }
+  return tile;
+}
+
+/// A column of i32; rows of queries are packed.
+KernelInterpreter::Value KernelInterpreter::positions(const SubscriptExpr &subscript,
+                                                      const Parameter &of) {
+  Window window = windowOf(subscript);
+  bool ofQueries = of.type.shape.front().name == "Nq";
+  int64_t group = ofQueries ? extentOf(data.extents, "G") : 1;
+  auto tile = std::make_shared<Tile>(Tile{window.rows, 1, {}, true});
+  for (int64_t row = window.row; row < window.row + window.rows; ++row)
+    tile->at.push_back(double((ofQueries ? data.firstQuery : 0) + row / group));
   return tile;
 }
 

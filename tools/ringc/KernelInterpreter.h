@@ -34,6 +34,7 @@ private:
   struct Tile {
     int64_t rows = 0, columns = 0;
     std::vector<double> at;
+    bool integers = false; ///< i32: exact
   };
   using Value = std::variant<int64_t, double, bool, std::shared_ptr<const Tile>>;
   using TilePtr = std::shared_ptr<const Tile>;
@@ -71,12 +72,15 @@ private:
   Value apply(const frontend::CallExpr &call); ///< a mask, a score or its derivative
   Value callOnTiles(const frontend::FunctionDecl &function, const std::vector<Value> &arguments);
   Value load(const frontend::SubscriptExpr &subscript);
+  Value positions(const frontend::SubscriptExpr &subscript, const frontend::Parameter &of);
   Value name(const frontend::NameExpr &name) const;
   Value product(const Tile &a, const Tile &b) const;
   Value reduced(frontend::Builtin builtin, const Tile &tile) const;
   double rounded(double value, const frontend::Element &to) const;
   template <class Function>
-  TilePtr elementwise(std::span<const Value> values, const Function &function) const;
+  TilePtr elementwise(std::span<const Value> values, const Function &function,
+                      bool integers = false) const;
+  Value integerOperation(frontend::BinaryOp op, std::span<const Value> both) const;
   Value operation(frontend::UnaryOp op, const Value &value) const;
   Value operation(frontend::BinaryOp op, const Value &a, const Value &b) const;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace ringc::cli {
 
@@ -32,7 +33,8 @@ double KernelInterpreter::Operand::get(int64_t row, int64_t column) const {
 /// Axes of length 1, and scalars, repeat.
 template <class Function>
 KernelInterpreter::TilePtr KernelInterpreter::elementwise(std::span<const Value> values,
-                                                          const Function &function) const {
+                                                          const Function &function,
+                                                          bool integers) const {
   constexpr size_t most = 3;
   std::vector<Operand> operands(values.begin(), values.end());
   int64_t rows = 1, columns = 1;
@@ -42,7 +44,7 @@ KernelInterpreter::TilePtr KernelInterpreter::elementwise(std::span<const Value>
       columns = std::max(columns, operand.tile->columns);
     }
   operands.resize(std::max(most, operands.size()), Operand(0.0));
-  auto result = std::make_shared<Tile>(Tile{rows, columns, {}});
+  auto result = std::make_shared<Tile>(Tile{rows, columns, {}, integers});
   result->at.reserve(size_t(rows * columns));
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t column = 0; column < columns; ++column) {
@@ -56,7 +58,7 @@ KernelInterpreter::TilePtr KernelInterpreter::elementwise(std::span<const Value>
         value = function(a, b, operands[2].get(row, column));
       else
         value = function(operands, row, column);
-      result->at.push_back(round(value));
+      result->at.push_back(integers ? value : round(value));
     }
   return result;
 }
@@ -64,6 +66,9 @@ KernelInterpreter::TilePtr KernelInterpreter::elementwise(std::span<const Value>
 namespace {
 
 bool isTile(const auto &value) { return value.index() == 3; }
+
+/// Whether it is a tile of i32.
+bool isOfIntegers(const auto &value) { return isTile(value) && std::get<3>(value)->integers; }
 
 ArgumentValue scalarOf(const auto &value) {
   if (auto *whole = std::get_if<int64_t>(&value))
@@ -79,6 +84,8 @@ KernelInterpreter::Value KernelInterpreter::operation(UnaryOp op, const Value &v
   auto *tile = std::get_if<TilePtr>(&value);
   switch (op) {
   case UnaryOp::Negate:
+    if (tile && (*tile)->integers)
+      return elementwise({&value, 1}, [](double x) { return realOf(negated(int64_t(x))); }, true);
     if (tile)
       return elementwise({&value, 1}, [](double x) { return -x; });
     if (auto *whole = std::get_if<int64_t>(&value))
@@ -92,7 +99,7 @@ KernelInterpreter::Value KernelInterpreter::operation(UnaryOp op, const Value &v
     break;
   }
   const Tile &from = **tile;
-  auto to = std::make_shared<Tile>(Tile{from.columns, from.rows, from.at});
+  auto to = std::make_shared<Tile>(Tile{from.columns, from.rows, from.at, from.integers});
   for (int64_t row = 0; row < from.rows; ++row)
     for (int64_t column = 0; column < from.columns; ++column)
       to->at[size_t(column * from.rows + row)] = from.at[size_t(row * from.columns + column)];
@@ -110,6 +117,8 @@ KernelInterpreter::Value KernelInterpreter::operation(BinaryOp op, const Value &
     return round(std::get<double>(value));
   }
   Value both[] = {a, b};
+  if (isOfIntegers(a) || isOfIntegers(b))
+    return integerOperation(op, both);
   switch (op) {
   case BinaryOp::Or:
     return elementwise(both, [](double x, double y) { return double(x != 0 || y != 0); });
@@ -139,6 +148,18 @@ KernelInterpreter::Value KernelInterpreter::operation(BinaryOp op, const Value &
     break;
   }
   throw std::logic_error("an operator that tiles do not have");
+}
+
+KernelInterpreter::Value KernelInterpreter::integerOperation(BinaryOp op,
+                                                             std::span<const Value> both) const {
+  bool compares = op >= BinaryOp::Equal && op <= BinaryOp::GreaterEqual;
+  return elementwise(
+      both,
+      [&](double x, double y) {
+        ArgumentValue value = binary(op, int64_t(x), int64_t(y));
+        return compares ? double(truthOf(value)) : realOf(value);
+      },
+      !compares);
 }
 
 double KernelInterpreter::rounded(double value, const Element &to) const {
@@ -201,8 +222,10 @@ KernelInterpreter::Value KernelInterpreter::evaluateCall(const CallExpr &call, c
     return callOnTiles(*call.function, arguments);
   auto constructed = [&](double value) {
     int64_t rows = kernel.size(call.shape[0]), columns = kernel.size(call.shape[1]);
-    return std::make_shared<const Tile>(Tile{
-        rows, columns, std::vector<double>(size_t(rows * columns), rounded(value, *call.element))});
+    bool integers = *call.element == i32Element;
+    double element = integers ? value : rounded(value, *call.element);
+    return std::make_shared<Tile>(
+        Tile{rows, columns, std::vector<double>(size_t(rows * columns), element), integers});
   };
   auto tile = [&](size_t at) -> const Tile & { return *std::get<TilePtr>(arguments[at]); };
   switch (call.builtin) {
@@ -210,6 +233,11 @@ KernelInterpreter::Value KernelInterpreter::evaluateCall(const CallExpr &call, c
     return constructed(0);
   case Builtin::Full:
     return constructed(Operand(arguments[0]).scalar);
+  case Builtin::Iota: {
+    auto counted = constructed(0);
+    std::iota(counted->at.begin(), counted->at.end(), 0.0);
+    return counted;
+  }
   case Builtin::Cast:
     return elementwise(arguments, [&](double x) { return rounded(x, *call.element); });
   case Builtin::Dot:
@@ -235,23 +263,59 @@ KernelInterpreter::Value KernelInterpreter::evaluateCall(const CallExpr &call, c
       return *truth;
     return round(std::get<double>(value));
   }
+  bool integers = type.element == i32Element;
+  auto onIntegers = [&](double x) {
+    ArgumentValue whole = int64_t(x);
+    return realOf(builtin(call.builtin, {&whole, 1}, false));
+  };
   switch (call.builtin) {
   case Builtin::Min:
-    return elementwise(arguments, [](double a, double b) { return std::fmin(a, b); });
+    return elementwise(arguments, [](double a, double b) { return std::fmin(a, b); }, integers);
   case Builtin::Max:
-    return elementwise(arguments, [](double a, double b) { return std::fmax(a, b); });
+    return elementwise(arguments, [](double a, double b) { return std::fmax(a, b); }, integers);
   case Builtin::Abs:
+    if (integers)
+      return elementwise(arguments, onIntegers, true);
     return elementwise(arguments, [](double a) { return std::abs(a); });
+  case Builtin::ToF32:
+    return elementwise(arguments, [](double a) { return a; });
+  case Builtin::ToI32:
+    return elementwise(
+        arguments,
+        [](double a) {
+          ArgumentValue real = a;
+          return realOf(builtin(Builtin::ToI32, {&real, 1}, false));
+        },
+        true);
   case Builtin::Tanh:
     return elementwise(arguments, [](double a) { return std::tanh(a); });
+  case Builtin::Exp:
+    return elementwise(arguments, [](double a) { return std::exp(a); });
   case Builtin::Exp2:
     return elementwise(arguments, [](double a) { return std::exp2(a); });
+  case Builtin::Log:
+    return elementwise(arguments, [](double a) { return std::log(a); });
+  case Builtin::Sin:
+    return elementwise(arguments, [](double a) { return std::sin(a); });
+  case Builtin::Cos:
+    return elementwise(arguments, [](double a) { return std::cos(a); });
+  case Builtin::Erf:
+    return elementwise(arguments, [](double a) { return std::erf(a); });
+  case Builtin::Random:
+    return elementwise(arguments,
+                       [](const std::vector<Operand> &operands, int64_t row, int64_t column) {
+                         std::vector<ArgumentValue> words;
+                         for (const Operand &operand : operands)
+                           words.emplace_back(int64_t(operand.get(row, column)));
+                         return realOf(builtin(Builtin::Random, words, true));
+                       });
   case Builtin::Log2:
     return elementwise(arguments, [](double a) { return std::log2(a); });
   case Builtin::Sqrt:
     return elementwise(arguments, [](double a) { return std::sqrt(a); });
   case Builtin::Where:
-    return elementwise(arguments, [](double c, double a, double b) { return c != 0 ? a : b; });
+    return elementwise(
+        arguments, [](double c, double a, double b) { return c != 0 ? a : b; }, integers);
   case Builtin::Fma:
     return elementwise(arguments, [](double a, double b, double c) { return std::fma(a, b, c); });
   default:
@@ -274,12 +338,17 @@ KernelInterpreter::Value KernelInterpreter::callOnTiles(const FunctionDecl &func
   }
   std::vector<ArgumentValue> scalars(arguments.size());
   return elementwise(
-      arguments, [&](const std::vector<Operand> &operands, int64_t row, int64_t column) {
-        for (size_t at = 0; at < arguments.size(); ++at)
-          scalars[at] = isTile(arguments[at]) ? ArgumentValue(operands[at].get(row, column))
-                                              : scalarOf(arguments[at]);
+      arguments,
+      [&](const std::vector<Operand> &operands, int64_t row, int64_t column) {
+        for (size_t at = 0; at < arguments.size(); ++at) {
+          double element = operands[at].get(row, column);
+          scalars[at] = isOfIntegers(arguments[at]) ? ArgumentValue(int64_t(element))
+                        : isTile(arguments[at])     ? ArgumentValue(element)
+                                                    : scalarOf(arguments[at]);
+        }
         return realOf(functions.call(function, scalars));
-      });
+      },
+      function.result == Type::scalar(i32Element));
 }
 
 KernelInterpreter::Value KernelInterpreter::apply(const CallExpr &call) {

@@ -1,6 +1,7 @@
 #include "tools/ringc/ScalarValue.h"
 
 #include "ringc/Float16.h"
+#include "ringc/compiler/predicate/Philox.h"
 
 #include <algorithm>
 #include <cmath>
@@ -143,8 +144,22 @@ ArgumentValue builtin(Builtin which, std::span<const Value> arguments, bool isRe
                   : wrapped(std::abs(integerOf(arguments[0])));
   case Builtin::Tanh:
     return std::tanh(realOf(arguments[0]));
+  case Builtin::Exp:
+    return std::exp(realOf(arguments[0]));
   case Builtin::Exp2:
     return std::exp2(realOf(arguments[0]));
+  case Builtin::Log:
+    return std::log(realOf(arguments[0]));
+  case Builtin::Sin:
+    return std::sin(realOf(arguments[0]));
+  case Builtin::Cos:
+    return std::cos(realOf(arguments[0]));
+  case Builtin::Erf:
+    return std::erf(realOf(arguments[0]));
+  case Builtin::Random:
+    return double(predicate::uniformAt(integerOf(arguments[0]), integerOf(arguments[1]),
+                                       integerOf(arguments[2]), integerOf(arguments[3]),
+                                       integerOf(arguments[4])));
   case Builtin::Log2:
     return std::log2(realOf(arguments[0]));
   case Builtin::Sqrt:

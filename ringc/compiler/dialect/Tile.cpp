@@ -102,6 +102,26 @@ LogicalResult ElementOp::verify() {
   return success();
 }
 
+LogicalResult IotaOp::verify() {
+  auto type = tileType(getResult());
+  if (!type.getElementType().isInteger(32) || (type.getDimSize(0) != 1 && type.getDimSize(1) != 1))
+    return emitOpError("is a column or a row of i32, not ") << type;
+  return success();
+}
+
+LogicalResult PositionOp::verify() {
+  auto type = tileType(getResult());
+  if (!type.getElementType().isInteger(32) || type.getDimSize(1) != 1)
+    return emitOpError("is a column of i32, not ") << type;
+  return success();
+}
+
+LogicalResult RandomOp::verify() {
+  if (!getElementTypeOrSelf(getSeed()).isInteger(32) || !getElementTypeOrSelf(getResult()).isF32())
+    return emitOpError("makes f32 of i32, not ") << getType() << " of " << getSeed().getType();
+  return success();
+}
+
 LogicalResult BroadcastOp::verify() {
   auto from = tileType(getOperand()), to = tileType(getResult());
   for (int axis : {0, 1})

@@ -137,6 +137,41 @@ def Tile_SplatOp : Tile_Op<"splat", [Pure]> {
   let assemblyFormat = "$value attr-dict `:` type($value) `->` type($result)";
 }
 
+def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
+  let summary = "a column or a row of 0, 1, 2, ...";
+  let description = [{`tile.iota : tensor<64x1xi32>`}];
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_PositionOp : Tile_Op<"position", [Pure]> {
+  let summary = "the global positions of a window of rows, as a column";
+  let description = [{
+    result[r] = position(row + r), as !tile.positions says; of packed rows, those of their queries. Rows outside the shard go on counting.
+
+        %i = tile.position %qpos[%rows] : !tile.positions<"Nq"> -> tensor<64x1xi32>
+  }];
+  let arguments = (ins Tile_PositionsType:$positions, I32:$row);
+  let results = (outs Tile_Tile:$result);
+  let assemblyFormat = "$positions `[` $row `]` attr-dict `:` type($positions) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Tile_RandomOp : Tile_Op<"random", [Pure, AllTypesMatch<["seed", "b", "h", "i", "j"]>, SameOperandsAndResultShape, Elementwise, Scalarizable, Vectorizable, Tensorizable]> {
+  let summary = "a number of [0, 1) that its operands determine";
+  let description = [{
+    result = (w >> 8) * 2^-24, where w is the first word of Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+    SC 2011) of the counter (j, i, h, b) and the key (seed, 0).
+
+        %r = tile.random %seed, %b, %h, %i, %j : i32 -> f32
+  }];
+  let arguments = (ins SignlessIntegerLike:$seed, SignlessIntegerLike:$b, SignlessIntegerLike:$h, SignlessIntegerLike:$i, SignlessIntegerLike:$j);
+  let results = (outs FloatLike:$result);
+  let assemblyFormat = "$seed `,` $b `,` $h `,` $i `,` $j attr-dict `:` type($seed) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def Tile_BroadcastOp : Tile_Op<"broadcast", [Pure]> {
   let summary = "a row or a column repeated to a larger tile";
   let description = [{`tile.broadcast %m : tensor<64x1xf32> -> tensor<64x128xf32>`}];

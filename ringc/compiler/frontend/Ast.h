@@ -42,11 +42,17 @@ enum class Builtin {
   Max,
   Abs,
   Tanh,
+  Exp,
   Exp2,
+  Log,
   Log2,
   Sqrt,
+  Sin,
+  Cos,
+  Erf,
   Where,
   Fma,
+  Random,
   Shortcut,
   ToF32,
   ToI32,
@@ -58,6 +64,7 @@ enum class Builtin {
   Cast,
   Zeros,
   Full,
+  Iota,
 };
 
 struct IntLiteral {
@@ -91,7 +98,7 @@ struct ConditionalExpr {
   ExprPtr condition, whenTrue, whenFalse;
 };
 
-/// f(...), cast<T>(x), zeros<f32>[R, C], full<f32>[R, C](x), derivative(f)(...)
+/// f(...), cast<T>(x), zeros<f32>[R, C], full<f32>[R, C](x), iota<i32>[R, 1], derivative(f)(...)
 struct CallExpr {
   /// Checker: what is called. Constant is a kernel constant of kind predicate or function.
   enum class Target { Unresolved, Builtin, Function, Constant };

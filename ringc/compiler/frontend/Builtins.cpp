@@ -13,11 +13,17 @@ constexpr std::array table = {
     BuiltinInfo{"max", Builtin::Max, 2, false, false, false},
     BuiltinInfo{"abs", Builtin::Abs, 1, false, false, false},
     BuiltinInfo{"tanh", Builtin::Tanh, 1, false, false, false},
+    BuiltinInfo{"exp", Builtin::Exp, 1, false, false, false},
     BuiltinInfo{"exp2", Builtin::Exp2, 1, false, false, false},
+    BuiltinInfo{"log", Builtin::Log, 1, false, false, false},
     BuiltinInfo{"log2", Builtin::Log2, 1, false, false, false},
     BuiltinInfo{"sqrt", Builtin::Sqrt, 1, false, false, false},
+    BuiltinInfo{"sin", Builtin::Sin, 1, false, false, false},
+    BuiltinInfo{"cos", Builtin::Cos, 1, false, false, false},
+    BuiltinInfo{"erf", Builtin::Erf, 1, false, false, false},
     BuiltinInfo{"where", Builtin::Where, 3, false, false, false},
     BuiltinInfo{"fma", Builtin::Fma, 3, false, false, false},
+    BuiltinInfo{"random", Builtin::Random, 5, false, false, false},
     BuiltinInfo{"shortcut", Builtin::Shortcut, 3, true, false, false},
     BuiltinInfo{"f32", Builtin::ToF32, 1, false, false, false},
     BuiltinInfo{"i32", Builtin::ToI32, 1, false, false, false},
@@ -29,6 +35,7 @@ constexpr std::array table = {
     BuiltinInfo{"cast", Builtin::Cast, 1, true, true, false},
     BuiltinInfo{"zeros", Builtin::Zeros, 0, true, true, true},
     BuiltinInfo{"full", Builtin::Full, 1, true, true, true},
+    BuiltinInfo{"iota", Builtin::Iota, 0, true, true, true},
 };
 
 } // namespace

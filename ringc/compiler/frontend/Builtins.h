@@ -14,8 +14,8 @@ struct BuiltinInfo {
   Builtin builtin;
   int arguments;
   bool kernelOnly;   ///< works on tiles alone
-  bool takesElement; ///< cast<T>, zeros<T>, full<T>
-  bool takesShape;   ///< zeros<T>[R, C], full<T>[R, C]
+  bool takesElement; ///< cast<T>, zeros<T>, full<T>, iota<T>
+  bool takesShape;   ///< zeros<T>[R, C], full<T>[R, C], iota<T>[R, 1]
 };
 
 std::span<const BuiltinInfo> builtins();

@@ -9,6 +9,13 @@ namespace {
 
 bool isTile(const Type &type) { return type.isTile(); }
 
+/// There are tiles, and all of them are of i32.
+bool areIntegerTiles(const std::vector<Type> &types) {
+  return std::ranges::any_of(types, isTile) && std::ranges::all_of(types, [](const Type &type) {
+           return !type.isTile() || type.isTile(Element::Kind::I32);
+         });
+}
+
 } // namespace
 
 Type Checker::type(Expr &expr, CallExpr &call) {
@@ -103,11 +110,18 @@ Type Checker::builtinCall(Expr &expr, CallExpr &call, const BuiltinInfo &builtin
   case Builtin::Max:
   case Builtin::Abs:
   case Builtin::Tanh:
+  case Builtin::Exp:
   case Builtin::Exp2:
+  case Builtin::Log:
   case Builtin::Log2:
   case Builtin::Sqrt:
+  case Builtin::Sin:
+  case Builtin::Cos:
+  case Builtin::Erf:
   case Builtin::Fma:
     return elementwise(expr, call, types);
+  case Builtin::Random:
+    return random(expr, call, types);
   case Builtin::Where:
     return choice(expr, call, types);
   case Builtin::Shortcut:
@@ -136,6 +150,7 @@ Type Checker::builtinCall(Expr &expr, CallExpr &call, const BuiltinInfo &builtin
     return Type::tile(*call.element, types[0].shape);
   case Builtin::Zeros:
   case Builtin::Full:
+  case Builtin::Iota:
     return constructed(call, types);
   }
   return {};
@@ -154,7 +169,8 @@ Type Checker::elementwise(Expr &expr, const CallExpr &call, const std::vector<Ty
   bool takesIntegers =
       call.builtin == Builtin::Min || call.builtin == Builtin::Max || call.builtin == Builtin::Abs;
   bool tiles = std::ranges::any_of(operands, isTile);
-  bool floats = tiles || std::ranges::any_of(operands, [](const Type &type) {
+  bool integerTiles = takesIntegers && areIntegerTiles(operands);
+  bool floats = (tiles && !integerTiles) || std::ranges::any_of(operands, [](const Type &type) {
                   return type.isScalar(Element::Kind::F32);
                 });
   std::vector<Type> types;
@@ -167,21 +183,42 @@ Type Checker::elementwise(Expr &expr, const CallExpr &call, const std::vector<Ty
   for (size_t at = 0; at < types.size(); ++at) {
     if (!types[at].isScalar(wanted) && !types[at].isTile(wanted))
       return argumentError(call, at,
-                           tiles            ? "an f32 or a tile of f32"
+                           tiles && !floats ? "an i32 or a tile of i32"
+                           : tiles          ? "an f32 or a tile of f32"
                            : !takesIntegers ? "f32"
                            : floats         ? "f32 like the other"
                                             : "i32 or f32");
     if (!broadcast(expr.location, shape, types[at]))
       return {};
   }
-  return tiles ? Type::tile(f32Element, shape) : types[0];
+  return tiles ? Type::tile(floats ? f32Element : i32Element, shape) : types[0];
+}
+
+/// random(seed, b, h, i, j)
+Type Checker::random(Expr &expr, const CallExpr &call, const std::vector<Type> &types) {
+  bool tiles = std::ranges::any_of(types, isTile);
+  std::vector<Extent> shape;
+  for (size_t at = 0; at < types.size(); ++at) {
+    if (!types[at].isScalar(Element::Kind::I32) && !types[at].isTile(Element::Kind::I32))
+      return argumentError(call, at, kernel ? "an i32 or a tile of i32" : "i32");
+    if (!broadcast(expr.location, shape, types[at]))
+      return {};
+  }
+  return tiles ? Type::tile(f32Element, shape) : Type::scalar(f32Element);
 }
 
 /// where(c, a, b)
 Type Checker::choice(Expr &expr, CallExpr &call, const std::vector<Type> &operands) {
   bool tiles = std::ranges::any_of(operands, isTile);
-  bool floats =
-      tiles || operands[1].isScalar(Element::Kind::F32) || operands[2].isScalar(Element::Kind::F32);
+  auto isInteger = [](const Type &type) {
+    return type.isScalar(Element::Kind::I32) || type.isTile(Element::Kind::I32);
+  };
+  // With a tile of bool alone an integer literal may stand for either: it is an f32.
+  bool integers = areIntegerTiles({operands.begin() + 1, operands.end()}) ||
+                  (tiles && isInteger(operands[1]) && isInteger(operands[2]) &&
+                   !(isIntLiteral(*call.arguments[1]) && isIntLiteral(*call.arguments[2])));
+  bool floats = (tiles && !integers) || operands[1].isScalar(Element::Kind::F32) ||
+                operands[2].isScalar(Element::Kind::F32);
   std::vector<Type> types = operands;
   for (size_t at : {1, 2})
     if (floats)
@@ -192,13 +229,15 @@ Type Checker::choice(Expr &expr, CallExpr &call, const std::vector<Type> &operan
   if (!broadcast(expr.location, shape, types[0]))
     return {};
   for (size_t at : {1, 2}) {
-    if (tiles && !types[at].isScalar(Element::Kind::F32) && !types[at].isTile(Element::Kind::F32))
-      return argumentError(call, at, "an f32 or a tile of f32");
+    Element::Kind wanted = floats ? Element::Kind::F32 : Element::Kind::I32;
+    if (tiles && !types[at].isScalar(wanted) && !types[at].isTile(wanted))
+      return argumentError(call, at,
+                           floats ? "an f32 or a tile of f32" : "an i32 or a tile of i32");
     if (!broadcast(expr.location, shape, types[at]))
       return {};
   }
   if (tiles)
-    return Type::tile(f32Element, shape);
+    return Type::tile(floats ? f32Element : i32Element, shape);
   if (types[1] != types[2])
     return argumentError(call, 2, print(types[1]) + " like the other");
   return types[1];
@@ -208,6 +247,9 @@ Type Checker::choice(Expr &expr, CallExpr &call, const std::vector<Type> &operan
 Type Checker::shortcut(Expr &expr, CallExpr &call, const std::vector<Type> &operands) {
   if (!operands[0].isTile(Element::Kind::Bool) || !operands[0].shape[1].isOne())
     return argumentError(call, 0, "a column of bool");
+  for (size_t at : {1, 2})
+    if (operands[at].isTile(Element::Kind::I32))
+      return argumentError(call, at, "an f32 or a tile of f32");
   Type chosen = choice(expr, call, operands);
   if (!chosen.isInvalid() && chosen.shape[0] != operands[0].shape[0])
     return argumentError(call, 0, "a column of the rows of the others");
@@ -216,8 +258,10 @@ Type Checker::shortcut(Expr &expr, CallExpr &call, const std::vector<Type> &oper
 
 Type Checker::conversion(CallExpr &call, const Type &operand, const Element &from,
                          const Element &to) {
+  if (operand.isTile(from.kind))
+    return Type::tile(to, operand.shape);
   if (operand != Type::scalar(from))
-    return argumentError(call, 0, print(from));
+    return argumentError(call, 0, operand.isTile() ? "a tile of " + print(from) : print(from));
   return Type::scalar(to);
 }
 
@@ -238,7 +282,7 @@ Type Checker::product(const CallExpr &call, const std::vector<Type> &types) {
   return Type::tile(f32Element, {types[0].shape[0], types[1].shape[1]});
 }
 
-/// zeros<T>[R, C], full<T>[R, C](x)
+/// zeros<T>[R, C], full<T>[R, C](x), iota<i32>[R, 1]
 Type Checker::constructed(CallExpr &call, const std::vector<Type> &types) {
   if (call.shape.size() != 2) {
     sink.report(call.elementLocation, Message::NeedsShape, {call.callee});
@@ -246,21 +290,27 @@ Type Checker::constructed(CallExpr &call, const std::vector<Type> &types) {
   }
   if (!checkElement(*call.element, call.elementLocation))
     return {};
-  if (!call.element->isFloat()) {
-    sink.report(call.elementLocation, Message::FloatElement, {call.callee, print(*call.element)});
+  bool counts = call.builtin == Builtin::Iota, integers = *call.element == i32Element;
+  if (counts ? !integers : *call.element == boolElement) {
+    sink.report(call.elementLocation, counts ? Message::IotaElement : Message::NumberElement,
+                {call.callee, print(*call.element)});
     return {};
   }
   for (size_t at = 0; at < call.shape.size(); ++at)
     if (!checkStatic(call.shape[at], call.shapeLocations[at]))
       return {};
-  if (!types.empty() &&
-      checkValue(*call.arguments[0], Type::scalar(f32Element)) != Type::scalar(f32Element))
-    return argumentError(call, 0, "f32");
+  if (counts && !call.shape[0].isOne() && !call.shape[1].isOne()) {
+    sink.report(call.shapeLocations[0], Message::IotaShape, {print(call.shape)});
+    return {};
+  }
+  Type value = Type::scalar(integers ? i32Element : f32Element);
+  if (!types.empty() && checkValue(*call.arguments[0], value) != value)
+    return argumentError(call, 0, print(value));
   return Type::tile(*call.element, call.shape);
 }
 
 /// A function anywhere, a mask or a score inside another: scalars by value, views by name. In a
-/// kernel a function of scalars works on f32 tiles too, element by element.
+/// kernel a function of scalars works on tiles of f32 and i32 too, element by element.
 Type Checker::functionCall(Expr &expr, CallExpr &call) {
   assert(call.function && "constants are called in kernels, as masks and scores");
   const FunctionDecl &callee = *call.function;
@@ -280,7 +330,8 @@ Type Checker::functionCall(Expr &expr, CallExpr &call) {
     Type type = checkValue(*call.arguments[at], wanted.type);
     if (type.isInvalid()) {
       good = false;
-    } else if (type.isTile(Element::Kind::F32) && wanted.type.isScalar(Element::Kind::F32)) {
+    } else if ((type.isTile(Element::Kind::F32) || type.isTile(Element::Kind::I32)) &&
+               wanted.type.isScalar(type.element.kind)) {
       tiles = true;
       good &= broadcast(expr.location, shape, type);
     } else if (type != wanted.type) {
@@ -297,7 +348,7 @@ Type Checker::functionCall(Expr &expr, CallExpr &call) {
       good = false;
     }
   }
-  if (tiles && callee.result != Type::scalar(f32Element)) {
+  if (tiles && callee.result == Type::scalar(boolElement)) {
     for (size_t at = 0; good && at < call.arguments.size(); ++at)
       if (call.arguments[at]->type.isTile())
         return argumentError(call, at, print(callee.parameters[at].type));
@@ -305,7 +356,7 @@ Type Checker::functionCall(Expr &expr, CallExpr &call) {
   }
   if (!good)
     return {};
-  return tiles ? Type::tile(f32Element, shape) : callee.result;
+  return tiles ? Type::tile(callee.result.element, shape) : callee.result;
 }
 
 bool Checker::checkViewArgument(CallExpr &call, size_t argument, const Parameter &wanted) {
@@ -358,17 +409,21 @@ bool Checker::checkPositionArgument(CallExpr &call, size_t argument, const char 
                 {std::to_string(argument + 1), call.callee, extent});
     return false;
   }
-  AxisRange &axis = subscript->axes[0];
-  if (!checkWindowAxis(axis, positions->type.shape[0], size))
+  if (!checkPositionWindow(subscript->axes[0], *positions, size))
+    return false;
+  expr.type = {Type::Kind::PositionWindow, {}, {size}};
+  return true;
+}
+
+bool Checker::checkPositionWindow(AxisRange &axis, const Parameter &positions, Extent &size) {
+  if (!checkWindowAxis(axis, positions.type.shape[0], size))
     return false;
   auto *name = std::get_if<NameExpr>(&axis.offset->node);
   const Symbol *symbol = name ? find(name->name) : nullptr;
-  if (!symbol || (symbol->kind != Symbol::Kind::Loop && symbol->kind != Symbol::Kind::Grid)) {
-    sink.report(axis.location, Message::PositionWindowOffset);
-    return false;
-  }
-  expr.type = {Type::Kind::PositionWindow, {}, {size}};
-  return true;
+  if (symbol && (symbol->kind == Symbol::Kind::Loop || symbol->kind == Symbol::Kind::Grid))
+    return true;
+  sink.report(axis.location, Message::PositionWindowOffset);
+  return false;
 }
 
 } // namespace ringc::frontend

@@ -2,13 +2,13 @@
 
 namespace ringc::frontend {
 
-namespace {
-
 bool isIntLiteral(const Expr &expr) {
   if (auto *unary = std::get_if<UnaryExpr>(&expr.node))
     return unary->op == UnaryOp::Negate && isIntLiteral(*unary->operand);
   return std::holds_alternative<IntLiteral>(expr.node);
 }
+
+namespace {
 
 void makeFloat(Expr &expr) {
   expr.type = Type::scalar(f32Element);
@@ -100,7 +100,7 @@ Type Checker::type(Expr &expr, UnaryExpr &unary) {
   switch (unary.op) {
   case UnaryOp::Negate:
     if (operand.isScalar(Element::Kind::I32) || operand.isScalar(Element::Kind::F32) ||
-        operand.isTile(Element::Kind::F32))
+        operand.isTile(Element::Kind::F32) || operand.isTile(Element::Kind::I32))
       return operand;
     if (operand.isTile() && operand.element.isFloat()) {
       sink.report(expr.location, Message::ArithmeticOnNarrowTile, {"-", print(operand)});
@@ -159,18 +159,27 @@ Type Checker::scalarArithmetic(Location location, BinaryOp op, const Type &lhs, 
 }
 
 Type Checker::tileArithmetic(Location location, BinaryOp op, const Type &lhs, const Type &rhs) {
-  Element::Kind wanted = isLogical(op) ? Element::Kind::Bool : Element::Kind::F32;
+  auto isInteger = [](const Type &side) {
+    return side.isTile(Element::Kind::I32) || side.isScalar(Element::Kind::I32);
+  };
+  bool integers = isInteger(lhs) && isInteger(rhs);
+  Element::Kind wanted = isLogical(op) ? Element::Kind::Bool
+                         : integers    ? Element::Kind::I32
+                                       : Element::Kind::F32;
   for (const Type *side : {&lhs, &rhs}) {
     bool narrow = side->isTile() && side->element.isFloat() && side->element != f32Element;
     if (!isLogical(op) && op != BinaryOp::Remainder && narrow) {
       sink.report(location, Message::ArithmeticOnNarrowTile, {spelling(op), print(*side)});
       return {};
     }
-    if (!isLogical(op) && op != BinaryOp::Remainder && side->isScalar(Element::Kind::I32)) {
+    bool other = wanted == Element::Kind::F32 && op != BinaryOp::Remainder && isInteger(*side);
+    const Type &beside = side == &lhs ? rhs : lhs;
+    if (other && (beside.isScalar(Element::Kind::F32) || beside.isTile(Element::Kind::F32))) {
       sink.report(location, Message::IntegerAndFloat, {spelling(op)});
       return {};
     }
-    if (op == BinaryOp::Remainder || (!side->isScalar(wanted) && !side->isTile(wanted))) {
+    if ((op == BinaryOp::Remainder && !integers) ||
+        (!side->isScalar(wanted) && !side->isTile(wanted))) {
       sink.report(location, Message::OperandTypes, {spelling(op), print(lhs), print(rhs)});
       return {};
     }
@@ -243,12 +252,30 @@ Type Checker::type(Expr &expr, SubscriptExpr &subscript) {
     return kernel ? window(subscript, expr, *view, /*stores=*/false)
                   : element(subscript, expr, *view);
   if (view && view->type.kind == Type::Kind::Positions)
-    sink.report(expr.location, Message::ReadOfPositions);
-  else if (view || find(subscript.view))
+    return positions(subscript, expr, *view);
+  if (view || find(subscript.view))
     sink.report(expr.location, Message::NotAView, {subscript.view});
   else
     reportUnknownName(subscript.view, expr.location);
   return {};
+}
+
+/// A window of positions as a value: a column of i32.
+Type Checker::positions(SubscriptExpr &subscript, Expr &expr, const Parameter &of) {
+  if (subscript.axes.size() != 1) {
+    sink.report(expr.location, Message::AxisCount,
+                {of.name, axes(1), std::to_string(subscript.axes.size())});
+    return {};
+  }
+  AxisRange &axis = subscript.axes[0];
+  if (axis.kind != AxisRange::Kind::Window || subscript.fill) {
+    sink.report(expr.location, Message::ReadOfPositions, {of.name});
+    return {};
+  }
+  Extent size;
+  if (!checkPositionWindow(axis, of, size))
+    return {};
+  return Type::tile(i32Element, {size, {1, {}}});
 }
 
 /// One element of a view that a mask or a score reads.

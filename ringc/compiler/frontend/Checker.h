@@ -89,6 +89,7 @@ private:
   Type tileArithmetic(Location location, BinaryOp op, const Type &lhs, const Type &rhs);
   bool broadcast(Location location, std::vector<Extent> &shape, const Type &with);
   Type element(const SubscriptExpr &subscript, Expr &expr, const Parameter &view);
+  Type positions(SubscriptExpr &subscript, Expr &expr, const Parameter &of);
   Type window(SubscriptExpr &subscript, Expr &expr, const Parameter &view, bool stores);
   bool checkWindowAxis(AxisRange &axis, const Extent &extent, Extent &size);
   bool checkWindowVariable(const AxisRange &axis, const Extent &extent);
@@ -100,6 +101,7 @@ private:
   Type builtinCall(Expr &expr, CallExpr &call, const BuiltinInfo &builtin);
   Type reduction(const CallExpr &call, const Type &operand, int axis);
   Type elementwise(Expr &expr, const CallExpr &call, const std::vector<Type> &types);
+  Type random(Expr &expr, const CallExpr &call, const std::vector<Type> &types);
   Type choice(Expr &expr, CallExpr &call, const std::vector<Type> &types);
   Type shortcut(Expr &expr, CallExpr &call, const std::vector<Type> &types);
   Type conversion(CallExpr &call, const Type &operand, const Element &from, const Element &to);
@@ -108,6 +110,7 @@ private:
   Type functionCall(Expr &expr, CallExpr &call);
   Type scoredCall(Expr &expr, CallExpr &call, bool isMask);
   bool checkPositionArgument(CallExpr &call, size_t argument, const char *extent, Extent &size);
+  bool checkPositionWindow(AxisRange &axis, const Parameter &positions, Extent &size);
   bool checkViewArgument(CallExpr &call, size_t argument, const Parameter &wanted);
   bool checkCount(const CallExpr &call, Location location, size_t wanted);
   Type argumentError(const CallExpr &call, size_t argument, const std::string &wanted);
@@ -136,6 +139,8 @@ private:
   std::unordered_map<const FunctionDecl *, std::vector<const CallExpr *>> calls;
 };
 
+/// An integer literal, or its negation: it may stand for a float.
+bool isIntLiteral(const Expr &expr);
 /// "1 argument", "3 arguments".
 std::string counted(size_t count, const char *what);
 

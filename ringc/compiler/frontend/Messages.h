@@ -83,6 +83,9 @@ namespace ringc::frontend {
   X(TakesNoElement, "'%0' takes no element type or shape")                                         \
   X(NeedsShape, "'%0' needs a shape of two extents, as in %0<f32>[BQ, D]")                         \
   X(FloatElement, "'%0' makes tiles of f32, f16 or bf16, not of %1")                               \
+  X(NumberElement, "'%0' makes tiles of f32, f16, bf16 or i32, not of %1")                         \
+  X(IotaElement, "'%0' counts in i32, not in %1; write f32(iota<i32>[...]) for floats")            \
+  X(IotaShape, "iota is a column or a row, [R, 1] or [1, C], not [%0]")                            \
   X(DotElements, "dot contracts two tiles of one float type, not %0 and %1")                       \
   X(DotShapes, "dot contracts the columns of [%0] with the rows of [%1]; they differ")             \
   X(KernelOnly, "'%0' works on tiles and belongs in a kernel")                                     \
@@ -108,7 +111,7 @@ namespace ringc::frontend {
   X(ScalarInMaskedLoop, "'%0' is a scalar; a loop with a mask changes tiles only")                 \
   X(StoreType, "this window takes %0, not %1")                                                     \
   X(AddingStoreElement, "only views of f32 are added to; '%0' is of %1")                           \
-  X(ReadOfPositions, "positions are arguments of a mask or score only")                            \
+  X(ReadOfPositions, "positions are read by windows, as in %0[rows : BQ], without else")           \
   X(LoopBound, "the bounds of a loop are i32, not %0")                                             \
   X(LoopPredicate, "the condition of a loop is one mask, as in if seen = mask(qpos[rows : BQ], "   \
                    "kpos[cols : BKV])")                                                            \

@@ -101,10 +101,16 @@ Value KernelEmitter::emitBuiltin(mlir::Location place, const Expr &expr, const C
   case Builtin::Max:
   case Builtin::Abs:
   case Builtin::Tanh:
+  case Builtin::Exp:
   case Builtin::Exp2:
+  case Builtin::Log:
   case Builtin::Log2:
   case Builtin::Sqrt:
+  case Builtin::Sin:
+  case Builtin::Cos:
+  case Builtin::Erf:
   case Builtin::Fma:
+  case Builtin::Random:
     return values.elementwise(place, call.builtin, arguments);
   case Builtin::Where:
     return values.select(place, arguments[0], arguments[1], arguments[2]);
@@ -123,12 +129,16 @@ Value KernelEmitter::emitBuiltin(mlir::Location place, const Expr &expr, const C
     return values.dot(place, arguments[0], arguments[1]);
   case Builtin::Cast:
     return values.cast(place, arguments[0], elementOf(*call.element));
-  case Builtin::Zeros:
-    return values.splat(place, values.real(place, elementOf(*call.element), 0.0),
-                        shapeOf(expr.type.shape));
+  case Builtin::Zeros: {
+    mlir::Type element = elementOf(*call.element);
+    Value zero = element.isInteger(32) ? values.integer(place, 0) : values.real(place, element, 0);
+    return values.splat(place, zero, shapeOf(expr.type.shape));
+  }
   case Builtin::Full:
     return values.splat(place, values.cast(place, arguments[0], elementOf(*call.element)),
                         shapeOf(expr.type.shape));
+  case Builtin::Iota:
+    return values.iota(place, shapeOf(expr.type.shape));
   }
   llvm_unreachable("all builtins are above");
 }
@@ -179,6 +189,9 @@ SmallVector<Value> KernelEmitter::offsetsOf(mlir::Location place, const Subscrip
 Value KernelEmitter::emitLoad(mlir::Location place, const Expr &expr,
                               const SubscriptExpr &subscript) {
   Value view = names.lookup(subscript.view);
+  if (isa<tile::PositionsType>(view.getType()))
+    return tile::PositionOp::create(builder, place, typeOf(expr.type), view,
+                                    emit(*subscript.axes.front().offset));
   mlir::Type element = cast<tile::ViewType>(view.getType()).getElementType();
   Value fill = emitFill(place, subscript, element);
   return tile::LoadOp::create(builder, place, typeOf(expr.type), view, offsetsOf(place, subscript),

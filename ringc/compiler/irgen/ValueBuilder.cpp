@@ -13,6 +13,11 @@ namespace ringc {
 using frontend::BinaryOp;
 using frontend::Builtin;
 
+static Type withElement(Type like, Type element) {
+  auto tile = dyn_cast<RankedTensorType>(like);
+  return tile ? Type(RankedTensorType::get(tile.getShape(), element)) : element;
+}
+
 Value ValueBuilder::integer(Location loc, int64_t value) {
   return arith::ConstantOp::create(builder, loc,
                                    builder.getI32IntegerAttr(static_cast<int32_t>(value)));
@@ -250,14 +255,28 @@ Value ValueBuilder::elementwise(Location loc, Builtin builtin, ValueRange values
     return math::AbsFOp::create(builder, loc, operands[0]);
   case Builtin::Tanh:
     return math::TanhOp::create(builder, loc, operands[0]);
+  case Builtin::Exp:
+    return math::ExpOp::create(builder, loc, operands[0]);
   case Builtin::Exp2:
     return math::Exp2Op::create(builder, loc, operands[0]);
+  case Builtin::Log:
+    return math::LogOp::create(builder, loc, operands[0]);
   case Builtin::Log2:
     return math::Log2Op::create(builder, loc, operands[0]);
   case Builtin::Sqrt:
     return math::SqrtOp::create(builder, loc, operands[0]);
+  case Builtin::Sin:
+    return math::SinOp::create(builder, loc, operands[0]);
+  case Builtin::Cos:
+    return math::CosOp::create(builder, loc, operands[0]);
+  case Builtin::Erf:
+    return math::ErfOp::create(builder, loc, operands[0]);
   case Builtin::Fma:
     return math::FmaOp::create(builder, loc, operands[0], operands[1], operands[2]);
+  case Builtin::Random:
+    return tile::RandomOp::create(builder, loc,
+                                  withElement(operands[0].getType(), builder.getF32Type()),
+                                  operands[0], operands[1], operands[2], operands[3], operands[4]);
   case Builtin::Where:
   case Builtin::Shortcut:
   case Builtin::ToF32:
@@ -270,14 +289,10 @@ Value ValueBuilder::elementwise(Location loc, Builtin builtin, ValueRange values
   case Builtin::Cast:
   case Builtin::Zeros:
   case Builtin::Full:
+  case Builtin::Iota:
     break;
   }
   llvm_unreachable("not an element-wise builtin");
-}
-
-static Type withElement(Type like, Type element) {
-  auto tile = dyn_cast<RankedTensorType>(like);
-  return tile ? Type(RankedTensorType::get(tile.getShape(), element)) : element;
 }
 
 Value ValueBuilder::toFloat(Location loc, Value a) {
@@ -320,6 +335,10 @@ Value ValueBuilder::dot(Location loc, Value a, Value b) {
                                      mlir::cast<RankedTensorType>(b.getType()).getDimSize(1)},
                                     builder.getF32Type());
   return tile::DotOp::create(builder, loc, type, a, b, Value());
+}
+
+Value ValueBuilder::iota(Location loc, ArrayRef<int64_t> shape) {
+  return tile::IotaOp::create(builder, loc, RankedTensorType::get(shape, builder.getI32Type()));
 }
 
 Value ValueBuilder::reduce(Location loc, Builtin builtin, Value a) {

@@ -33,6 +33,7 @@ public:
   /// Between float types, or from i32.
   mlir::Value cast(mlir::Location loc, mlir::Value a, mlir::Type element);
   mlir::Value splat(mlir::Location loc, mlir::Value scalar, llvm::ArrayRef<int64_t> shape);
+  mlir::Value iota(mlir::Location loc, llvm::ArrayRef<int64_t> shape);
   mlir::Value transpose(mlir::Location loc, mlir::Value tile);
   mlir::Value dot(mlir::Location loc, mlir::Value a, mlir::Value b);
   mlir::Value reduce(mlir::Location loc, frontend::Builtin builtin, mlir::Value tile);

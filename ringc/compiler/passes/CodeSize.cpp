@@ -22,9 +22,10 @@ namespace {
 /// CPU's the lengths of polynomials.
 struct Weights {
   int64_t tanh, exp2, log2, sqrt, divideFloats, divideIntegers, element;
+  int64_t exp, log, erf, sine, random; ///< ElementFunctions.h
 };
-constexpr Weights ofGpu = {14, 2, 4, 20, 7, 30, 8};
-constexpr Weights ofCpu = {30, 14, 30, 4, 4, 24, 8};
+constexpr Weights ofGpu = {14, 2, 4, 20, 7, 30, 8, 34, 50, 63, 60, 80};
+constexpr Weights ofCpu = {30, 14, 30, 4, 4, 24, 8, 22, 32, 40, 130, 80};
 
 class Measure {
 public:
@@ -63,6 +64,11 @@ private:
         .Case<math::Exp2Op>([&](auto) { return weights.exp2; })
         .Case<math::Log2Op>([&](auto) { return weights.log2; })
         .Case<math::SqrtOp>([&](auto) { return weights.sqrt; })
+        .Case<math::ExpOp>([&](auto) { return weights.exp; })
+        .Case<math::LogOp>([&](auto) { return weights.log; })
+        .Case<math::ErfOp>([&](auto) { return weights.erf; })
+        .Case<math::SinOp, math::CosOp>([&](auto) { return weights.sine; })
+        .Case<tile::RandomOp>([&](auto) { return weights.random; })
         .Case<arith::DivFOp>([&](auto) { return weights.divideFloats; })
         .Case<arith::FloorDivSIOp, arith::DivSIOp, arith::RemSIOp>(
             [&](auto) { return weights.divideIntegers; })

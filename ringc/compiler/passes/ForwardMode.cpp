@@ -7,6 +7,8 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/TypeSwitch.h"
 
+#include <numbers>
+
 using namespace mlir;
 
 namespace ringc {
@@ -32,6 +34,7 @@ public:
   Value select(Value condition, Value a, Value b) {
     return emit<arith::SelectOp>(condition, orZero(a), orZero(b));
   }
+  template <class OpTy> Value apply(Value a) { return emit<OpTy>(a); }
   Value compare(arith::CmpFPredicate predicate, Value a, Value b) {
     return emit<arith::CmpFOp>(predicate, a, b);
   }
@@ -81,6 +84,16 @@ FailureOr<Value> ForwardMode::slopeOf(Operation *copy, ArrayRef<Value> slopes) {
           [&](auto) { return s.mul(s.sub(s.constant(1), s.mul(result, result)), slopes[0]); })
       .Case<math::Exp2Op>([&](auto) { return s.mul(s.mul(result, s.constant(ln2)), slopes[0]); })
       .Case<math::Log2Op>([&](auto) { return s.div(slopes[0], s.mul(in(0), s.constant(ln2))); })
+      .Case<math::ExpOp>([&](auto) { return s.mul(result, slopes[0]); })
+      .Case<math::LogOp>([&](auto) { return s.div(slopes[0], in(0)); })
+      .Case<math::SinOp>([&](auto) { return s.mul(s.apply<math::CosOp>(in(0)), slopes[0]); })
+      .Case<math::CosOp>(
+          [&](auto) { return s.negate(s.mul(s.apply<math::SinOp>(in(0)), slopes[0])); })
+      // 2 / sqrt(pi) * exp(-x^2)
+      .Case<math::ErfOp>([&](auto) {
+        Value power = s.apply<math::ExpOp>(s.negate(s.mul(in(0), in(0))));
+        return s.mul(s.mul(s.constant(2 * std::numbers::inv_sqrtpi), power), slopes[0]);
+      })
       .Case<math::SqrtOp>([&](auto) { return s.div(s.mul(s.constant(0.5), slopes[0]), result); })
       .Case<math::AbsFOp>([&](auto) {
         Value zero = s.constant(0);

@@ -169,6 +169,12 @@ private:
         .Case<math::Log2Op>([&](auto) { return apply(Op::Log2); })
         .Case<math::TanhOp>([&](auto) { return apply(Op::Tanh); })
         .Case<math::SqrtOp>([&](auto) { return apply(Op::Sqrt); })
+        .Case<math::ExpOp>([&](auto) { return apply(Op::Exp); })
+        .Case<math::LogOp>([&](auto) { return apply(Op::Log); })
+        .Case<math::SinOp>([&](auto) { return apply(Op::Sin); })
+        .Case<math::CosOp>([&](auto) { return apply(Op::Cos); })
+        .Case<math::ErfOp>([&](auto) { return apply(Op::Erf); })
+        .Case<tile::RandomOp>([&](auto) { return apply(Op::Random); })
         .Default([](Operation *) { return std::nullopt; });
   }
 

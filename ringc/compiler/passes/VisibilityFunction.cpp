@@ -59,6 +59,8 @@ public:
   Value maxFloat(Value a, Value b) { return emit<arith::MaximumFOp>(a, b); }
   Value absFloat(Value a) { return emit<math::AbsFOp>(a); }
   Value exp2(Value a) { return emit<math::Exp2Op>(a); }
+  Value exp(Value a) { return emit<math::ExpOp>(a); }
+  Value log(Value a) { return emit<math::LogOp>(a); }
   Value log2(Value a) { return emit<math::Log2Op>(a); }
   Value tanh(Value a) { return emit<math::TanhOp>(a); }
   Value sqrt(Value a) { return emit<math::SqrtOp>(a); }

@@ -51,6 +51,12 @@ constexpr std::array<OpFacts, opCount> opTable = {{
     {Op::Log2, "log2", 1},
     {Op::Tanh, "tanh", 1},
     {Op::Sqrt, "sqrt", 1},
+    {Op::Exp, "exp", 1},
+    {Op::Log, "log", 1},
+    {Op::Sin, "sin", 1},
+    {Op::Cos, "cos", 1},
+    {Op::Erf, "erf", 1},
+    {Op::Random, "random", 5},
 }};
 
 constexpr bool inEnumOrder() {
@@ -170,7 +176,14 @@ std::optional<ScalarType> resultType(Op op, std::span<const ScalarType> operands
   case Op::Log2:
   case Op::Tanh:
   case Op::Sqrt:
+  case Op::Exp:
+  case Op::Log:
+  case Op::Sin:
+  case Op::Cos:
+  case Op::Erf:
     return given(all(floatType), floatType);
+  case Op::Random:
+    return given(all(intType), floatType);
   }
   return std::nullopt;
 }

@@ -49,8 +49,14 @@ enum class Op {
   Log2,
   Tanh,
   Sqrt,
+  Exp,
+  Log,
+  Sin,
+  Cos,
+  Erf,
+  Random, ///< operands seed, b, h, i, j: Philox.h
 };
-inline constexpr int opCount = static_cast<int>(Op::Sqrt) + 1;
+inline constexpr int opCount = static_cast<int>(Op::Random) + 1;
 
 /// Whether `op` computes from its operands alone: neither a leaf nor an Element.
 constexpr bool isOperator(Op op) { return op > Op::Element; }

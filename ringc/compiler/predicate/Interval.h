@@ -60,7 +60,7 @@ template <class Domain> struct Environment {
 ///   addFloat subFloat mulFloat divFloat (a, b)
 ///                                    f32, IEEE: not reassociated, not contracted, NaN kept
 ///   minFloat maxFloat (a, b)         NaN where either is
-///   absFloat exp2 log2 tanh sqrt (a)
+///   absFloat exp exp2 log log2 tanh sqrt (a)
 ///   lessFloat lessEqualFloat (a, b)  false where either is NaN
 ///   intToFloat(a)                    rounds to nearest
 ///   floatToInt(a)                    rounds towards zero; a is within i32
@@ -147,7 +147,8 @@ private:
     return settleRounded(low, high, 0x1p-22f, std::numeric_limits<float>::min());
   }
 
-  /// Kernels approximate exp2, log2 and tanh by polynomials of their own, to better than this.
+  /// Kernels approximate exp2, log2, tanh and the like by polynomials of their own, to better than
+  /// this.
   Range settleApproximated(Scalar low, Scalar high) {
     return settleRounded(low, high, 0x1p-18f, 0x1p-18f);
   }
@@ -283,7 +284,7 @@ private:
   static bool isOpaque(Op op, ScalarType result) {
     if (op == Op::Min || op == Op::Max || op == Op::Abs)
       return result == ScalarType::Float;
-    return op != Op::FloorDiv && op != Op::FloorMod && op != Op::Select;
+    return op != Op::FloorDiv && op != Op::FloorMod && op != Op::Select && op != Op::Random;
   }
 
   /// `type` is that of the first operand.
@@ -377,6 +378,21 @@ private:
       return settleApproximated(d.tanh(a.low), d.tanh(a.high));
     case Op::Sqrt:
       return settleApproximated(d.sqrt(a.low), d.sqrt(a.high));
+    case Op::Exp:
+      return settleApproximated(d.exp(a.low), d.exp(a.high));
+    case Op::Log: {
+      Scalar positive = d.lessFloat(d.constantFloat(0), a.low);
+      return choose(positive, settleApproximated(d.log(a.low), d.log(a.high)), anyFloat());
+    }
+    case Op::Sin:
+    case Op::Cos:
+    case Op::Erf: {
+      Scalar zero = d.addFloat(d.subFloat(a.low, a.low), d.subFloat(a.high, a.high));
+      return settleApproximated(d.addFloat(d.constantFloat(-1), zero),
+                                d.addFloat(d.constantFloat(1), zero));
+    }
+    case Op::Random:
+      return {d.constantFloat(0), d.constantFloat(1), true};
     }
     return {};
   }

@@ -1,4 +1,5 @@
 #include "ringc/compiler/predicate/FloorDivision.h"
+#include "ringc/compiler/predicate/Philox.h"
 #include "ringc/compiler/predicate/Visibility.h"
 #include "ringc/support/Error.h"
 
@@ -105,6 +106,12 @@ Value applyInt(Op op, int64_t a, int64_t b) {
   case Op::Log2:
   case Op::Tanh:
   case Op::Sqrt:
+  case Op::Exp:
+  case Op::Log:
+  case Op::Sin:
+  case Op::Cos:
+  case Op::Erf:
+  case Op::Random:
     break;
   }
   return {};
@@ -150,6 +157,16 @@ Value applyFloat(Op op, float a, float b) {
     return {.real = std::tanh(a)};
   case Op::Sqrt:
     return {.real = std::sqrt(a)};
+  case Op::Exp:
+    return {.real = std::exp(a)};
+  case Op::Log:
+    return {.real = std::log(a)};
+  case Op::Sin:
+    return {.real = std::sin(a)};
+  case Op::Cos:
+    return {.real = std::cos(a)};
+  case Op::Erf:
+    return {.real = std::erf(a)};
   case Op::Constant:
   case Op::Variable:
   case Op::Parameter:
@@ -161,6 +178,7 @@ Value applyFloat(Op op, float a, float b) {
   case Op::Or:
   case Op::Not:
   case Op::IntToFloat:
+  case Op::Random:
     break;
   }
   return {};
@@ -197,6 +215,9 @@ ScalarValue evaluateAt(const Expression &expression, const Point &point,
       result = fromScalar(elementValue(node, indices), node.type, node.name);
     } else if (node.op == Op::Select) {
       result = operand(0).integer ? operand(1) : operand(2);
+    } else if (node.op == Op::Random) {
+      result = {.real = uniformAt(operand(0).integer, operand(1).integer, operand(2).integer,
+                                  operand(3).integer, operand(4).integer)};
     } else {
       Value a = operand(0), b = operand(node.operands.size() - 1);
       bool isFloat = nodes[node.operands[0]].type == ScalarType::Float;

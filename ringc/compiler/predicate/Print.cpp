@@ -135,6 +135,12 @@ Printed print(const Node &node, const std::vector<Printed> &operands) {
   case Op::Log2:
   case Op::Tanh:
   case Op::Sqrt:
+  case Op::Exp:
+  case Op::Log:
+  case Op::Sin:
+  case Op::Cos:
+  case Op::Erf:
+  case Op::Random:
     return printCall(nameOf(node.op), operands);
   }
   return {};

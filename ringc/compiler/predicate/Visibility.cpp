@@ -53,6 +53,8 @@ public:
   }
   Scalar absFloat(Scalar a) { return {.real = std::fabs(a.real)}; }
   Scalar exp2(Scalar a) { return {.real = std::exp2(a.real)}; }
+  Scalar exp(Scalar a) { return {.real = std::exp(a.real)}; }
+  Scalar log(Scalar a) { return {.real = std::log(a.real)}; }
   Scalar log2(Scalar a) { return {.real = std::log2(a.real)}; }
   Scalar tanh(Scalar a) { return {.real = std::tanh(a.real)}; }
   Scalar sqrt(Scalar a) { return {.real = std::sqrt(a.real)}; }

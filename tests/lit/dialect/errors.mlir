@@ -267,3 +267,35 @@ func.func @shortcut_by_a_matrix(%c: tensor<8x16xi1>, %t: tensor<8x16xf32>) {
   %r = tile.shortcut %c, %t, %t : tensor<8x16xi1>, tensor<8x16xf32>
   return
 }
+
+// -----
+
+func.func @iota_of_a_matrix() {
+  // expected-error@below {{is a column or a row of i32, not 'tensor<8x8xi32>'}}
+  %n = tile.iota : tensor<8x8xi32>
+  return
+}
+
+// -----
+
+func.func @iota_of_floats() {
+  // expected-error@below {{is a column or a row of i32, not 'tensor<8x1xf32>'}}
+  %n = tile.iota : tensor<8x1xf32>
+  return
+}
+
+// -----
+
+func.func @positions_as_a_row(%qpos: !tile.positions<"Nq">, %rows: i32) {
+  // expected-error@below {{is a column of i32, not 'tensor<1x8xi32>'}}
+  %i = tile.position %qpos[%rows] : !tile.positions<"Nq"> -> tensor<1x8xi32>
+  return
+}
+
+// -----
+
+func.func @random_of_other_types(%n: i64) {
+  // expected-error@below {{makes f32 of i32, not 'f32' of 'i64'}}
+  %r = tile.random %n, %n, %n, %n, %n : i64 -> f32
+  return
+}

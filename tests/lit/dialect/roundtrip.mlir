@@ -94,3 +94,16 @@ func.func @positions(%qpos: !tile.positions<"Nq">, %kpos: !tile.positions<"Nk">,
   }
   return
 }
+
+// CHECK-LABEL: func.func @values(
+func.func @values(%qpos: !tile.positions<"Nq">, %rows: i32, %seed: i32) -> (tensor<64x1xf32>, f32) {
+  // CHECK: tile.iota : tensor<64x1xi32>
+  %n = tile.iota : tensor<64x1xi32>
+  // CHECK: tile.position %{{.*}}[%{{.*}}] : <"Nq"> -> tensor<64x1xi32>
+  %i = tile.position %qpos[%rows] : !tile.positions<"Nq"> -> tensor<64x1xi32>
+  // CHECK: tile.random %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : tensor<64x1xi32> -> tensor<64x1xf32>
+  %t = tile.random %n, %n, %n, %i, %n : tensor<64x1xi32> -> tensor<64x1xf32>
+  // CHECK: tile.random %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} : i32 -> f32
+  %s = tile.random %seed, %rows, %rows, %rows, %rows : i32 -> f32
+  return %t, %s : tensor<64x1xf32>, f32
+}

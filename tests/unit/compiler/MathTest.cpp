@@ -8,6 +8,8 @@
 #include <cfloat>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <random>
 
 using namespace ringc;
 using namespace ringc::testing;
@@ -233,5 +235,207 @@ kernel table<BQ = 8, BKV = 8, mask: predicate = all>(qpos: positions[Nq], kpos: 
     run.bind("divides.quotient", quotient).bind("divides.rest", rest);
     run.extent("Nq", count).extent("Nk", count).run();
     CHECK(largestError(right, [](int64_t, int64_t) { return count; }) == 0);
+  }
+}
+
+TEST_CASE("integers divide downwards, by nothing to nothing, and wrap: as tiles") {
+  constexpr const char *text = R"(
+function mixed(n: i32, m: i32) -> i32 { return n < m ? n % 7 : abs(n) / 3 }
+kernel operations<BM = 4, BN = 8>(
+    a: view<i32>[M], b: view<i32>[N], sum: view<i32>[M, N], difference: view<i32>[M, N], product: view<i32>[M, N],
+    quotient: view<i32>[M, N], rest: view<i32>[M, N], least: view<i32>[M, N], most: view<i32>[M, N], negated: view<i32>[M],
+    chosen: view<i32>[M, N], called: view<i32>[M, N], compared: view<i32>[M, N])
+  over r in M step BM, c in N step BN
+{
+  let x = a[r : BM]
+  let y = b[c : BN]^T
+  sum[r : BM, c : BN] = x + y
+  difference[r : BM, c : BN] = x - y
+  product[r : BM, c : BN] = x * y
+  quotient[r : BM, c : BN] = x / y
+  rest[r : BM, c : BN] = x % y
+  least[r : BM, c : BN] = min(x, y)
+  most[r : BM, c : BN] = max(x, y)
+  negated[r : BM] = -x + abs(x) / 5 - 1
+  chosen[r : BM, c : BN] = where(x >= y, x, 3)
+  called[r : BM, c : BN] = mixed(x, y)
+  compared[r : BM, c : BN] = where(x < y, 1, zeros<i32>[BM, BN]) + where(x == y, 2, zeros<i32>[BM, BN]) + where(x > y and x != 7, 4, full<i32>[BM, BN](0))
+}
+)";
+  constexpr int64_t count = std::size(integers);
+  auto wrapped = [](int64_t value) { return static_cast<int32_t>(uint64_t(value)); };
+  for (const Target &target : hostVariants()) {
+    CAPTURE(describe(target));
+    KernelRun run({.kernel = "operations"}, text, target);
+    Matrix a =
+        Matrix::from(ElementType::I32, count, 1, [](int64_t r, int64_t) { return integers[r]; });
+    run.bind("a", a).bind("b", a);
+    std::map<std::string, std::function<int32_t(int32_t, int32_t)>> expected = {
+        {"sum", [&](int32_t x, int32_t y) { return wrapped(int64_t(x) + y); }},
+        {"difference", [&](int32_t x, int32_t y) { return wrapped(int64_t(x) - y); }},
+        {"product", [&](int32_t x, int32_t y) { return wrapped(int64_t(x) * y); }},
+        {"quotient", dividedDown},
+        {"rest", remainderDown},
+        {"least", [](int32_t x, int32_t y) { return std::min(x, y); }},
+        {"most", [](int32_t x, int32_t y) { return std::max(x, y); }},
+        {"chosen", [](int32_t x, int32_t y) { return x >= y ? x : 3; }},
+        {"called",
+         [&](int32_t x, int32_t y) {
+           return x < y ? remainderDown(x, 7) : dividedDown(wrapped(std::abs(int64_t(x))), 3);
+         }},
+        {"compared", [](int32_t x, int32_t y) { return x < y    ? 1
+                                                       : x == y ? 2
+                                                       : x != 7 ? 4
+                                                                : 0; }},
+    };
+    std::map<std::string, Matrix> results;
+    for (const auto &[name, function] : expected)
+      run.bind(name, results.emplace(name, Matrix(ElementType::I32, count, count)).first->second);
+    Matrix negated(ElementType::I32, count, 1);
+    run.bind("negated", negated).run();
+    for (const auto &[name, function] : expected) {
+      CAPTURE(name);
+      CHECK(largestError(results.at(name), [&](int64_t r, int64_t c) {
+              return double(function(integers[r], integers[c]));
+            }) == 0);
+    }
+    CHECK(largestError(negated, [&](int64_t r, int64_t) {
+            int64_t x = integers[r];
+            return double(wrapped(-x + dividedDown(wrapped(std::abs(x)), 5) - 1));
+          }) == 0);
+  }
+}
+
+TEST_CASE("tiles of floats become integers and integers floats as scalars do") {
+  constexpr const char *text = R"(
+kernel conversions<BM = 8>(x: view<f32>[M], n: view<i32>[M], toward: view<i32>[M], real: view<f32>[M], known: view<bool>[M])
+  over r in M step BM
+{
+  let whole = i32(x[r : BM])
+  toward[r : BM] = whole
+  real[r : BM] = f32(n[r : BM])
+  known[r : BM] = whole == i32(f32(whole))
+}
+)";
+  constexpr double reals[] = {0,    -0.0,        0.5,         -0.5,         1.99, -1.99, 1e6,
+                              -1e6, 2147483520., 2147483648., -2147483648., -3e9, 1e30,  inf,
+                              -inf, none,        16777217.,   1e-40,        2e9,  -7.5};
+  constexpr int32_t wholes[] = {0, 1, -1, 16777217, -16777219, 2147483647, leastInteger, 33554433};
+  for (const Target &target : hostVariants()) {
+    CAPTURE(describe(target));
+    KernelRun run({.kernel = "conversions"}, text, target);
+    constexpr int64_t count = std::size(reals);
+    Matrix x =
+        Matrix::from(ElementType::F32, count, 1, [&](int64_t r, int64_t) { return reals[r]; });
+    Matrix n = Matrix::from(ElementType::I32, count, 1, [](int64_t r, int64_t) {
+      return wholes[r % int64_t(std::size(wholes))];
+    });
+    Matrix toward(ElementType::I32, count, 1), real(ElementType::F32, count, 1),
+        known(ElementType::Bool, count, 1);
+    run.bind("x", x).bind("n", n).bind("toward", toward).bind("real", real).bind("known", known);
+    run.run();
+    CHECK(largestError(toward, [&](int64_t r, int64_t) {
+            double value = x.at(r);
+            if (std::isnan(value) || value < -0x1p31)
+              return -0x1p31;
+            return value >= 0x1p31 ? 0x1p31 - 1 : std::trunc(value);
+          }) == 0);
+    CHECK(largestError(real, [&](int64_t r, int64_t) { return double(float(n.at(r))); }) == 0);
+    CHECK(known.at(0) == 1);
+  }
+}
+
+namespace {
+
+/// The largest error in units in the last place of the exact result, which are those of the least
+/// subnormal at least.
+double unitsOff(const Matrix &actual, const Matrix &x, double (*function)(double)) {
+  double largest = 0;
+  for (int64_t r = 0; r < x.rows(); ++r)
+    for (int64_t c = 0; c < x.columns(); ++c) {
+      double got = actual.at(r, c), expected = function(x.at(r, c));
+      if (static_cast<float>(expected) == got || (std::isnan(got) && std::isnan(expected)))
+        continue;
+      double unit = std::ldexp(1, std::max(std::ilogb(expected), -126) - 23);
+      double far = std::abs(got - expected);
+      if (std::isinf(got) && std::abs(expected) > FLT_MAX)
+        continue;
+      far /= unit;
+      if (!(far <= largest)) {
+        INFO("x = ", x.at(r, c), " gives ", got, " for ", expected);
+        if (!(far < 4)) {
+          CHECK(got == expected);
+          return INFINITY;
+        }
+        largest = far;
+      }
+    }
+  return largest;
+}
+
+} // namespace
+
+TEST_CASE(
+    "exp, log, erf, sin and cos are right to about a unit in the last place, over all floats") {
+  constexpr const char *text = R"(
+kernel functions<BN = 512>(x: view<f32>[M, N], e: view<f32>[M, N], l: view<f32>[M, N], f: view<f32>[M, N], s: view<f32>[M, N], c: view<f32>[M, N])
+  over r in M step 1, n in N step BN
+{
+  let v = x[r : 1, n : BN]
+  e[r : 1, n : BN] = exp(v)
+  l[r : 1, n : BN] = log(v)
+  f[r : 1, n : BN] = erf(v)
+  s[r : 1, n : BN] = sin(v)
+  c[r : 1, n : BN] = cos(v)
+}
+)";
+  Matrix x = floatsOfEverySize();
+  // Where exp, log and erf vary; angles near multiples of pi/2, and those that are nearest to one.
+  std::mt19937 generator(std::random_device{}());
+  std::uniform_real_distribution<double> wide(-110, 100), narrow(-5, 5);
+  for (int64_t r = 20; r < 40; ++r)
+    for (int64_t c = 0; c < x.columns(); ++c)
+      x.set(r, c,
+            r % 4 == 0   ? wide(generator)
+            : r % 4 == 1 ? narrow(generator)
+            : r % 4 == 2 ? 1 + narrow(generator) / 64
+                         : 1.5707963267948966 * double((r * 512 + c) * (c % 7 + 1)));
+  constexpr double hard[] = {16367173.0 * 0x1p72,
+                             13962073.0 * 0x1p88,
+                             11706311.0 * 0x1p-10,
+                             0x1p31,
+                             0x1p16,
+                             65535.99609375,
+                             -65536,
+                             4.1887902e9,
+                             1e22,
+                             88.72284,
+                             -87.33655,
+                             -103.97,
+                             -104.1,
+                             0.92773438,
+                             0.92773437,
+                             3.9,
+                             -4.1,
+                             0x1p-149,
+                             -0x1p-149};
+  for (size_t i = 0; i < std::size(hard); ++i)
+    x.set(5, static_cast<int64_t>(i), hard[i]);
+  for (const Target &target : hostVariants()) {
+    CAPTURE(describe(target));
+    KernelRun run({.kernel = "functions"}, text, target);
+    auto result = [&] { return Matrix(ElementType::F32, x.rows(), x.columns()); };
+    Matrix e = result(), l = result(), f = result(), s = result(), c = result();
+    run.bind("x", x).bind("e", e).bind("l", l).bind("f", f).bind("s", s).bind("c", c).run();
+    CHECK(unitsOff(e, x, [](double v) { return std::exp(v); }) < 1.1);
+    CHECK(unitsOff(l, x, [](double v) { return std::log(v); }) < 1.1);
+    CHECK(unitsOff(f, x, [](double v) { return std::erf(v); }) < 1.1);
+    CHECK(unitsOff(s, x, [](double v) { return std::sin(v); }) < 1.5);
+    CHECK(unitsOff(c, x, [](double v) { return std::cos(v); }) < 1.5);
+    // Signs of zeros.
+    for (int64_t column : {0, 1}) {
+      CHECK(std::signbit(s.at(3, column)) == std::signbit(x.at(3, column)));
+      CHECK(std::signbit(f.at(3, column)) == std::signbit(x.at(3, column)));
+    }
   }
 }

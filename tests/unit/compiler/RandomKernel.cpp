@@ -215,7 +215,7 @@ std::string RandomKernel::text() const {
              std::to_string(i) + "]";
   std::string rows = grid == 0 ? "p" : "0", columns = grid == 1 ? "p" : "0";
   std::string over = grid == 0 ? "M step BM" : grid == 1 ? "N step BN" : "1 step 1";
-  return "kernel random<BM = 8, BN = 8>(x: view<f32>[M, N], z: view<f32>[N, M]" + views +
+  return "kernel drawn<BM = 8, BN = 8>(x: view<f32>[M, N], z: view<f32>[N, M]" + views +
          ") over p in " + over + " {\n  let x0 = x[" + rows + " : BM, " + columns +
          " : BN]\n  let z0 = z[" + columns + " : BN, " + rows + " : BM]\n" + body + "}\n";
 }

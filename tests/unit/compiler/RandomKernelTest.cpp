@@ -22,7 +22,7 @@ TEST_CASE("random kernels compute what their text says") {
     CAPTURE(text);
     const Target &target = targets[seed / 5 % targets.size()];
     CAPTURE(describe(target));
-    KernelRun run({.kernel = "random", .tile = {{"m", rows}, {"n", columns}}}, text, target);
+    KernelRun run({.kernel = "drawn", .tile = {{"m", rows}, {"n", columns}}}, text, target);
     std::list<Matrix> results;
     run.bind("x", kernel.x()).bind("z", kernel.z());
     for (size_t i = 0; i < kernel.outputs().size(); ++i) {

@@ -30,9 +30,28 @@ Program withUser(const std::string &text) {
 TEST_CASE("the library is without errors") {
   Program program = Program::parse({}, librarySources());
   CHECK(render(program.diagnostics()) == "");
-  for (const char *name : {"attention_forward", "attention_backward_dkdv", "attention_backward_dq",
-                           "attention_backward", "attention_backward_round", "attention_delta",
-                           "attention_merge", "matmul", "row_softmax"})
+  for (const char *name : {"attention_forward",
+                           "attention_backward_dkdv",
+                           "attention_backward_dq",
+                           "attention_backward",
+                           "attention_backward_round",
+                           "attention_delta",
+                           "attention_merge",
+                           "matmul",
+                           "row_softmax",
+                           "column_sums_of_parts",
+                           "column_sums",
+                           "rms_norm",
+                           "rms_norm_backward",
+                           "rms_norm_backward_gamma",
+                           "gelu",
+                           "gelu_backward",
+                           "rotary_half_split",
+                           "rotary_interleaved",
+                           "cross_entropy",
+                           "cross_entropy_backward",
+                           "adamw",
+                           "adamw_master"})
     CHECK(program.findKernel(name));
   for (const char *name : {"all", "causal", "prefix", "window", "documents", "key_padding",
                            "identity", "softcap", "wide_softcap", "alibi", "bias"})

@@ -99,6 +99,46 @@ kernel every<BM = 4, BN = 8>(x: view<f32>[M, N], narrow: view<bf16>[M, N], sums:
   }
 }
 
+TEST_CASE("tiles of integers, positions and random numbers, against the compiler") {
+  constexpr const char *text = R"(
+function folded(n: i32, m: i32) -> i32 { return n < m ? n % 7 : abs(n) / 3 }
+kernel values<BQ = 8, BKV = 8>(
+    qpos: positions[Nq], kpos: positions[Nk], ids: view<i32>[Nk], seed: i32, x: view<f32>[Nq, 8], y: view<f32>[Nq, 8], n: view<i32>[Nq], far: view<i32>[Nk])
+  over rows in Nq step BQ
+{
+  let i = qpos[rows : BQ]
+  let column = iota<i32>[1, 8]
+  let t = x[rows : BQ, 0 : 8]
+  y[rows : BQ, 0 : 8] = random(seed, 1, 2, i, column) + exp(min(t, 3)) + log(abs(t) + 1) + sin(t * 9) * cos(t) + erf(t)
+  n[rows : BQ] = folded(i * 1000003 - 7, -i) + max(i32(rowsum(t) * 0.0), i - 5) + where(i % 3 == 1, i, -2)
+  for cols in 0 .. Nk step BKV {
+    far[cols : BKV] = kpos[cols : BKV] + ids[cols : BKV] * 0 + zeros<i32>[BKV, 1]
+  }
+}
+)";
+  Spec spec;
+  spec.kernel = "values";
+  for (int64_t group : {1, 2}) {
+    spec.groupSize = group;
+    KernelExtents extents{{"Nq", 19}, {"Nk", 23}, {"B", 2}, {"Hkv", 2}};
+    CHECK(errorOf(spec, text, extents, {{"q", 8}, {"kv", 8}}, {{"seed", int64_t(5)}}) < 1);
+    CHECK(errorOf(spec, text, extents, {{"q", 16}, {"kv", 5}}, {{"seed", int64_t(-5)}}) < 1);
+  }
+}
+
+TEST_CASE("the kernels of the module, against the compiler") {
+  for (std::string name : {"rms_norm", "rms_norm_backward", "gelu", "gelu_backward",
+                           "cross_entropy", "cross_entropy_backward", "column_sums"}) {
+    CAPTURE(name);
+    Spec spec;
+    spec.kernel = name;
+    Arguments arguments;
+    if (name.starts_with("cross_entropy"))
+      arguments = {{"ignored", int64_t(-1)}};
+    CHECK(errorOf(spec, "", {{"M", 21}, {"N", 70}}, {}, arguments) < 1);
+  }
+}
+
 TEST_CASE("random kernels, of everything that tiles can go through") {
   constexpr std::pair<int64_t, int64_t> shapes[] = {{8, 16}, {5, 19}, {33, 7}, {1, 40}, {24, 1}};
   for (unsigned seed = 0; seed < 150; ++seed) {
@@ -106,7 +146,7 @@ TEST_CASE("random kernels, of everything that tiles can go through") {
     testing::RandomKernel random(seed, rows, columns);
     std::string text = random.text();
     CAPTURE(text);
-    Spec spec{.kernel = "random", .source = "user.tile"};
+    Spec spec{.kernel = "drawn", .source = "user.tile"};
     BoundKernel kernel(spec, sourcesOf(text), {{"m", rows}, {"n", columns}});
     KernelExtents extents{{"M", rows}, {"N", columns}};
     for (size_t at = 0; at < random.outputs().size(); ++at) {

@@ -33,10 +33,28 @@ function seven(x: f32) -> f32 { return 7 }
 } // namespace
 
 TEST_CASE("every kernel of the library verifies for every type, mask and score") {
-  for (const char *kernel :
-       {"attention_forward", "attention_backward_dkdv", "attention_backward_dq",
-        "attention_backward", "attention_backward_round", "attention_delta", "attention_merge",
-        "matmul", "row_softmax"})
+  for (const char *kernel : {"attention_forward",
+                             "attention_backward_dkdv",
+                             "attention_backward_dq",
+                             "attention_backward",
+                             "attention_backward_round",
+                             "attention_delta",
+                             "attention_merge",
+                             "matmul",
+                             "row_softmax",
+                             "column_sums_of_parts",
+                             "column_sums",
+                             "rms_norm",
+                             "rms_norm_backward",
+                             "rms_norm_backward_gamma",
+                             "gelu",
+                             "gelu_backward",
+                             "rotary_half_split",
+                             "rotary_interleaved",
+                             "cross_entropy",
+                             "cross_entropy_backward",
+                             "adamw",
+                             "adamw_master"})
     for (ElementType type : {ElementType::F32, ElementType::F16, ElementType::BF16}) {
       CAPTURE(kernel);
       std::string text =

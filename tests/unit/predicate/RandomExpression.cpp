@@ -67,6 +67,12 @@ NodeId RandomExpression::draw(ScalarType type, int depth) {
         operands.push_back(operand(operandType));
       return builder.apply(op, operands);
     }
+    if (op == Op::Random && type == ScalarType::Float) {
+      std::vector<NodeId> operands;
+      for (int index = 0; index < 5; ++index)
+        operands.push_back(operand(ScalarType::Int));
+      return builder.apply(op, operands);
+    }
     if (op == Op::Select && below(4) == 0) {
       NodeId condition = operand(ScalarType::Bool), then = operand(type);
       return builder.apply(op, {condition, then, operand(type)});

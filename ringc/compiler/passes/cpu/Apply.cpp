@@ -105,6 +105,19 @@ NestEmitter::Term NestEmitter::element(const KernelFrame::View &view, ArrayRef<T
   });
 }
 
+NestEmitter::Term NestEmitter::counted(Operation *op, int vector) {
+  auto window = dyn_cast<tile::PositionOp>(op);
+  if (!window)
+    return hoistable(false, [&] { return rowsOfLanes(frame.constant32(0), vector); });
+  const KernelFrame::Positions &positions = frame.positions(window.getPositions());
+  Value first = lowering.scalars.lookup(window.getRow());
+  Term index = hoistable(false, [&] { return rowsOfLanes(first, vector); });
+  if (int64_t group = frame.groupSize(); group != 1 && positions.extent == "Nq")
+    index =
+        binary<arith::DivUIOp>(index, hoistable(false, [&] { return frame.constant32(group); }));
+  return position(positions, index);
+}
+
 NestEmitter::Term NestEmitter::apply(tile::ApplyOp op, int vector) {
   auto function = SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
   const KernelFrame::Positions &queries = frame.positions(op.getQueryPositions());

@@ -400,7 +400,7 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
     scalars[access.getResult()] = scalarCode.element(access);
     return success();
   }
-  if (isa<tile::TileDialect>(op->getDialect()))
+  if (isa<tile::TileDialect>(op->getDialect()) && !isa<tile::RandomOp>(op))
     return op->emitOpError("has no lowering to host code");
   IRMapping mapping;
   for (Value operand : op->getOperands())

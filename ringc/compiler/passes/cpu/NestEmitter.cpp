@@ -276,6 +276,8 @@ NestEmitter::Term NestEmitter::compute(Value tile, int vector) {
   assert(op && "a tile of a nest that neither lies in memory nor can be computed");
   if (auto apply = dyn_cast<tile::ApplyOp>(op))
     return this->apply(apply, vector);
+  if (isa<tile::IotaOp, tile::PositionOp>(op))
+    return counted(op, vector);
   if (auto repeat = dyn_cast<tile::BroadcastOp>(op))
     return evaluate(repeat.getOperand(), vector);
   if (isa<arith::TruncFOp, arith::ExtFOp>(op)) {

@@ -55,6 +55,8 @@ private:
   Term compute(Value tile, int vector);
   Term fromBuffer(const Buffer &buffer, Value tile, int vector);
   Term apply(tile::ApplyOp op, int vector);
+  /// 0, 1, 2, ... or positions of a column or row, which run along the lanes.
+  Term counted(mlir::Operation *op, int vector);
   /// The operation on terms: scalar where all are, else on vectors; hoisted where no term is per
   /// row.
   Term elementwise(mlir::Operation *op, llvm::ArrayRef<Term> operands);

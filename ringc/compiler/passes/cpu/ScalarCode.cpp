@@ -1,5 +1,6 @@
 #include "ringc/compiler/passes/cpu/ScalarCode.h"
 
+#include "ringc/compiler/passes/ElementFunctions.h"
 #include "ringc/compiler/passes/cpu/VectorMath.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -98,6 +99,8 @@ void ScalarCode::expand(Operation *made, IRMapping *mapping, Operation *original
     Value replacement;
     if (auto access = dyn_cast<tile::ElementOp>(op))
       replacement = element(access);
+    else if (Value written = elementFunction(builder, loc, op, op->getOperands()))
+      replacement = written;
     else if (isa<arith::FloorDivSIOp, math::AbsIOp, arith::MaxNumFOp, arith::MinNumFOp>(op))
       replacement = cpu::emitSpecial(builder, loc, op, op->getOperands(), {});
     if (!replacement)

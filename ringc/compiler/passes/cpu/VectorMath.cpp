@@ -1,5 +1,7 @@
 #include "ringc/compiler/passes/cpu/VectorMath.h"
 
+#include "ringc/compiler/passes/ElementFunctions.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -57,6 +59,8 @@ Value ringc::cpu::exp2(OpBuilder &b, Location loc, Value x, const CpuTarget &tar
 
 Value ringc::cpu::emitSpecial(OpBuilder &b, Location loc, Operation *op, ValueRange operands,
                               const CpuTarget &target) {
+  if (Value made = elementFunction(b, loc, op, operands))
+    return made;
   if (isa<math::Exp2Op>(op))
     return exp2(b, loc, operands[0], target);
   if (isa<math::Log2Op>(op)) {

@@ -15,7 +15,7 @@ mlir::Value exp2(mlir::OpBuilder &builder, mlir::Location loc, mlir::Value x,
                  const CpuTarget &target);
 
 /// The operations whose vector form is not the operation itself (exp2, max, min, floor division,
-/// |i32|); null for the others.
+/// |i32|, those of ElementFunctions.h); null for the others.
 mlir::Value emitSpecial(mlir::OpBuilder &builder, mlir::Location loc, mlir::Operation *op,
                         mlir::ValueRange operands, const CpuTarget &target);
 

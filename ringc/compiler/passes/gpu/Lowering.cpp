@@ -118,7 +118,8 @@ LogicalResult Lowering::lowerBlock(Block &block) {
         llvm::none_of(op.getResults(), [](Value v) { return tile::isTile(v.getType()); })) {
       if (failed(lowerScalar(&op)))
         return failure();
-    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp>(op)) {
+    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp>(op) ||
+               (isa<tile::RandomOp>(op) && !tile::isTile(op.getResult(0).getType()))) {
       if (!provided.contains(&op) && failed(lowerScalar(&op)))
         return failure();
     }

@@ -95,6 +95,7 @@ private:
   // Registers.cpp: elementwise, broadcasts
   LogicalResult lowerElementwise(mlir::Operation *op);
   Value elementwise(mlir::Operation *op, llvm::ArrayRef<Value> operands);
+  Fragment counted(mlir::Operation *op);
   // Apply.cpp, VisibleRows.cpp: masks and scores
   class Applied;
   class VisibleRows;

@@ -1,3 +1,4 @@
+#include "ringc/compiler/passes/ElementFunctions.h"
 #include "ringc/compiler/passes/gpu/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,6 +30,8 @@ Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
     return intrinsic(f32, "llvm.nvvm.lg2.approx.f", operands);
   if (isa<math::TanhOp>(op))
     return tanh(operands[0]);
+  if (Value made = elementFunction(builder, loc, op, operands))
+    return made;
   if (isa<arith::DivFOp>(op)) {
     if (Value inverse = reciprocals.lookup(operands[1]))
       return arith::MulFOp::create(builder, loc, operands[0], inverse);
@@ -51,12 +54,41 @@ Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
   return made->getResult(0);
 }
 
+/// 0, 1, 2, ... or positions of a column or a row.
+Fragment Lowering::counted(Operation *op) {
+  Value result = op->getResult(0);
+  FragmentLayout layout = layoutOf(result);
+  auto window = dyn_cast<tile::PositionOp>(op);
+  int longAxis = cast<RankedTensorType>(result.getType()).getDimSize(0) > 1 ? 0 : 1;
+  Fragment made{layout, {}};
+  for (int64_t e = 0; e < layout.count(); ++e) {
+    bool alongM =
+        layout.kind == Kind::AlongM || (layout.kind == Kind::Matrix && layout.mAxis == longAxis);
+    Value index = layout.kind == Kind::Single ? i32(0)
+                  : alongM                    ? mAt(layout.mOf(e))
+                                              : nAt(layout.nOf(e));
+    if (window) {
+      const cpu::KernelFrame::Positions &positions = frame.positions(window.getPositions());
+      index = add(scalars.lookup(window.getRow()), index);
+      if (frame.groupSize() != 1 && positions.extent == "Nq")
+        index = arith::DivUIOp::create(builder, loc, index, i32(frame.groupSize()));
+      index = position(positions, index);
+    }
+    made.elements.push_back(index);
+  }
+  return made;
+}
+
 LogicalResult Lowering::lowerElementwise(Operation *op) {
   Value result = op->getResult(0);
   if (isa<arith::ConstantOp>(op))
     return fragmentOf(result) ? success() : op->emitOpError("is not a constant of one value");
   if (auto splat = dyn_cast<tile::SplatOp>(op)) {
     fragments[result] = {{}, {scalars.lookup(splat.getValue())}};
+    return success();
+  }
+  if (isa<tile::IotaOp, tile::PositionOp>(op)) {
+    fragments[result] = counted(op);
     return success();
   }
   if (auto transpose = dyn_cast<tile::TransposeOp>(op)) {
