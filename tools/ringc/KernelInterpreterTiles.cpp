@@ -355,8 +355,14 @@ KernelInterpreter::Value KernelInterpreter::apply(const CallExpr &call) {
   const std::vector<BoundFunction> &parts = applied.at(call.callee);
   size_t leading = call.arguments.size() - 2;
   TilePtr s = leading ? std::get<TilePtr>(evaluate(*call.arguments[0])) : nullptr;
-  Window queries = windowOf(std::get<SubscriptExpr>(call.arguments[leading]->node)),
-         keys = windowOf(std::get<SubscriptExpr>(call.arguments[leading + 1]->node));
+  PositionArgument ofQueries = PositionArgument::of(*call.arguments[leading]),
+                   ofKeys = PositionArgument::of(*call.arguments[leading + 1]);
+  Window queries = windowOf(*ofQueries.window), keys = windowOf(*ofKeys.window);
+  auto shiftOf = [&](const BinaryExpr *shift) {
+    int64_t by = shift ? integer(*shift->rhs) : 0;
+    return shift && shift->op == BinaryOp::Subtract ? -by : by;
+  };
+  int64_t queryShift = shiftOf(ofQueries.shift), keyShift = shiftOf(ofKeys.shift);
   int64_t group = extentOf(data.extents, "G"), kvHeads = data.extents.at("Hkv");
   int64_t allQueries = extent("Nq"), allKeys = extent("Nk");
   auto result = std::make_shared<Tile>(Tile{queries.rows, keys.rows, {}});
@@ -367,8 +373,8 @@ KernelInterpreter::Value KernelInterpreter::apply(const CallExpr &call) {
       LogitPlace place{.b = batch,
                        .h = isTiled ? packed % group * kvHeads + head
                                     : head * group + packed % group,
-                       .i = data.firstQuery + packed / group,
-                       .j = key};
+                       .i = data.firstQuery + packed / group + queryShift,
+                       .j = key + keyShift};
       if (!s) {
         bool inside = packed >= 0 && packed < allQueries && key >= 0 && key < allKeys;
         result->at.push_back(inside && functions.visible(parts, place) ? 1 : 0);

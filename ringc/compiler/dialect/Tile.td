@@ -145,6 +145,14 @@ def Tile_IotaOp : Tile_Op<"iota", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Tile_ShiftOp : Tile_Op<"shift", [Pure, AllTypesMatch<["positions", "result"]>]> {
+  let summary = "positions that are larger by a number";
+  let description = [{`tile.shift %qpos by %n : !tile.positions<"Nq">`, for the operations that take positions.}];
+  let arguments = (ins Tile_PositionsType:$positions, I32:$by);
+  let results = (outs Tile_PositionsType:$result);
+  let assemblyFormat = "$positions `by` $by attr-dict `:` type($positions)";
+}
+
 def Tile_PositionOp : Tile_Op<"position", [Pure]> {
   let summary = "the global positions of a window of rows, as a column";
   let description = [{

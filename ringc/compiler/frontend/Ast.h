@@ -140,6 +140,22 @@ struct Expr {
   Type type;     ///< checker; an integer literal that stands for a float has the type f32
 };
 
+/// What a mask or a score is applied at: a window of positions, perhaps with a number added or
+/// subtracted.
+struct PositionArgument {
+  const SubscriptExpr *window = nullptr; ///< null: something else
+  const BinaryExpr *shift = nullptr;     ///< null: none
+
+  static PositionArgument of(const Expr &expr) {
+    if (auto *window = std::get_if<SubscriptExpr>(&expr.node))
+      return {window};
+    auto *sum = std::get_if<BinaryExpr>(&expr.node);
+    if (!sum || (sum->op != BinaryOp::Add && sum->op != BinaryOp::Subtract))
+      return {};
+    return {std::get_if<SubscriptExpr>(&sum->lhs->node), sum};
+  }
+};
+
 struct Statement;
 using Block = std::vector<Statement>;
 

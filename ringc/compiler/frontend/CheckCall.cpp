@@ -396,7 +396,10 @@ Type Checker::scoredCall(Expr &expr, CallExpr &call, bool isMask) {
 bool Checker::checkPositionArgument(CallExpr &call, size_t argument, const char *extent,
                                     Extent &size) {
   Expr &expr = *call.arguments[argument];
-  auto *subscript = std::get_if<SubscriptExpr>(&expr.node);
+  auto *shift = std::get_if<BinaryExpr>(&expr.node);
+  if (!PositionArgument::of(expr).window)
+    shift = nullptr;
+  auto *subscript = std::get_if<SubscriptExpr>(&(shift ? *shift->lhs : expr).node);
   const Parameter *positions = subscript ? findParameter(subscript->view) : nullptr;
   if (subscript && !positions && !find(subscript->view)) {
     reportUnknownName(subscript->view, expr.location);
@@ -412,7 +415,13 @@ bool Checker::checkPositionArgument(CallExpr &call, size_t argument, const char 
   if (!checkPositionWindow(subscript->axes[0], *positions, size))
     return false;
   expr.type = {Type::Kind::PositionWindow, {}, {size}};
-  return true;
+  if (!shift)
+    return true;
+  shift->lhs->type = expr.type;
+  Type by = checkExpr(*shift->rhs);
+  if (!by.isInvalid() && !by.isScalar(Element::Kind::I32))
+    sink.report(shift->rhs->location, Message::PositionShiftType, {print(by)});
+  return by.isScalar(Element::Kind::I32);
 }
 
 bool Checker::checkPositionWindow(AxisRange &axis, const Parameter &positions, Extent &size) {

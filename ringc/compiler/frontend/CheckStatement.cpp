@@ -1,4 +1,5 @@
 #include "ringc/compiler/frontend/Checker.h"
+#include "ringc/compiler/frontend/Walk.h"
 
 #include <algorithm>
 
@@ -167,7 +168,13 @@ void Checker::checkLoopPredicate(ForStatement &loop) {
   if (isMask && !type.isInvalid()) {
     int uses = 0;
     for (const ExprPtr &argument : call->arguments) {
-      auto *window = std::get_if<SubscriptExpr>(&argument->node);
+      auto [window, shift] = PositionArgument::of(*argument);
+      if (shift)
+        walk(*shift->rhs, [&](const Expr &part) {
+          auto *name = std::get_if<NameExpr>(&part.node);
+          if (name && name->name == loop.variable)
+            sink.report(part.location, Message::PositionShift, {loop.variable});
+        });
       auto *offset = window ? std::get_if<NameExpr>(&window->axes.front().offset->node) : nullptr;
       uses += offset && offset->name == loop.variable;
     }

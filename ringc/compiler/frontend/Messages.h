@@ -119,6 +119,8 @@ namespace ringc::frontend {
   X(PositionArgument,                                                                              \
     "argument %0 of '%1' must be a window of positions[%2], as in mask(qpos[rows : "               \
     "BQ], kpos[cols : BKV])")                                                                      \
+  X(PositionShift, "what is added to positions is an i32 that does not depend on the loop's '%0'") \
+  X(PositionShiftType, "what is added to positions is an i32, not %0")                             \
   X(PositionWindowOffset, "a window of positions begins at a variable of the grid or of a loop")   \
   X(MaskArguments, "argument %0 of '%1' must be %2: it reads views at its own position")           \
   X(ViewArgument, "argument %0 of '%1' must name a view parameter of type %2")                     \

@@ -144,9 +144,17 @@ Value KernelEmitter::emitBuiltin(mlir::Location place, const Expr &expr, const C
 }
 
 KernelEmitter::Place KernelEmitter::placeOf(const Expr &argument) {
-  auto &window = std::get<SubscriptExpr>(argument.node);
-  const AxisRange &axis = window.axes.front();
-  return {names.lookup(window.view), emit(*axis.offset), sizeOf(axis.size)};
+  auto [window, shift] = PositionArgument::of(argument);
+  const AxisRange &axis = window->axes.front();
+  Value positions = names.lookup(window->view);
+  if (shift) {
+    mlir::Location place = loc(argument.location);
+    Value by = emit(*shift->rhs);
+    if (shift->op == BinaryOp::Subtract)
+      by = values.negate(place, by);
+    positions = tile::ShiftOp::create(builder, place, positions, by);
+  }
+  return {positions, emit(*axis.offset), sizeOf(axis.size)};
 }
 
 /// A mask or the scores of a constant over a tile, or the product of their derivatives.

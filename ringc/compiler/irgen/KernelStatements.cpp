@@ -122,8 +122,8 @@ void KernelEmitter::emitMaskedLoop(mlir::Location place, const ForStatement &loo
                                    ArrayRef<std::string> carried) {
   auto &call = std::get<CallExpr>(loop.predicate->node);
   auto rowName = [&](size_t argument) {
-    auto &window = std::get<SubscriptExpr>(call.arguments[argument]->node);
-    return std::get<NameExpr>(window.axes.front().offset->node).name;
+    const SubscriptExpr *window = PositionArgument::of(*call.arguments[argument]).window;
+    return std::get<NameExpr>(window->axes.front().offset->node).name;
   };
   bool overKeys = rowName(1) == loop.variable;
   Value lower = emit(*loop.lower);

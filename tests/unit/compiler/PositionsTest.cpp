@@ -26,6 +26,23 @@ kernel counted<BQ = 16, BKV = 16, mask: predicate = all>(qpos: positions[Nq], kp
 }
 )";
 
+/// The same with numbers added to positions.
+constexpr const char *shiftedText = R"(
+kernel shifted<BQ = 16, BKV = 16, mask: predicate = all>(
+    qpos: positions[Nq], kpos: positions[Nk], counts: view<f32>[Nq], looped: view<f32>[Nq], dq: i32, dk: i32)
+  over rows in Nq step BQ
+{
+  let twice = dq * 2
+  for cols in 0 .. Nk step BKV if seen = mask(qpos[rows : BQ] + (twice - dq), kpos[cols : BKV] - dk) {
+    counts[rows : BQ] += rowsum(where(seen, full<f32>[BQ, BKV](1.0), 0.0))
+  }
+  for cols in 0 .. Nk step BKV {
+    let own = mask(qpos[rows : BQ] + dq, kpos[cols : BKV] - dk)
+    looped[rows : BQ] += rowsum(where(own, full<f32>[BQ, BKV](1.0), 0.0))
+  }
+}
+)";
+
 struct Masked {
   std::string name;
   std::vector<std::pair<std::string, int32_t>> limits;
@@ -89,6 +106,41 @@ TEST_CASE("causal, window and prefix are exact for positions up to 2^31 - 2 and 
                     seen += mask.sees(firstQuery + row, firstKey + key);
                   return double(seen);
                 }) == 0);
+        }
+    }
+}
+
+TEST_CASE("positions with a number added are those of a sequence that begins elsewhere") {
+  for (const Target &target : hostVariants())
+    for (const char *name : {"causal", "window", "prefix"}) {
+      KernelRun run({.kernel = "shifted", .mask = {name}}, shiftedText, target);
+      for (const Masked &mask : masks())
+        for (auto [dq, dk] :
+             {std::pair<int32_t, int32_t>{0, 0}, {20, 0}, {-50, 0}, {7, -31}, {1000, 990}}) {
+          if (mask.name != name)
+            continue;
+          CAPTURE(describe(target));
+          CAPTURE(name);
+          CAPTURE(dq);
+          CAPTURE(dk);
+          Matrix counts =
+                     Matrix::from(ElementType::F32, queries, 1, [](int64_t, int64_t) { return 0; }),
+                 looped =
+                     Matrix::from(ElementType::F32, queries, 1, [](int64_t, int64_t) { return 0; });
+          run.bind("counts", counts).bind("looped", looped).bind("dq", dq).bind("dk", dk);
+          run.bind("qpos", Positions{.first = 3, .block = 4, .jump = 8}); // striped
+          run.bind("kpos", Positions{.first = 1200, .block = 1 << 20, .jump = 1 << 20});
+          for (const auto &[parameter, value] : mask.limits)
+            run.bind(parameter, value);
+          run.extent("Nq", queries).extent("Nk", keys).run();
+          auto seen = [&](int64_t row, int64_t) {
+            int64_t count = 0;
+            for (int64_t key = 0; key < keys; ++key)
+              count += mask.sees(3 + row / 4 * 8 + row % 4 + dq, 1200 + key - dk);
+            return double(count);
+          };
+          CHECK(largestError(counts, seen) == 0);
+          CHECK(largestError(looped, seen) == 0);
         }
     }
 }

@@ -135,7 +135,7 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
     case KernelArgument::Kind::Positions: {
       auto layout =
           kernel.getArgAttrOfType<StringAttr>(argument.getArgNumber(), TileDialect::layoutAttr);
-      positionsOf[argument] = {
+      positionsOf[argument.getAsOpaquePointer()] = {
           slot(index, i32), slot(index + 1, i32), slot(index + 2, i32),
           layout ? layout.getValue() : StringRef("any"),
           cast<tile::PositionsType>(argument.getType()).getExtent().getValue()};
@@ -205,6 +205,12 @@ Value KernelFrame::headStep() {
 Value KernelFrame::head(Value member) {
   Value step = arith::MulIOp::create(builder, loc, member, headStep());
   return arith::AddIOp::create(builder, loc, headBase(), step);
+}
+
+void KernelFrame::shift(tile::ShiftOp op, Value by) {
+  Positions shifted = positions(op.getPositions());
+  shifted.first = arith::AddIOp::create(builder, op.getLoc(), shifted.first, by);
+  positionsOf[op.getResult().getAsOpaquePointer()] = shifted;
 }
 
 Value KernelFrame::position(const Positions &positions, Value row) {

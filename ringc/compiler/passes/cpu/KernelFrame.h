@@ -9,6 +9,8 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <map>
+
 namespace ringc::cpu {
 
 /// The entry of a kernel and what its slots hold, as values. Addresses are byte offsets in i64 from
@@ -43,9 +45,11 @@ public:
 
   mlir::func::FuncOp entry() const { return function; }
   const View &view(mlir::Value argument) const { return views.find(argument)->second; }
-  const Positions &positions(mlir::Value argument) const {
-    return positionsOf.find(argument)->second;
+  const Positions &positions(mlir::Value value) const {
+    return positionsOf.at(value.getAsOpaquePointer());
   }
+  /// Makes the positions of a tile.shift, by a number of the entry's.
+  void shift(tile::ShiftOp op, mlir::Value by);
   Carry carry(mlir::Value argument);
   mlir::Value scalar(mlir::Value argument) const { return scalars.lookup(argument); }
   /// i64. Nq counts packed rows.
@@ -94,7 +98,7 @@ private:
   mlir::func::FuncOp function;
   mlir::Value slots, p0, p1, kvHead, batch64, batchIndex, scratchPointer, programIndex;
   llvm::DenseMap<mlir::Value, View> views;
-  llvm::DenseMap<mlir::Value, Positions> positionsOf;
+  std::map<const void *, Positions> positionsOf; ///< by value; what is looked up stays
   llvm::MapVector<mlir::Value, Carry> carries;
   llvm::DenseMap<mlir::Value, mlir::Value> scalars;
   llvm::StringMap<mlir::Value> extents;

@@ -396,6 +396,10 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
     scalars[visibility.getResult()] = scalarCode.visibility(visibility);
     return success();
   }
+  if (auto shifted = dyn_cast<tile::ShiftOp>(op)) {
+    frame.shift(shifted, scalars.lookup(shifted.getBy()));
+    return success();
+  }
   if (auto access = dyn_cast<tile::ElementOp>(op)) {
     scalars[access.getResult()] = scalarCode.element(access);
     return success();

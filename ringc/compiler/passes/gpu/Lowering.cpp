@@ -118,7 +118,8 @@ LogicalResult Lowering::lowerBlock(Block &block) {
         llvm::none_of(op.getResults(), [](Value v) { return tile::isTile(v.getType()); })) {
       if (failed(lowerScalar(&op)))
         return failure();
-    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp>(op) ||
+    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp,
+                   tile::ShiftOp>(op) ||
                (isa<tile::RandomOp>(op) && !tile::isTile(op.getResult(0).getType()))) {
       if (!provided.contains(&op) && failed(lowerScalar(&op)))
         return failure();
@@ -200,6 +201,10 @@ LogicalResult Lowering::lowerScalar(Operation *op) {
   }
   if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
     scalars[visibility.getResult()] = scalarCode.visibility(visibility);
+    return success();
+  }
+  if (auto shifted = dyn_cast<tile::ShiftOp>(op)) {
+    frame.shift(shifted, scalars.lookup(shifted.getBy()));
     return success();
   }
   if (auto access = dyn_cast<tile::ElementOp>(op)) {
