@@ -31,6 +31,7 @@ using KernelValues = std::map<std::string, KernelValue, std::less<>>;
 ///     view<T>[Nq, D]    [B, Nq, H, D]        view<T>[Nk, D]    [B, Nk, Hkv, D]
 ///     view<f32>[Nq]     [B, H, Nq]           view<f32>[Nk]     [B, Hkv, Nk]
 ///     sums[Nq, D]       f32 [B, Hkv, Nq * H / Hkv, D]
+///     view<T>[P, Nq, D] [P, B, Nq, H, D]
 ///
 /// Extents are those of the tensors and agree between them; axes B, H and Hkv of what masks and
 /// scores read may be 1 instead. Strides may be any, negative and zero ones too, but: the last axis

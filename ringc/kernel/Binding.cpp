@@ -219,8 +219,7 @@ void KernelBinding::apply(LaunchSlots &slots, size_t index) const {
     else if (argument.sums)
       slots.set(argument.name, ProgramTensor::sums(*from.view));
     else
-      slots.set(argument.name, from.view->rank() == 4 ? ProgramTensor::rows(*from.view)
-                                                      : ProgramTensor::numbers(*from.view));
+      slots.set(argument.name, parameters.programOf(argument, *from.view));
     return;
   case Kind::Positions:
     slots.set(argument.name, std::get<Positions>(*from.value));

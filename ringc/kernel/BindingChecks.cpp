@@ -75,10 +75,7 @@ void KernelBinding::checkMemory(const KernelArgument &argument, const Tensor &te
     throw InputError(what,
                      "an address that is no multiple of " + std::to_string(sizeOf(tensor.dtype())),
                      "one that is, as " + std::string(nameOf(tensor.dtype())) + " wants it");
-  std::vector<std::string> axes = parameters.axesOf(argument);
-  bool hasColumns = KernelParameters::isOwn(argument) &&
-                    axes.size() == (parameters.isOfProgram(argument) ? 4 : 2);
-  if (hasColumns)
+  if (KernelParameters::isOwn(argument) && parameters.hasColumns(argument))
     checkUnitStride(what, tensor);
   for (int axis = 0; axis < tensor.rank() && argument.written; ++axis)
     if (tensor.dim(axis) > 1 && tensor.stride(axis) == 0)

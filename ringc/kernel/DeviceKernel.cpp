@@ -17,7 +17,8 @@ void requireGrid(const CompiledKernel &kernel, const CudaGrid &grid) {
   std::array<std::string, 3> along = {"programs along " + kernel.grid.front().extent, "KV heads",
                                       "batch entries"};
   if (kernel.grid.size() > 1)
-    along[1] = "programs along " + kernel.grid[1].extent;
+    along[kernel.perHead ? 0 : 1] = kernel.perHead ? along[0] + " and " + kernel.grid[1].extent
+                                                   : "programs along " + kernel.grid[1].extent;
   for (size_t axis = 0; axis < most.size(); ++axis)
     if (grid.blocks[axis] > most[axis])
       throw InputError("kernel " + kernel.name + ": " + along[axis],
@@ -32,9 +33,6 @@ DeviceKernelLaunch::DeviceKernelLaunch(const DeviceContext &context, DeviceCode 
     : device(context.device), name(code.kernel->name), arguments(std::move(bound)),
       launch(code, arguments.heads()) {
   const CompiledKernel &kernel = *code.kernel;
-  if (kernel.perHead && kernel.grid.size() > 1)
-    throw InputError("kernel " + name, "heads and two axes of the grid",
-                     "one axis: on a GPU the second takes the place of the heads");
   arguments.fill(launch);
   requireGrid(kernel, launch.blocks());
   if (auto carry = arguments.carry())

@@ -4,6 +4,8 @@
 #include "ringc/support/ClosestName.h"
 #include "ringc/support/Error.h"
 
+#include <algorithm>
+#include <initializer_list>
 #include <variant>
 
 namespace ringc {
@@ -16,6 +18,12 @@ using Kind = KernelArgument::Kind;
 std::string_view parameterOf(std::string_view argument) {
   size_t dot = argument.rfind('.');
   return dot == argument.npos ? std::string_view() : argument.substr(dot + 1);
+}
+
+bool isOfRows(std::string_view axis) { return axis == "Nq" || axis == "Nk"; }
+
+std::vector<std::string>::const_iterator rowsOf(const std::vector<std::string> &axes) {
+  return std::ranges::find_if(axes, isOfRows);
 }
 
 } // namespace
@@ -56,10 +64,8 @@ size_t KernelParameters::find(std::string_view name) const {
 bool KernelParameters::isOfProgram(const KernelArgument &argument) const {
   if (argument.kind != Kind::View || !kernel->perHead || !isOwn(argument))
     return false;
-  // One that nobody reads has the axes that it is written with.
-  std::string_view first = argument.axes.front().name;
-  bool isRead = argument.axes.size() > 2 && first == "B" && argument.axes[1].name == "Hkv";
-  return isRead || first == "Nq" || first == "Nk";
+  return std::ranges::any_of(argument.axes,
+                             [](const ArgumentAxis &axis) { return isOfRows(axis.name); });
 }
 
 std::vector<std::string> KernelParameters::axesOf(const KernelArgument &argument) const {
@@ -68,14 +74,36 @@ std::vector<std::string> KernelParameters::axesOf(const KernelArgument &argument
     axes.push_back(axis.name);
   if (!isOfProgram(argument))
     return axes;
-  if (axes.front() == "B")
+  if (axes.front() == "B") // one that nobody reads has the axes that it is written with
     axes.erase(axes.begin(), axes.begin() + (axes[2] == "G" ? 3 : 2));
-  const std::string rows = axes.front(), heads = rows == "Nq" ? "H" : "Hkv";
-  if (axes.size() == 1)
-    return {"B", heads, rows};
-  if (argument.sums)
-    return {"B", "Hkv", rows, axes[1]};
-  return {"B", rows, heads, axes[1]};
+  auto at = rowsOf(axes);
+  std::vector<std::string> made(axes.begin(), at);
+  const std::string rows = *at, heads = rows == "Nq" ? "H" : "Hkv";
+  auto add = [&](std::initializer_list<std::string> more) { made.insert(made.end(), more); };
+  if (at + 1 == axes.end())
+    add({"B", heads, rows});
+  else if (argument.sums)
+    add({"B", "Hkv", rows, at[1]});
+  else
+    add({"B", rows, heads, at[1]});
+  return made;
+}
+
+ProgramTensor KernelParameters::programOf(const KernelArgument &argument,
+                                          const Tensor &tensor) const {
+  std::vector<std::string> axes = axesOf(argument);
+  auto leading = int(rowsOf(axes) - axes.begin());
+  return hasColumns(argument) ? ProgramTensor::rows(tensor).behind(leading - 1)
+                              : ProgramTensor::numbers(tensor).behind(leading - 2);
+}
+
+bool KernelParameters::hasColumns(const KernelArgument &argument) const {
+  std::vector<std::string> axes = axesOf(argument);
+  if (isOfProgram(argument)) // rows, heads, columns
+    return axes.end() - rowsOf(axes) > 2 || argument.sums;
+  return std::ranges::count_if(axes, [&](const std::string &axis) {
+           return !kernel->perHead || (axis != "B" && axis != "Hkv");
+         }) > 1;
 }
 
 std::string KernelParameters::describe(const KernelArgument &argument) const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/attention/shared/Launch.h"
 #include "ringc/compiler/spec/CompiledKernel.h"
 #include "ringc/kernel/Arguments.h"
 
@@ -30,6 +31,11 @@ public:
   bool isOfProgram(const KernelArgument &argument) const;
   /// Of a view's tensor (KernelViews): names of extents, or numbers.
   std::vector<std::string> axesOf(const KernelArgument &argument) const;
+
+  /// Its tensor for a launch's slots, where it is of a program and not sums.
+  ProgramTensor programOf(const KernelArgument &argument, const Tensor &tensor) const;
+  /// Whether its windows have columns: along the last axis.
+  bool hasColumns(const KernelArgument &argument) const;
 
   /// "a view, f32 [B, Nq, H, 64]", "a value, i32": what it takes.
   std::string describe(const KernelArgument &argument) const;

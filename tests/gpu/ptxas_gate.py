@@ -73,6 +73,9 @@ OTHER = [
     "rotary_half_split",
     "rotary_interleaved",
 ]
+# Windows whose place an integer view names, in a file of the tests.
+NAMED_ROWS = Path(__file__).resolve().parents[1] / "lit" / "gpu" / "Inputs" / "named-rows.tile"
+NAMED = ["lookup", "gradient", "total", "decode"]
 
 
 def specs():
@@ -103,6 +106,9 @@ def specs():
     for kernel in OTHER:
         for dtype in TYPES:
             yield {"kernel": kernel, "dtype": dtype}
+    for kernel in NAMED:
+        for dtype in TYPES if kernel == "decode" else ["f32"]:
+            yield {"kernel": kernel, "source": str(NAMED_ROWS), "dtype": dtype}
 
 
 def title(spec):
@@ -253,9 +259,9 @@ def judge_kernels(ptxas, options, folder):
     chips = options.chips.split(",")
     if unknown := [chip for chip in chips if chip not in SHARED_KIB]:
         sys.exit(f"--chips: got {unknown[0]}, allowed: {', '.join(SHARED_KIB)}")
-    wanted = options.kernels.split(",") if options.kernels else MASKED + PER_HEAD + OTHER
-    if unknown := [name for name in wanted if name not in MASKED + PER_HEAD + OTHER]:
-        sys.exit(f"--kernels: got {unknown[0]}, allowed: {', '.join(MASKED + PER_HEAD + OTHER)}")
+    wanted = options.kernels.split(",") if options.kernels else MASKED + PER_HEAD + OTHER + NAMED
+    if unknown := [name for name in wanted if name not in MASKED + PER_HEAD + OTHER + NAMED]:
+        sys.exit(f"--kernels: got {unknown[0]}, allowed: {', '.join(MASKED + PER_HEAD + OTHER + NAMED)}")
     rows = {title(spec): {} for spec in specs() if spec["kernel"] in wanted}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {}

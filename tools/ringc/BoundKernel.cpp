@@ -128,11 +128,14 @@ KernelView BoundKernel::viewOf(const Parameter &parameter, const std::string &na
                                bool isOfKernel) const {
   KernelView view{.name = name, .dtype = type(parameter.type.element), .axes = {}};
   view.sums = parameter.type.sums;
-  const std::string &first = parameter.type.shape.front().name;
-  view.isOfProgram = isOfKernel && (first == "Nq" || first == "Nk");
+  auto has = [&](const char *extent) {
+    return std::ranges::find(parameter.type.shape, extent, &Extent::name) !=
+           parameter.type.shape.end();
+  };
+  view.isOfProgram = isOfKernel && (has("Nq") || has("Nk"));
   if (view.isOfProgram)
     view.axes = {"B", "Hkv"};
-  if (view.isOfProgram && first == "Nq")
+  if (view.isOfProgram && has("Nq"))
     view.axes.push_back("G");
   for (const Extent &extent : parameter.type.shape)
     view.axes.push_back(extent.isNumber() || (isOfKernel && integers.contains(extent.name))

@@ -31,7 +31,10 @@ std::vector<size_t> memoryOrder(const KernelView &view, HeadMap heads) {
   if (!view.isOfProgram)
     return order;
   bool ofQueries = view.axes[2] == "G";
-  size_t row = ofQueries ? 3 : 2;
+  size_t row =
+      size_t(std::ranges::find_if(
+                 view.axes, [](const std::string &axis) { return axis == "Nq" || axis == "Nk"; }) -
+             view.axes.begin());
   if (ofQueries && heads == HeadMap::Tiled && !view.sums)
     std::swap(order[1], order[2]);
   bool hasColumns = view.axes.size() > row + 1;

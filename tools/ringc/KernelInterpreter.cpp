@@ -20,14 +20,13 @@ KernelInterpreter::KernelInterpreter(const BoundKernel &ofSource, const KernelDa
     const Tensor &tensor = data.views.at(described.name);
     view.described = described;
     bool ofQueries = described.isOfProgram && described.axes[2] == "G";
-    view.rowAxis = described.isOfProgram ? (ofQueries ? 3 : 2) : 0;
+    view.implicit = described.isOfProgram ? (ofQueries ? 3 : 2) : 0;
     view.group = ofQueries ? extentOf(data.extents, "G") : 1;
     view.strides.assign(size_t(tensor.rank()), 1);
     for (int axis = tensor.rank() - 1; axis > 0; --axis)
       view.strides[size_t(axis) - 1] = view.strides[size_t(axis)] * tensor.dim(axis);
-    view.rows = tensor.dim(int(view.rowAxis)) * view.group;
-    if (tensor.rank() > int(view.rowAxis) + 1)
-      view.columns = tensor.dim(int(view.rowAxis) + 1);
+    for (int axis = 0; axis < tensor.rank(); ++axis)
+      view.extents.push_back(tensor.dim(axis));
     if (described.name.find('.') == std::string::npos) // the kernel's own
       view.at = valuesOf(tensor);
   }
@@ -141,50 +140,84 @@ bool KernelInterpreter::anyVisible(const Value &seen) const {
 
 int64_t KernelInterpreter::integer(const Expr &expr) { return std::get<int64_t>(evaluate(expr)); }
 
-KernelInterpreter::Window KernelInterpreter::windowOf(const SubscriptExpr &subscript) {
-  const Parameter &parameter = *kernel.declaration().findParameter(subscript.view);
+KernelInterpreter::Window KernelInterpreter::windowOf(const Parameter &parameter,
+                                                      const SubscriptExpr *subscript) {
   Window window;
-  for (size_t axis = 0; axis < subscript.axes.size(); ++axis) {
-    const AxisRange &range = subscript.axes[axis];
+  size_t next = 0;
+  for (size_t axis = 0; axis < parameter.type.shape.size(); ++axis) {
+    const Extent &extent = parameter.type.shape[axis];
+    window.index.push_back(0);
+    if (kernel.declaration().isOwnAxis(extent)) {
+      window.index.back() = extent.name == "B" ? batch : head;
+      continue;
+    }
+    const AxisRange &range = subscript->axes[next++];
     bool whole = range.kind == AxisRange::Kind::Whole;
-    int64_t first = whole ? 0 : integer(*range.offset);
-    int64_t count = kernel.size(whole ? parameter.type.shape[axis] : range.size);
-    (axis == 0 ? window.row : window.column) = first;
-    (axis == 0 ? window.rows : window.columns) = count;
+    Value first = whole ? Value(int64_t(0)) : evaluate(*range.offset);
+    auto *named = std::get_if<TilePtr>(&first);
+    if (range.kind == AxisRange::Kind::Index && !named) {
+      window.index.back() = std::get<int64_t>(first);
+      continue;
+    }
+    if (named)
+      window.named = *named;
+    int64_t begin = named ? 0 : std::get<int64_t>(first);
+    int64_t count = named ? (*named)->rows : kernel.size(whole ? extent : range.size);
+    if (window.rowAxis < 0) {
+      window.rowAxis = int(axis);
+      window.row = begin;
+      window.rows = count;
+    } else {
+      window.columnAxis = int(axis);
+      window.column = begin;
+      window.columns = count;
+    }
   }
   return window;
 }
 
-double *KernelInterpreter::elementOf(View &view, int64_t row, int64_t column) const {
-  if (row < 0 || row >= view.rows || column < 0 || column >= view.columns)
-    return nullptr;
-  int64_t at = row / view.group * view.strides[view.rowAxis];
+double *KernelInterpreter::elementOf(View &view, const Window &window, int64_t row,
+                                     int64_t column) const {
+  int64_t place = 0;
   if (view.described.isOfProgram)
-    at += batch * view.strides[0] + head * view.strides[1];
-  if (view.group > 1)
-    at += row % view.group * view.strides[2];
-  if (view.strides.size() > view.rowAxis + 1)
-    at += column * view.strides[view.rowAxis + 1];
-  return &view.at[size_t(at)];
+    place += batch * view.strides[0] + head * view.strides[1];
+  for (size_t axis = 0; axis < window.index.size(); ++axis) {
+    size_t own = view.implicit + axis;
+    int64_t at = window.index[axis];
+    if (int(axis) == window.rowAxis)
+      at = window.row + (window.named ? int64_t(window.named->at[size_t(row)]) : row);
+    else if (int(axis) == window.columnAxis)
+      at = window.column + column;
+    bool packed = view.implicit == 3 && view.described.axes[own] == "Nq";
+    if (at < 0 || at >= view.extents[own] * (packed ? view.group : 1))
+      return nullptr;
+    place += (packed ? at / view.group : at) * view.strides[own];
+    if (packed)
+      place += at % view.group * view.strides[2];
+  }
+  return &view.at[size_t(place)];
 }
 
-KernelInterpreter::Value KernelInterpreter::load(const SubscriptExpr &subscript) {
+KernelInterpreter::Value KernelInterpreter::load(const SubscriptExpr &subscript, const Type &type) {
   const Parameter &parameter = *kernel.declaration().findParameter(subscript.view);
   if (parameter.type.kind == Type::Kind::Positions)
     return positions(subscript, parameter);
-  Window window = windowOf(subscript);
+  Window window = windowOf(parameter, &subscript);
   View &view = views.at(subscript.view);
   bool integers = parameter.type.element == i32Element;
   double fill = 0;
   if (subscript.fill)
-    fill = integers ? Operand(evaluate(*subscript.fill)).scalar
-                    : rounded(Operand(evaluate(*subscript.fill)).scalar, parameter.type.element);
+    fill = Operand(evaluate(*subscript.fill)).scalar;
+  if (subscript.fill && parameter.type.element.isFloat())
+    fill = rounded(fill, parameter.type.element);
+  if (type.isScalar())
+    return element(parameter, window, fill);
   auto tile = std::make_shared<Tile>(Tile{window.rows, window.columns, {}, integers});
   tile->at.reserve(size_t(window.rows * window.columns));
   for (int64_t row = 0; row < window.rows; ++row)
     for (int64_t column = 0; column < window.columns; ++column) {
-      const double *element = elementOf(view, window.row + row, window.column + column);
-      tile->at.push_back(element ? *element : fill);
+      const double *found = elementOf(view, window, row, column);
+      tile->at.push_back(found ? *found : fill);
     }
   return tile;
 }
@@ -192,7 +225,7 @@ KernelInterpreter::Value KernelInterpreter::load(const SubscriptExpr &subscript)
 /// A column of i32; rows of queries are packed.
 KernelInterpreter::Value KernelInterpreter::positions(const SubscriptExpr &subscript,
                                                       const Parameter &of) {
-  Window window = windowOf(subscript);
+  Window window = windowOf(of, &subscript);
   bool ofQueries = of.type.shape.front().name == "Nq";
   int64_t group = ofQueries ? extentOf(data.extents, "G") : 1;
   auto tile = std::make_shared<Tile>(Tile{window.rows, 1, {}, true});
@@ -201,29 +234,42 @@ KernelInterpreter::Value KernelInterpreter::positions(const SubscriptExpr &subsc
   return tile;
 }
 
+KernelInterpreter::Value KernelInterpreter::element(const Parameter &parameter, const Window &place,
+                                                    double fill) {
+  const double *found = elementOf(views.at(parameter.name), place, 0, 0);
+  double value = found ? *found : fill;
+  if (parameter.type.element.kind == Element::Kind::I32)
+    return int64_t(value);
+  if (parameter.type.element.kind == Element::Kind::Bool)
+    return value != 0;
+  return value;
+}
+
 void KernelInterpreter::store(const StoreStatement &statement) {
   auto &target = std::get<SubscriptExpr>(statement.target->node);
   Value value = evaluate(*statement.value);
   const Tile &tile = *std::get<TilePtr>(value);
-  Window window = windowOf(target);
+  Window window = windowOf(*kernel.declaration().findParameter(target.view), &target);
   View &view = views.at(target.view);
   view.stored = true;
   for (int64_t row = 0; row < window.rows; ++row)
     for (int64_t column = 0; column < window.columns; ++column) {
-      double *element = elementOf(view, window.row + row, window.column + column);
+      double *to = elementOf(view, window, row, column);
       double own = tile.at[size_t(row * tile.columns + column)];
-      if (element)
-        *element = statement.adds ? round(*element + own) : own;
+      if (to)
+        *to = statement.adds ? round(*to + own) : own;
     }
 }
 
-KernelInterpreter::Value KernelInterpreter::name(const NameExpr &expr) const {
+KernelInterpreter::Value KernelInterpreter::name(const NameExpr &expr) {
   switch (expr.kind) {
   case NameExpr::Kind::Local:
     return names.at(expr.name);
   case NameExpr::Kind::Parameter: {
-    const ArgumentValue &value = data.scalars.at(expr.name);
     const Parameter &parameter = *kernel.declaration().findParameter(expr.name);
+    if (parameter.type.kind == Type::Kind::View) // all of whose axes are the program's own
+      return element(parameter, windowOf(parameter, nullptr), 0);
+    const ArgumentValue &value = data.scalars.at(expr.name);
     if (parameter.type.element.isFloat())
       return double(float(realOf(value)));
     if (auto *truth = std::get_if<bool>(&value))
@@ -265,7 +311,7 @@ KernelInterpreter::Value KernelInterpreter::evaluate(const Expr &expr) {
                                                                       : *conditional->whenFalse);
   if (auto *call = std::get_if<CallExpr>(&expr.node))
     return evaluateCall(*call, expr.type);
-  return load(std::get<SubscriptExpr>(expr.node));
+  return load(std::get<SubscriptExpr>(expr.node), expr.type);
 }
 
 } // namespace ringc::cli

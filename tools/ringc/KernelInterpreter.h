@@ -48,12 +48,15 @@ private:
   /// Of a view: rows [row, row + rows), columns likewise.
   struct Window {
     int64_t row = 0, rows = 1, column = 0, columns = 1;
+    int rowAxis = -1, columnAxis = -1; ///< of the declaration; -1 where there is none
+    std::vector<int64_t> index;        ///< of each axis of the declaration; of a window's unused
+    TilePtr named;                     ///< where rows lie that a tile names
   };
   struct View {
     KernelView described;
-    std::vector<int64_t> strides;             ///< of `at`, by axis
-    size_t rowAxis = 0;                       ///< behind the implicit axes
-    int64_t rows = 0, columns = 1, group = 1; ///< rows are packed, of `group` heads
+    std::vector<int64_t> extents, strides; ///< of `at`, by axis
+    size_t implicit = 0;                   ///< axes before those of the declaration
+    int64_t group = 1;                     ///< rows over Nq are packed, of so many heads
     std::vector<double> at;
     bool stored = false;
   };
@@ -71,9 +74,10 @@ private:
   Value evaluateCall(const frontend::CallExpr &call, const frontend::Type &type);
   Value apply(const frontend::CallExpr &call); ///< a mask, a score or its derivative
   Value callOnTiles(const frontend::FunctionDecl &function, const std::vector<Value> &arguments);
-  Value load(const frontend::SubscriptExpr &subscript);
+  Value load(const frontend::SubscriptExpr &subscript, const frontend::Type &type);
   Value positions(const frontend::SubscriptExpr &subscript, const frontend::Parameter &of);
-  Value name(const frontend::NameExpr &name) const;
+  Value element(const frontend::Parameter &view, const Window &place, double fill);
+  Value name(const frontend::NameExpr &name);
   Value product(const Tile &a, const Tile &b) const;
   Value reduced(frontend::Builtin builtin, const Tile &tile) const;
   double rounded(double value, const frontend::Element &to) const;
@@ -85,9 +89,10 @@ private:
   Value operation(frontend::BinaryOp op, const Value &a, const Value &b) const;
 
   int64_t integer(const frontend::Expr &expr);
-  Window windowOf(const frontend::SubscriptExpr &subscript);
-  /// Of an element of a view, in this program; nothing outside.
-  double *elementOf(View &view, int64_t row, int64_t column) const;
+  /// `subscript` may be null for a view whose axes are all the program's own.
+  Window windowOf(const frontend::Parameter &parameter, const frontend::SubscriptExpr *subscript);
+  /// Of an element of a window of a view, in this program; nothing outside.
+  double *elementOf(View &view, const Window &window, int64_t row, int64_t column) const;
 
   const BoundKernel &kernel;
   const KernelData &data;

@@ -357,7 +357,10 @@ KernelInterpreter::Value KernelInterpreter::apply(const CallExpr &call) {
   TilePtr s = leading ? std::get<TilePtr>(evaluate(*call.arguments[0])) : nullptr;
   PositionArgument ofQueries = PositionArgument::of(*call.arguments[leading]),
                    ofKeys = PositionArgument::of(*call.arguments[leading + 1]);
-  Window queries = windowOf(*ofQueries.window), keys = windowOf(*ofKeys.window);
+  auto placeOf = [&](const SubscriptExpr &window) {
+    return windowOf(*kernel.declaration().findParameter(window.view), &window);
+  };
+  Window queries = placeOf(*ofQueries.window), keys = placeOf(*ofKeys.window);
   auto shiftOf = [&](const BinaryExpr *shift) {
     int64_t by = shift ? integer(*shift->rhs) : 0;
     return shift && shift->op == BinaryOp::Subtract ? -by : by;

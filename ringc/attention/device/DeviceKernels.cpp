@@ -31,8 +31,7 @@ DeviceLaunch::DeviceLaunch(DeviceCode made, const HeadsAndBatch &headsAndBatch)
 
 CudaGrid DeviceLaunch::blocks() const {
   auto [p0, p1, kvHeads, batch] = grid();
-  // A second grid axis takes the place of the heads, which such a kernel does not have.
-  return {.blocks = {p0, kernel->grid.size() > 1 ? p1 : kvHeads, batch},
+  return {.blocks = kernel->blocks(p0, p1, kvHeads, batch),
           .threads = kernel->threads,
           .sharedBytes = kernel->sharedBytes};
 }

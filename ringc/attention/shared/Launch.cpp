@@ -108,6 +108,7 @@ void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
   bool blocked = heads.headMap == HeadMap::Blocked;
   slots[0] = rebased(tensor.data(), batchStep * int64_t(sizeOf(tensor.dtype())), heads.firstBatch);
   bool afterRows = false;
+  int leading = 0;
   for (const ArgumentAxis &axis : find(name, Kind::View)->axes) {
     int64_t step;
     if (afterRows)
@@ -121,6 +122,8 @@ void LaunchSlots::set(std::string_view name, const ProgramTensor &program) {
       step = program.packed ? tensor.stride(program.row)
              : blocked      ? headStep
                             : heads.kvHeads * headStep;
+    else if (leading < program.leading)
+      step = tensor.stride(leading++);
     else
       step =
           tensor.stride(program.row) * (axis.name == "Nq" && program.packed ? heads.groupSize : 1);

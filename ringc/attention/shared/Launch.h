@@ -22,6 +22,7 @@ struct ProgramTensor {
   Tensor tensor;
   int batch = 0, row = 1, head = 2, column = 3;
   bool packed = false; ///< rows are those of all query heads of the KV head, packed
+  int leading = 0;     ///< the first axes are of extents that the kernel writes before its rows
 
   /// [b, n, h, d]
   static ProgramTensor rows(const Tensor &tensor) { return {tensor}; }
@@ -29,6 +30,17 @@ struct ProgramTensor {
   static ProgramTensor sums(const Tensor &tensor) { return {tensor, 0, 2, 1, 3, true}; }
   /// [b, h, n]
   static ProgramTensor numbers(const Tensor &tensor) { return {tensor, 0, 2, 1, -1}; }
+
+  /// The same behind as many axes more.
+  ProgramTensor behind(int axes) const {
+    ProgramTensor made = *this;
+    for (int *axis : {&made.batch, &made.row, &made.head})
+      *axis += axes;
+    if (column >= 0)
+      made.column += axes;
+    made.leading = axes;
+    return made;
+  }
 };
 
 /// Which query heads share a KV head, and the batch entry that a rank's first one is: masks count

@@ -75,18 +75,64 @@ static LogicalResult verifyWindow(Operation *op, ViewType view, size_t offsets,
   return success();
 }
 
+/// The rows of `tile` by name: a column of i32, where there is one.
+static LogicalResult verifyRows(Operation *op, Value rows, ViewType view, RankedTensorType tile) {
+  if (!rows)
+    return success();
+  auto type = tileType(rows);
+  if (!type.getElementType().isInteger(32) || type.getDimSize(1) != 1 ||
+      type.getDimSize(0) != tile.getDimSize(0))
+    return op->emitOpError("rows have type ") << type << ", the tile " << tile;
+  if (view.isOfSums())
+    return op->emitOpError("names rows of sums");
+  return success();
+}
+
+LogicalResult OwnIndexOp::verify() {
+  if (getExtent() != "B" && getExtent() != "Hkv")
+    return emitOpError("is of B or of Hkv, not of ") << getExtent();
+  return success();
+}
+
+LogicalResult SliceOp::verify() {
+  ViewType view = getView().getType(), result = getResult().getType();
+  if (view.isOfSums())
+    return emitOpError("indexes sums");
+  if (getIndices().size() != getAxes().size())
+    return emitOpError("has ") << getIndices().size() << " indices for " << getAxes().size()
+                               << " axes";
+  SmallVector<Attribute> kept;
+  for (auto [axis, extent] : llvm::enumerate(view.getExtents()))
+    if (!llvm::is_contained(getAxes(), static_cast<int64_t>(axis)))
+      kept.push_back(extent);
+  if (!llvm::is_sorted(getAxes()) || getAxes().empty() || getAxes().front() < 0 ||
+      getAxes().back() >= view.getRank() ||
+      kept.size() + getAxes().size() != static_cast<size_t>(view.getRank()) ||
+      result.getElementType() != view.getElementType() ||
+      result.getExtents().getValue() != ArrayRef(kept))
+    return emitOpError("cannot turn ") << view << " into " << result;
+  for (int64_t axis : getInside())
+    if (!llvm::is_contained(getAxes(), axis))
+      return emitOpError("inside has axis ") << axis << ", which is not indexed";
+  return success();
+}
+
 LogicalResult LoadOp::verify() {
   if (getFill() && getFill().getType() != getView().getType().getElementType())
     return emitOpError("fill has type ") << getFill().getType();
   if (getWhere() && (tileType(getWhere()).getDimSize(1) != 1 ||
                      tileType(getWhere()).getDimSize(0) != tileType(getResult()).getDimSize(0)))
     return emitOpError("row predicate has type ") << getWhere().getType();
+  if (failed(verifyRows(*this, getRows(), getView().getType(), tileType(getResult()))))
+    return failure();
   return verifyWindow(*this, getView().getType(), getOffsets().size(), tileType(getResult()));
 }
 
 LogicalResult StoreOp::verify() {
   if (getAdd() && !getView().getType().getElementType().isF32())
     return emitOpError("adds to f32 views alone, got ") << getView().getType();
+  if (failed(verifyRows(*this, getRows(), getView().getType(), tileType(getTile()))))
+    return failure();
   return verifyWindow(*this, getView().getType(), getOffsets().size(), tileType(getTile()));
 }
 
@@ -96,6 +142,8 @@ LogicalResult ElementOp::verify() {
     return emitOpError("needs ") << view.getRank() << " indices, got " << getIndices().size();
   if (view.getElementType() != getResult().getType())
     return emitOpError("result has type ") << getResult().getType() << ", the view " << view;
+  if (getFill() && getFill().getType() != getResult().getType())
+    return emitOpError("fill has type ") << getFill().getType();
   for (int64_t axis : getInside())
     if (axis < 0 || axis >= view.getRank())
       return emitOpError("inside has axis ") << axis << ", the view " << view.getRank() << " axes";

@@ -86,44 +86,79 @@ def Tile_ExtentOp : Tile_Op<"extent", [Pure]> {
   let assemblyFormat = "$name attr-dict";
 }
 
+def Tile_OwnIndexOp : Tile_Op<"own_index", [Pure]> {
+  let summary = "batch entry (B) or KV head (Hkv) of this program";
+  let arguments = (ins StrAttr:$extent);
+  let results = (outs I32:$result);
+  let assemblyFormat = "$extent attr-dict";
+  let hasVerifier = 1;
+}
+
+def Tile_SliceOp : Tile_Op<"slice", [Pure]> {
+  let summary = "a view without the axes that are indexed";
+  let description = [{
+    result[...] = view[..., index, ...], an index at each of `axes`, which the result lacks. Where an index is outside, nothing is inside
+    the result. The axes in `inside` are known to be indexed within their extent.
+
+        %p = tile.slice %part[%split] axes [0] : !tile.view<f32, ["P", "Nq", "64"]> -> !tile.view<f32, ["Nq", "64"]>
+  }];
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices, DenseI64ArrayAttr:$axes,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$inside);
+  let results = (outs Tile_ViewType:$result);
+  let assemblyFormat = "$view `[` $indices `]` `axes` $axes (`inside` $inside^)? attr-dict `:` type($view) `->` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    bool isInside(int64_t axis) { return ::llvm::is_contained(getInside(), axis); }
+  }];
+}
+
 def Tile_LoadOp : Tile_Op<"load", [AttrSizedOperandSegments]> {
   let summary = "a window of a view as a tile";
   let description = [{
     result[r, c] = view[row + r, col + c] where that is inside the view, `fill` (default 0) elsewhere. A rank-1 view gives a column.
-    Rows where the column `where` is false are not read either: keys that no query may see can hold anything.
+    With a column `rows` of i32 it is view[row + rows[r], col + c]. Rows where the column `where` is false are not read either: keys that
+    no query may see can hold anything. `of_keys`: the rows are those of the keys of the masked loop around it, wherever they lie.
 
         %t = tile.load %q[%rows, %c0] : !tile.view<bf16, ["Nq", "64"]> -> tensor<64x64xbf16>
   }];
-  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Scalar>:$fill, Optional<Tile_Tile>:$where);
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Tile>:$rows, Optional<Tile_Scalar>:$fill,
+                       Optional<Tile_Tile>:$where, UnitAttr:$of_keys);
   let results = (outs Tile_Tile:$result);
-  let assemblyFormat = "$view `[` $offsets `]` (`else` $fill^ `:` type($fill))? (`where` $where^ `:` type($where))? attr-dict `:` type($view) `->` type($result)";
+  let assemblyFormat = [{
+    $view `[` $offsets `]` (`rows` $rows^ `:` type($rows))? (`else` $fill^ `:` type($fill))? (`where` $where^ `:` type($where))? attr-dict
+    `:` type($view) `->` type($result)
+  }];
   let hasVerifier = 1;
 }
 
-def Tile_StoreOp : Tile_Op<"store"> {
+def Tile_StoreOp : Tile_Op<"store", [AttrSizedOperandSegments]> {
   let summary = "store (or add) a tile to a window of a view";
   let description = [{
-    view[row + r, col + c] = tile[r, c] for the elements inside the view; with `add` it is added to what is there.
+    view[row + r, col + c] = tile[r, c] for the elements inside the view; with `add` it is added to what is there. With a column `rows` of
+    i32 it is view[row + rows[r], col + c]: rows that are named several times get the sum of all with `add`, one of them without.
 
         tile.store %t, %out[%rows, %c0] : tensor<64x64xbf16>, !tile.view<bf16, ["Nq", "64"]>
   }];
-  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets, UnitAttr:$add);
-  let assemblyFormat = "(`add` $add^)? $tile `,` $view `[` $offsets `]` attr-dict `:` type($tile) `,` type($view)";
+  let arguments = (ins Tile_Tile:$tile, Tile_ViewType:$view, Variadic<I32>:$offsets, Optional<Tile_Tile>:$rows, UnitAttr:$add);
+  let assemblyFormat = [{
+    (`add` $add^)? $tile `,` $view `[` $offsets `]` (`rows` $rows^ `:` type($rows))? attr-dict `:` type($tile) `,` type($view)
+  }];
   let hasVerifier = 1;
 }
 
-def Tile_ElementOp : Tile_Op<"element", [Pure]> {
-  let summary = "one element of a view, inside a mask or a score";
+def Tile_ElementOp : Tile_Op<"element", [Pure, AttrSizedOperandSegments]> {
+  let summary = "one element of a view";
   let description = [{
     result = view[nearest(index), ...], nearest(index) = max(min(index, extent - 1), 0). The axes in `inside` are known to be indexed
     within their extent, by what they are for: B by b, H by h, Nq and Nk by the row of the shard (Nk beside Nq: by the global position of
-    the key). No other axis is without elements.
+    the key). No other axis is without elements. With `fill`, in a kernel, an element outside is that and nothing is read.
 
         %w = tile.element %slope[%h] inside [0] : !tile.view<f32, ["H"]> -> f32
   }];
-  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices, DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$inside);
+  let arguments = (ins Tile_ViewType:$view, Variadic<I32>:$indices, Optional<Tile_Scalar>:$fill,
+                       DefaultValuedAttr<DenseI64ArrayAttr, "{}">:$inside);
   let results = (outs Tile_Scalar:$result);
-  let assemblyFormat = "$view `[` $indices `]` (`inside` $inside^)? attr-dict `:` type($view) `->` type($result)";
+  let assemblyFormat = "$view `[` $indices `]` (`else` $fill^ `:` type($fill))? (`inside` $inside^)? attr-dict `:` type($view) `->` type($result)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     bool isInside(int64_t axis) { return ::llvm::is_contained(getInside(), axis); }

@@ -115,7 +115,8 @@ struct CallExpr {
   const FunctionDecl *function = nullptr; ///< Function: owned by its module
 };
 
-/// One axis of view[...]: an index, a window `offset : size`, or `:` for all of it.
+/// One axis of view[...]: an index (an i32, or a column of them that names rows), a window `offset
+/// : size`, or `:` for all of it.
 struct AxisRange {
   enum class Kind { Index, Window, Whole };
   Kind kind = Kind::Whole;
@@ -127,8 +128,8 @@ struct AxisRange {
 
 struct SubscriptExpr {
   std::string view;
-  std::vector<AxisRange> axes;
-  ExprPtr fill; ///< `else x`, may be null
+  std::vector<AxisRange> axes; ///< in a kernel without those that are the program's own
+  ExprPtr fill;                ///< `else x`, may be null
 };
 
 struct Expr {
@@ -273,6 +274,11 @@ struct KernelDecl {
 
   /// A kernel with a view or positions over Nq or Nk runs once for each batch and KV head.
   bool perHead() const;
+  /// Whether an axis of this extent is the program's own batch entry or KV head, which nothing
+  /// indexes.
+  bool isOwnAxis(const Extent &extent) const {
+    return perHead() && (extent.name == "B" || extent.name == "Hkv");
+  }
   const ConstantDecl *findConstant(std::string_view name) const;
   const Parameter *findParameter(std::string_view name) const;
 };

@@ -425,7 +425,7 @@ bool Checker::checkPositionArgument(CallExpr &call, size_t argument, const char 
 }
 
 bool Checker::checkPositionWindow(AxisRange &axis, const Parameter &positions, Extent &size) {
-  if (!checkWindowAxis(axis, positions.type.shape[0], size))
+  if (!checkWindowAxis(axis, positions.type.shape[0], /*isFirst=*/true, size))
     return false;
   auto *name = std::get_if<NameExpr>(&axis.offset->node);
   const Symbol *symbol = name ? find(name->name) : nullptr;

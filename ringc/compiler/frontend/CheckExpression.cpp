@@ -1,5 +1,7 @@
 #include "ringc/compiler/frontend/Checker.h"
 
+#include <algorithm>
+
 namespace ringc::frontend {
 
 bool isIntLiteral(const Expr &expr) {
@@ -53,7 +55,8 @@ Type Checker::type(Expr &expr, NameExpr &name) {
   if (!symbol) {
     if (kernel && (name.name == "Nq" || name.name == "Nk"))
       for (const Parameter &parameter : kernel->parameters)
-        if (!parameter.type.shape.empty() && parameter.type.shape.front().name == name.name) {
+        if (std::ranges::find(parameter.type.shape, name.name, &Extent::name) !=
+            parameter.type.shape.end()) {
           name.kind = NameExpr::Kind::Extent;
           return Type::scalar(i32Element);
         }
@@ -77,6 +80,10 @@ Type Checker::type(Expr &expr, NameExpr &name) {
     name.kind = NameExpr::Kind::Parameter;
     if (symbol->type.isScalar())
       return symbol->type;
+    if (kernel && symbol->type.kind == Type::Kind::View &&
+        std::ranges::all_of(symbol->type.shape,
+                            [&](const Extent &extent) { return kernel->isOwnAxis(extent); }))
+      return elementOfKernel(expr.location, *kernel->findParameter(name.name));
     sink.report(expr.location, Message::NotAValue,
                 {name.name, symbol->type.kind == Type::Kind::View        ? "a view"
                             : symbol->type.kind == Type::Kind::Positions ? "positions"
@@ -311,57 +318,103 @@ Type Checker::element(const SubscriptExpr &subscript, Expr &expr, const Paramete
   return good ? Type::scalar(view.type.element) : Type{};
 }
 
-/// A window of a kernel's view: a tile; of a view of rank 1 a column.
+/// An element of a kernel's view, which the kernel does not write: a scalar.
+Type Checker::elementOfKernel(Location location, const Parameter &view) {
+  elementReads.try_emplace(view.name, location);
+  const Element &element = view.type.element;
+  if (element == i32Element || element == f32Element || element == boolElement)
+    return Type::scalar(element);
+  sink.report(location, Message::ElementInKernel, {view.name, print(element)});
+  return {};
+}
+
+/// A window of a kernel's view: a tile; with one axis that is not indexed a column, with none an
+/// element.
 Type Checker::window(SubscriptExpr &subscript, Expr &expr, const Parameter &view, bool stores) {
-  if (subscript.axes.size() != view.type.shape.size()) {
+  std::vector<Extent> extents = view.type.shape;
+  std::erase_if(extents, [&](const Extent &extent) { return kernel->isOwnAxis(extent); });
+  if (subscript.axes.size() != extents.size()) {
     sink.report(expr.location, Message::AxisCount,
-                {view.name, axes(view.type.shape.size()), std::to_string(subscript.axes.size())});
+                {view.name, axes(extents.size()), std::to_string(subscript.axes.size())});
     return {};
   }
   bool good = true;
   std::vector<Extent> shape;
-  for (size_t at = 0; at < subscript.axes.size(); ++at)
-    good &= checkWindowAxis(subscript.axes[at], view.type.shape[at], shape.emplace_back());
-  if (subscript.fill) {
-    Type fill = checkValue(*subscript.fill, Type::scalar(f32Element));
-    if (stores)
-      good = false, sink.report(subscript.fill->location, Message::FillOnStore);
-    else if (!fill.isInvalid() &&
-             !(fill.isScalar(Element::Kind::F32) && view.type.element.isFloat()) &&
-             !(fill.isScalar() && fill.element == view.type.element))
-      good = false, sink.report(subscript.fill->location, Message::FillType,
-                                {print(view.type.element), print(fill)});
+  for (size_t at = 0; at < subscript.axes.size(); ++at) {
+    AxisRange &axis = subscript.axes[at];
+    if (axis.kind == AxisRange::Kind::Index) {
+      Type index = checkExpr(*axis.offset);
+      good &= !index.isInvalid();
+      if (view.type.sums)
+        good = false, sink.report(axis.location, Message::IndexOfSums);
+      if (index.isScalar(Element::Kind::I32) || !good)
+        continue;
+      if (!index.isTile()) {
+        good = false, sink.report(axis.offset->location, Message::IndexType, {print(index)});
+      } else if (!index.isTile(Element::Kind::I32) || !index.shape[1].isOne() || !shape.empty()) {
+        good = false, sink.report(axis.offset->location, Message::RowsOfTile, {print(index)});
+      } else {
+        shape.push_back(index.shape[0]);
+      }
+      continue;
+    }
+    bool isFirst = shape.empty();
+    good &= checkWindowAxis(axis, extents[at], isFirst, shape.emplace_back());
+  }
+  good &= checkWindowFill(subscript, view, stores);
+  if (!good)
+    return {};
+  if (shape.empty() && stores) {
+    sink.report(expr.location, Message::IndexInKernel);
+    return {};
+  }
+  if (shape.empty())
+    return elementOfKernel(expr.location, view);
+  if (shape.size() > 2) {
+    sink.report(expr.location, Message::WindowAxes, {std::to_string(shape.size())});
+    return {};
   }
   if (shape.size() == 1)
     shape.push_back({1, {}});
-  return good ? Type::tile(view.type.element, shape) : Type{};
+  return Type::tile(view.type.element, shape);
 }
 
-bool Checker::checkWindowAxis(AxisRange &axis, const Extent &extent, Extent &size) {
-  switch (axis.kind) {
-  case AxisRange::Kind::Index:
-    sink.report(axis.location, Message::IndexInKernel);
+bool Checker::checkWindowFill(SubscriptExpr &subscript, const Parameter &view, bool stores) {
+  if (!subscript.fill)
+    return true;
+  bool ofFloats = view.type.element.isFloat();
+  Type fill = checkValue(*subscript.fill, Type::scalar(ofFloats ? f32Element : view.type.element));
+  if (stores) {
+    sink.report(subscript.fill->location, Message::FillOnStore);
     return false;
-  case AxisRange::Kind::Whole: {
-    const Symbol *symbol = find(extent.name);
+  }
+  if (fill.isInvalid() || (fill.isScalar(Element::Kind::F32) && ofFloats) ||
+      (fill.isScalar() && fill.element == view.type.element))
+    return true;
+  sink.report(subscript.fill->location, Message::FillType, {print(view.type.element), print(fill)});
+  return false;
+}
+
+bool Checker::checkWindowAxis(AxisRange &axis, const Extent &extent, bool isFirst, Extent &size) {
+  if (!isFirst && (extent.name == "Nq" || extent.name == "Nk")) {
+    sink.report(axis.location, Message::AxisOfPositions, {extent.name});
+    return false;
+  }
+  if (axis.kind == AxisRange::Kind::Whole) {
     size = extent;
-    if (extent.isNumber() || (symbol && symbol->kind == Symbol::Kind::Constant))
+    if (isStatic(extent))
       return true;
     sink.report(axis.location, Message::WholeAxisDynamic, {extent.name});
     return false;
   }
-  case AxisRange::Kind::Window: {
-    size = axis.size;
-    Type offset = checkExpr(*axis.offset);
-    if (!offset.isInvalid() && !offset.isScalar(Element::Kind::I32)) {
-      sink.report(axis.offset->location, Message::IndexType, {print(offset)});
-      return false;
-    }
-    return checkStatic(axis.size, axis.sizeLocation) && !offset.isInvalid() &&
-           checkWindowVariable(axis, extent);
+  size = axis.size;
+  Type offset = checkExpr(*axis.offset);
+  if (!offset.isInvalid() && !offset.isScalar(Element::Kind::I32)) {
+    sink.report(axis.offset->location, Message::IndexType, {print(offset)});
+    return false;
   }
-  }
-  return false;
+  return checkStatic(axis.size, axis.sizeLocation) && !offset.isInvalid() &&
+         checkWindowVariable(axis, extent);
 }
 
 /// Where a window begins at the variable of a loop, they must agree: tiles that overlap or leave

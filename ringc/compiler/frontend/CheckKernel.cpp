@@ -12,6 +12,8 @@ void Checker::checkKernel(KernelDecl &decl) {
   scopes.clear();
   maskedLoops.clear();
   running.clear();
+  elementReads.clear();
+  firstStores.clear();
   level = 0;
   for (const ConstantDecl &constant : decl.constants)
     checkConstant(constant);
@@ -26,6 +28,9 @@ void Checker::checkKernel(KernelDecl &decl) {
   for (const auto &[carry, state] : running)
     if (!state.finished)
       sink.report(state.location, Message::ResumeWithoutFinish, {carry});
+  for (const auto &[view, location] : firstStores)
+    if (auto read = elementReads.find(view); read != elementReads.end())
+      sink.report(location, Message::ElementIsWritten, {view, std::to_string(read->second.line)});
 }
 
 void Checker::checkConstant(const ConstantDecl &constant) {
@@ -73,7 +78,7 @@ void Checker::checkParameter(const Parameter &parameter) {
   if (type.kind != Type::Kind::View)
     return;
   checkElement(type.element, parameter.typeLocation);
-  if (type.shape.size() > 2)
+  if (type.shape.size() > 4)
     sink.report(parameter.typeLocation, Message::ViewRankInKernel);
   else
     checkExtents(parameter);
@@ -82,15 +87,24 @@ void Checker::checkParameter(const Parameter &parameter) {
 }
 
 void Checker::checkExtents(const Parameter &parameter) {
-  for (size_t axis = 0; axis < parameter.type.shape.size(); ++axis) {
-    const Extent &extent = parameter.type.shape[axis];
+  auto isOfPositions = [](const Extent &extent) {
+    return extent.name == "Nq" || extent.name == "Nk";
+  };
+  bool ofPositions = std::ranges::any_of(parameter.type.shape, isOfPositions);
+  if (std::ranges::count_if(parameter.type.shape, isOfPositions) > 1)
+    sink.report(parameter.typeLocation, Message::AxisOfPositions,
+                {std::ranges::find_if(parameter.type.shape.rbegin(), parameter.type.shape.rend(),
+                                      isOfPositions)
+                     ->name});
+  for (const Extent &extent : parameter.type.shape) {
     if (extent.isNumber())
       continue;
     if (extent.name == "B" || extent.name == "H" || extent.name == "Hkv") {
-      sink.report(parameter.typeLocation, Message::AxisOfHeads, {extent.name});
-    } else if (extent.name == "Nq" || extent.name == "Nk") {
-      if (axis != 0)
-        sink.report(parameter.typeLocation, Message::AxisOfPositions, {extent.name});
+      if (extent.name == "H" || ofPositions || parameter.type.sums)
+        sink.report(parameter.typeLocation, Message::AxisOfHeads, {extent.name});
+      else if (!kernel->perHead())
+        sink.report(parameter.typeLocation, Message::AxisOfPrograms, {extent.name});
+    } else if (isOfPositions(extent)) {
     } else if (const Symbol *symbol = find(extent.name)) {
       bool integer = symbol->kind == Symbol::Kind::Extent ||
                      (symbol->constant && symbol->constant->kind == ConstantDecl::Kind::Integer);
@@ -108,7 +122,8 @@ void Checker::checkGrid(const KernelDecl &decl) {
   std::vector<std::string> extents;
   for (const Parameter &parameter : decl.parameters)
     for (const Extent &extent : parameter.type.shape)
-      extents.push_back(extent.name);
+      if (!decl.isOwnAxis(extent))
+        extents.push_back(extent.name);
   for (const GridAxisDecl &axis : decl.grid) {
     if (!axis.extent.isNumber() && std::ranges::find(extents, axis.extent.name) == extents.end())
       sink.report(axis.extentLocation, Message::GridExtentUnknown,

@@ -126,6 +126,7 @@ void Checker::check(Location, StoreStatement &store) {
       reportUnknownName(target.view, store.target->location);
     return;
   }
+  firstStores.try_emplace(target.view, store.target->location);
   store.target->type = window(target, *store.target, *view, /*stores=*/true);
   const Type &type = store.target->type;
   if (store.adds && view->type.element.kind != Element::Kind::F32)

@@ -91,7 +91,9 @@ private:
   Type element(const SubscriptExpr &subscript, Expr &expr, const Parameter &view);
   Type positions(SubscriptExpr &subscript, Expr &expr, const Parameter &of);
   Type window(SubscriptExpr &subscript, Expr &expr, const Parameter &view, bool stores);
-  bool checkWindowAxis(AxisRange &axis, const Extent &extent, Extent &size);
+  Type elementOfKernel(Location location, const Parameter &view);
+  bool checkWindowFill(SubscriptExpr &subscript, const Parameter &view, bool stores);
+  bool checkWindowAxis(AxisRange &axis, const Extent &extent, bool isFirst, Extent &size);
   bool checkWindowVariable(const AxisRange &axis, const Extent &extent);
   bool checkElement(const Element &element, Location location);
   bool checkStatic(const Extent &extent, Location location);
@@ -122,9 +124,11 @@ private:
   FunctionDecl *function = nullptr;
   KernelDecl *kernel = nullptr;
   std::unordered_map<std::string, Symbol> symbols;
-  std::unordered_map<std::string, Location> ended; ///< of blocks that have been left
-  std::vector<std::vector<std::string>> scopes;    ///< names by level
-  std::vector<int> maskedLoops;                    ///< their levels, outermost first
+  std::unordered_map<std::string, Location> ended;        ///< of blocks that have been left
+  std::vector<std::vector<std::string>> scopes;           ///< names by level
+  std::vector<int> maskedLoops;                           ///< their levels, outermost first
+  std::unordered_map<std::string, Location> elementReads; ///< of the kernel's views
+  std::unordered_map<std::string, Location> firstStores;  ///< to each view
   int level = 0;
 
   struct Running {

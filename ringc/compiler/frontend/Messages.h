@@ -47,12 +47,14 @@ namespace ringc::frontend {
   X(UnknownElementInKernel, "unknown element type '%0'; elements are f32, f16, bf16, i32, bool "   \
                             "and this kernel's constants of kind type%1")                          \
   X(TypeDefault, "a constant of kind type is f32, f16 or bf16, not '%0'")                          \
-  X(ViewRankInKernel, "a kernel's view has one or two axes; batch and heads are implicit")         \
+  X(ViewRankInKernel, "a kernel's view has one to four axes")                                      \
   X(SumsShape, "sums have two axes, and the length of the second is known when the kernel is "     \
                "compiled")                                                                         \
   X(ViewRankInFunction, "a view has one to four axes")                                             \
   X(AxisOfHeads, "'%0' is implicit in a kernel; write the axes of one batch and head only")        \
-  X(AxisOfPositions, "%0 can only be the first axis of a kernel's view")                           \
+  X(AxisOfPrograms, "an axis %0 is for kernels that run for each batch and KV head: those with a " \
+                    "view or positions over Nq or Nk")                                             \
+  X(AxisOfPositions, "%0 can only be the first axis of a window")                                  \
   X(ExtentIsNotInteger,                                                                            \
     "'%0' is not an integer; extents are integers, integer constants and free "                    \
     "names")                                                                                       \
@@ -93,7 +95,13 @@ namespace ringc::frontend {
   /* views */                                                                                      \
   X(AxisCount, "'%0' has %1, not %2")                                                              \
   X(WindowInFunction, "a %0 reads single elements of a view, not windows")                         \
-  X(IndexInKernel, "a kernel reads and writes windows: offset : size, or : for a whole axis")      \
+  X(IndexInKernel, "a kernel writes windows: offset : size, or : for a whole axis")                \
+  X(WindowAxes, "a window has one or two axes, this one %0; index the others with an i32")         \
+  X(ElementInKernel, "a kernel reads single elements of i32, f32 and bool; '%0' is of %1")         \
+  X(RowsOfTile, "the rows of a window, its first axis, are named by a column of i32, as in "       \
+                "x[ids[r : BM], :], not by %0")                                                    \
+  X(IndexOfSums, "sums are read and written in windows alone")                                     \
+  X(ElementIsWritten, "this kernel stores to '%0', whose elements it reads at line %1")            \
   X(IndexType, "an index is an i32, not %0")                                                       \
   X(IndexOfQueries, "an axis of extent Nq is indexed by i alone: such data stays with its query")  \
   X(IndexOfKeys, "an axis of extent Nk is indexed by j alone: such data travels with its key")     \

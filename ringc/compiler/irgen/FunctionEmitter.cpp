@@ -131,7 +131,8 @@ Value FunctionEmitter::emitElement(Body &body, const SubscriptExpr &subscript, m
       inside.push_back(axis);
     indices.push_back(index);
   }
-  return tile::ElementOp::create(builder, loc, type.getElementType(), view, indices, inside);
+  return tile::ElementOp::create(builder, loc, type.getElementType(), view, indices, Value(),
+                                 inside);
 }
 
 } // namespace ringc

@@ -70,8 +70,19 @@ private:
                        const frontend::SubscriptExpr &subscript);
   mlir::Value emitFill(mlir::Location loc, const frontend::SubscriptExpr &subscript,
                        mlir::Type element);
-  llvm::SmallVector<mlir::Value> offsetsOf(mlir::Location loc,
-                                           const frontend::SubscriptExpr &subscript);
+  mlir::Value emitElement(mlir::Location loc, const std::string &view,
+                          const frontend::SubscriptExpr *subscript);
+
+  /// A window: of what is left of its view where indices have taken axes, `rows` those that a tile
+  /// names.
+  struct Window {
+    mlir::Value view;
+    llvm::SmallVector<mlir::Value> offsets;
+    mlir::Value rows;
+    const frontend::AxisRange *first = nullptr; ///< the axis of its rows
+  };
+  Window windowOf(mlir::Location loc, const frontend::SubscriptExpr &subscript);
+  bool isOfKeys(const Window &window) const;
 
   /// positions and row of an argument such as qpos[rows : BQ]
   struct Place {
@@ -99,6 +110,7 @@ private:
       directCalls; ///< masks and scores called by name
   mlir::func::FuncOp kernelOp;
   Environment names;
+  const frontend::ForStatement *keyLoop = nullptr; ///< the masked loop over keys around
   /// By the name of the constant or function that the kernel calls. The scores of one constant are
   /// applied in order; none for the identity.
   llvm::StringMap<llvm::SmallVector<Applied, 1>> applied;

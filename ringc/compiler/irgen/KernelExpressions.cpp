@@ -54,8 +54,11 @@ Value KernelEmitter::emit(const Expr &expr) {
 Value KernelEmitter::emitName(mlir::Location place, const NameExpr &name) {
   switch (name.kind) {
   case NameExpr::Kind::Local:
-  case NameExpr::Kind::Parameter:
     return names.lookup(name.name);
+  case NameExpr::Kind::Parameter: {
+    Value value = names.lookup(name.name);
+    return isa<tile::ViewType>(value.getType()) ? emitElement(place, name.name, nullptr) : value;
+  }
   case NameExpr::Kind::Constant:
     return values.integer(place, bindings.integers.at(name.name));
   case NameExpr::Kind::Extent:
@@ -188,22 +191,100 @@ Value KernelEmitter::emitApply(mlir::Location place, const CallExpr &call) {
   return slope ? slope : values.splat(place, values.real(place, 1.0), shape);
 }
 
-SmallVector<Value> KernelEmitter::offsetsOf(mlir::Location place, const SubscriptExpr &subscript) {
-  return llvm::map_to_vector(subscript.axes, [&](const AxisRange &axis) {
-    return axis.offset ? emit(*axis.offset) : values.integer(place, 0);
-  });
+KernelEmitter::Window KernelEmitter::windowOf(mlir::Location place,
+                                              const SubscriptExpr &subscript) {
+  const Parameter &parameter = *kernel.findParameter(subscript.view);
+  Window window{names.lookup(subscript.view), {}, {}, nullptr};
+  SmallVector<Value> indices;
+  SmallVector<int64_t> axes, own;
+  SmallVector<Attribute> kept;
+  auto type = cast<tile::ViewType>(window.view.getType());
+  auto range = subscript.axes.begin();
+  for (auto [at, extent] : llvm::enumerate(parameter.type.shape)) {
+    int64_t axis = static_cast<int64_t>(at);
+    if (kernel.isOwnAxis(extent)) {
+      indices.push_back(tile::OwnIndexOp::create(builder, place, builder.getI32Type(),
+                                                 builder.getStringAttr(extent.name)));
+      axes.push_back(axis);
+      own.push_back(axis);
+      continue;
+    }
+    const AxisRange &each = *range++;
+    Value offset = each.offset ? emit(*each.offset) : values.integer(place, 0);
+    if (each.kind == AxisRange::Kind::Index && !tile::isTile(offset.getType())) {
+      indices.push_back(offset);
+      axes.push_back(axis);
+      continue;
+    }
+    if (tile::isTile(offset.getType())) {
+      window.rows = offset;
+      offset = values.integer(place, 0);
+    }
+    if (window.offsets.empty())
+      window.first = &each;
+    window.offsets.push_back(offset);
+    kept.push_back(type.getExtents()[at]);
+  }
+  if (!axes.empty()) {
+    auto left = tile::ViewType::get(builder.getContext(), type.getElementType(),
+                                    builder.getArrayAttr(kept), type.getOrder());
+    window.view = tile::SliceOp::create(builder, place, left, window.view, indices, axes, own);
+  }
+  return window;
+}
+
+/// Whether a scalar is computed from elements of views.
+static bool isOfElements(Value value) {
+  Operation *maker = value.getDefiningOp();
+  return maker && (isa<tile::ElementOp>(maker) || llvm::any_of(maker->getOperands(), isOfElements));
+}
+
+/// In a loop over keys rows that a view names, as many as the loop's step, are the keys at hand.
+bool KernelEmitter::isOfKeys(const Window &window) const {
+  if (!keyLoop)
+    return false;
+  if (window.rows)
+    return window.first->offset->type.shape[0] == keyLoop->step;
+  return window.first->kind == AxisRange::Kind::Window && window.first->size == keyLoop->step &&
+         isOfElements(window.offsets.front());
 }
 
 Value KernelEmitter::emitLoad(mlir::Location place, const Expr &expr,
                               const SubscriptExpr &subscript) {
-  Value view = names.lookup(subscript.view);
-  if (isa<tile::PositionsType>(view.getType()))
-    return tile::PositionOp::create(builder, place, typeOf(expr.type), view,
+  if (isa<tile::PositionsType>(names.lookup(subscript.view).getType()))
+    return tile::PositionOp::create(builder, place, typeOf(expr.type), names.lookup(subscript.view),
                                     emit(*subscript.axes.front().offset));
-  mlir::Type element = cast<tile::ViewType>(view.getType()).getElementType();
+  if (expr.type.isScalar())
+    return emitElement(place, subscript.view, &subscript);
+  Window window = windowOf(place, subscript);
+  mlir::Type element = cast<tile::ViewType>(window.view.getType()).getElementType();
   Value fill = emitFill(place, subscript, element);
-  return tile::LoadOp::create(builder, place, typeOf(expr.type), view, offsetsOf(place, subscript),
-                              fill, Value());
+  return tile::LoadOp::create(builder, place, typeOf(expr.type), window.view, window.offsets,
+                              window.rows, fill, Value(), isOfKeys(window));
+}
+
+/// `subscript` may be null, of a view whose axes are all the program's own.
+Value KernelEmitter::emitElement(mlir::Location place, const std::string &name,
+                                 const SubscriptExpr *subscript) {
+  Value view = names.lookup(name), fill;
+  auto type = cast<tile::ViewType>(view.getType());
+  SmallVector<Value> indices;
+  SmallVector<int64_t> own;
+  size_t next = 0;
+  for (auto [axis, extent] : llvm::enumerate(kernel.findParameter(name)->type.shape))
+    if (kernel.isOwnAxis(extent)) {
+      indices.push_back(tile::OwnIndexOp::create(builder, place, builder.getI32Type(),
+                                                 builder.getStringAttr(extent.name)));
+      own.push_back(static_cast<int64_t>(axis));
+    } else {
+      indices.push_back(emit(*subscript->axes[next++].offset));
+    }
+  mlir::Type element = type.getElementType();
+  if (subscript)
+    fill = emitFill(place, *subscript, element);
+  if (!fill)
+    fill = arith::ConstantOp::create(builder, place, builder.getZeroAttr(element));
+  return tile::ElementOp::create(builder, place, element, view, indices, fill, own);
 }
 
 Value KernelEmitter::emitFill(mlir::Location place, const SubscriptExpr &subscript,

@@ -3,6 +3,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "ringc/compiler/dialect/Tile.h"
 
+#include <utility>
+
 using namespace mlir;
 
 namespace ringc {
@@ -41,7 +43,8 @@ void KernelEmitter::emit(mlir::Location place, const AssignStatement &assign) {
 void KernelEmitter::emit(mlir::Location place, const StoreStatement &store) {
   auto &target = std::get<SubscriptExpr>(store.target->node);
   Value value = emit(*store.value);
-  tile::StoreOp::create(builder, place, value, names.lookup(target.view), offsetsOf(place, target),
+  Window window = windowOf(place, target);
+  tile::StoreOp::create(builder, place, value, window.view, window.offsets, window.rows,
                         store.adds);
 }
 
@@ -149,7 +152,9 @@ void KernelEmitter::emitMaskedLoop(mlir::Location place, const ForStatement &loo
     names[loop.seen] = body->getArgument(1);
     for (auto [name, value] : llvm::zip(carried, body->getArguments().drop_front(2)))
       names[name] = value;
+    const ForStatement *around = std::exchange(keyLoop, overKeys ? &loop : nullptr);
     emit(loop.body);
+    keyLoop = around;
     tile::YieldOp::create(builder, place, lookup(carried));
   }
   for (auto [name, value] : llvm::zip(carried, op.getResults()))

@@ -29,25 +29,31 @@ static ElementType elementTypeOf(Type type) {
 /// rows are queries or keys of a program.
 static std::vector<ArgumentAxis> axesOf(tile::ViewType view, bool ofProgram) {
   std::vector<ArgumentAxis> axes;
-  if (ofProgram && view.getExtentName(0) == "Nq")
+  auto has = [&](StringRef extent) {
+    return llvm::is_contained(view.getExtents().getAsValueRange<StringAttr>(), extent);
+  };
+  if (ofProgram && has("Nq"))
     axes = {{"B"}, {"Hkv"}, {"G"}};
-  else if (ofProgram && view.getExtentName(0) == "Nk")
+  else if (ofProgram && has("Nk"))
     axes = {{"B"}, {"Hkv"}};
   for (int64_t axis = 0; axis < view.getRank(); ++axis)
     axes.push_back({view.getExtentName(axis).str()});
   return axes;
 }
 
-/// Views that a kernel loads or stores windows of belong to the program; those that only masks and
+/// Views that a kernel reads or writes itself belong to the program; those that only masks and
 /// scores read are whole.
 static bool isOfProgram(BlockArgument argument) {
-  return llvm::any_of(argument.getUsers(),
-                      [](Operation *user) { return isa<tile::LoadOp, tile::StoreOp>(user); });
+  return llvm::any_of(argument.getUsers(), [](Operation *user) {
+    return isa<tile::LoadOp, tile::StoreOp, tile::SliceOp, tile::ElementOp>(user);
+  });
 }
 
-static bool isWritten(BlockArgument argument) {
-  return llvm::any_of(argument.getUsers(),
-                      [](Operation *user) { return isa<tile::StoreOp>(user); });
+static bool isWritten(Value view) {
+  return llvm::any_of(view.getUsers(), [](Operation *user) {
+    auto slice = dyn_cast<tile::SliceOp>(user);
+    return isa<tile::StoreOp>(user) || (slice && isWritten(slice.getResult()));
+  });
 }
 
 /// Marks the axes B that `function`, which takes `parameters` last, indexes by something other than

@@ -24,10 +24,11 @@
 //         else { scf.yield %a }
 //     }
 //
-// In a tile that is seen in part windows of keys leave out the rows that no query sees (KeyMask.h):
-// they may hold NaN, and 0 * NaN is NaN. Where the loop is over queries, windows of the fixed keys
-// that are loaded before it leave out what the key alone hides; the same windows loaded in it are
-// those, except in a tile seen in part where a query at hand may make a difference.
+// In a tile that is seen in part windows of keys (of Nk at the loop's row, and those that are
+// marked of_keys) leave out the rows that no query sees (KeyMask.h): they may hold NaN, and 0 * NaN
+// is NaN. Where the loop is over queries, windows of the fixed keys that are loaded before it leave
+// out what the key alone hides; the same windows loaded in it are those, except in a tile seen in
+// part where a query at hand may make a difference.
 //
 // Assumes that calls are inlined (specialise). Afterwards no tile.masked_for is left.
 
@@ -55,7 +56,7 @@ namespace {
 
 bool isWindowOfKeys(tile::LoadOp load, Value row) {
   return load.getView().getType().getExtentName(0) == "Nk" && load.getOffsets().front() == row &&
-         !load.getWhere();
+         !load.getRows() && !load.getWhere();
 }
 
 bool isMask(func::FuncOp function) {
@@ -135,7 +136,13 @@ class Split {
 public:
   Split(tile::MaskedForOp op, func::FuncOp maskFunction, LoopBodies loopBodies)
       : masked(op), mask(maskFunction), bodies(loopBodies), keyMask(keyMaskOf(maskFunction)),
-        builder(op), loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {}
+        builder(op), loc(op.getLoc()), seenType(cast<RankedTensorType>(op.getSeen().getType())) {
+    // Memory that holds keys of several sequences has them behind the last query's, too.
+    op.getBody().walk([&](tile::LoadOp load) {
+      if (load.getOfKeys() && loopsOverKeys())
+        keyMask.kind = KeyMask::Kind::Window;
+    });
+  }
 
   void run() {
     if (!loopsOverKeys())
@@ -267,7 +274,8 @@ private:
 
   void leaveOut(Block &body, Value row, Value kept) {
     body.walk([&](tile::LoadOp load) {
-      if (isWindowOfKeys(load, keyRow(row)) && load.getType().getDimSize(0) == keys())
+      bool isOfKeys = load.getOfKeys() ? loopsOverKeys() : isWindowOfKeys(load, keyRow(row));
+      if (isOfKeys && load.getType().getDimSize(0) == keys())
         load.getWhereMutable().assign(kept);
     });
   }

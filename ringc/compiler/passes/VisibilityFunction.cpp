@@ -190,7 +190,7 @@ private:
     for (auto [axis, operand] : llvm::enumerate(element.operands))
       if (isOwnIndex(nodes[operand], element.axes[axis]))
         inside.push_back(static_cast<int64_t>(axis));
-    Value value = tile::ElementOp::create(builder, loc, type, view, indices, inside);
+    Value value = tile::ElementOp::create(builder, loc, type, view, indices, Value(), inside);
     return element.type == predicate::ScalarType::Int ? widen(value) : value;
   }
 

@@ -2,6 +2,7 @@
 
 #include "ringc/compiler/predicate/Expression.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,8 +17,9 @@ enum class ElementType { F32, F16, BF16, I32, Bool };
 /// `name` is an extent of the language: a known one (B, H, Hkv, Nq, Nk), a free one that the launch
 /// binds (M, N, K), or a number in decimal for a static one. The implicit axes of a kernel's
 /// per-head views come first: a view written `view<T>[Nq, D]` has the axes B, Hkv, G (query head
-/// within the KV group), Nq, D; `view<T>[Nk, D]` has B, Hkv, Nk, D. Views that masks and scores
-/// read have exactly the axes that they are written with.
+/// within the KV group), Nq, D; `view<T>[P, Nk, D]` has B, Hkv, P, Nk, D. Other views, and those
+/// that masks and scores read, have exactly the axes that they are written with; of their axes B
+/// and Hkv a program has its own entry.
 struct ArgumentAxis {
   std::string name;
   bool anyEntry = false; ///< of B: a mask or score indexes it by something other than b
@@ -84,7 +86,8 @@ struct GridAxis {
 ///                void *scratch)
 ///
 /// which runs one program of the grid; `scratch` is 64-byte aligned and private to the calling
-/// thread.
+/// thread. PTX runs a program a block: of a kernel that runs per head block x = p0 * (programs
+/// along p1) + p1, y = KV head, z = batch entry of the launch; of another x = p0, y = p1.
 struct CompiledKernel {
   enum class Format { HostObject, Ptx };
 
@@ -105,6 +108,15 @@ struct CompiledKernel {
   std::optional<predicate::Expression>
       mask;               ///< of the kernel's masked loop: for plans, which hops are dead
   std::string provenance; ///< JSON: spec, tile sizes, target, compiler
+
+  /// PTX: blocks along x, y and z for so many programs along p0 and p1 (1 for a grid of one axis),
+  /// KV heads and batch entries (1 for a kernel that does not run per head).
+  std::array<int64_t, 3> blocks(int64_t along0, int64_t along1, int64_t kvHeads,
+                                int64_t batch) const {
+    if (perHead)
+      return {along0 * along1, kvHeads, batch};
+    return {along0, along1, 1};
+  }
 };
 
 } // namespace ringc

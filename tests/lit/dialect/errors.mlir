@@ -299,3 +299,43 @@ func.func @random_of_other_types(%n: i64) {
   %r = tile.random %n, %n, %n, %n, %n : i64 -> f32
   return
 }
+
+// -----
+
+func.func @own_index_of_rows() {
+  // expected-error@below {{is of B or of Hkv, not of Nq}}
+  %b = tile.own_index "Nq"
+  return
+}
+
+// -----
+
+func.func @slice_of_another_axis(%x: !tile.view<f32, ["P", "M", "64"]>, %i: i32) {
+  // expected-error@below {{cannot turn '!tile.view<f32, ["P", "M", "64"]>' into '!tile.view<f32, ["P", "64"]>'}}
+  %s = tile.slice %x[%i] axes [0] : !tile.view<f32, ["P", "M", "64"]> -> !tile.view<f32, ["P", "64"]>
+  return
+}
+
+// -----
+
+func.func @slice_of_sums(%x: !tile.view<f32, ["M", "64"], "sums">, %i: i32) {
+  // expected-error@below {{indexes sums}}
+  %s = tile.slice %x[%i] axes [0] : !tile.view<f32, ["M", "64"], "sums"> -> !tile.view<f32, ["64"]>
+  return
+}
+
+// -----
+
+func.func @rows_that_are_no_column(%x: !tile.view<f32, ["M", "64"]>, %i: i32, %ids: tensor<4x1xi32>) {
+  // expected-error@below {{rows have type 'tensor<4x1xi32>', the tile 'tensor<8x64xf32>'}}
+  %t = tile.load %x[%i, %i] rows %ids : tensor<4x1xi32> : !tile.view<f32, ["M", "64"]> -> tensor<8x64xf32>
+  return
+}
+
+// -----
+
+func.func @rows_of_sums(%x: !tile.view<f32, ["M", "64"], "sums">, %i: i32, %ids: tensor<8x1xi32>, %t: tensor<8x64xf32>) {
+  // expected-error@below {{names rows of sums}}
+  tile.store %t, %x[%i, %i] rows %ids : tensor<8x1xi32> : tensor<8x64xf32>, !tile.view<f32, ["M", "64"], "sums">
+  return
+}

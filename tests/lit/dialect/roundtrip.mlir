@@ -40,6 +40,26 @@ func.func @windows(%q: !tile.view<bf16, ["Nq", "64"]> {tile.name = "q"}, %lse: !
   return
 }
 
+// CHECK-LABEL: func.func @places(
+func.func @places(%part: !tile.view<f32, ["P", "Nq", "64"]>, %table: !tile.view<i32, ["B", "C"]>, %ids: tensor<16x1xi32>, %p: i32) {
+  %c0 = arith.constant 0 : i32
+  // CHECK: %[[B:.*]] = tile.own_index "B"
+  %b = tile.own_index "B"
+  // CHECK: %[[PAGE:.*]] = tile.element %{{.*}}[%[[B]], %{{.*}}] else %{{.*}} : i32 inside [0] : <i32, ["B", "C"]> -> i32
+  %page = tile.element %table[%b, %p] else %c0 : i32 inside [0] : !tile.view<i32, ["B", "C"]> -> i32
+  // CHECK: %[[SLICE:.*]] = tile.slice %{{.*}}[%{{.*}}] axes [0] : <f32, ["P", "Nq", "64"]> -> <f32, ["Nq", "64"]>
+  %slice = tile.slice %part[%p] axes [0] : !tile.view<f32, ["P", "Nq", "64"]> -> !tile.view<f32, ["Nq", "64"]>
+  // CHECK: tile.slice %{{.*}}[%[[B]]] axes [0] inside [0] : <i32, ["B", "C"]> -> <i32, ["C"]>
+  %own = tile.slice %table[%b] axes [0] inside [0] : !tile.view<i32, ["B", "C"]> -> !tile.view<i32, ["C"]>
+  // CHECK: tile.load %[[SLICE]][%[[PAGE]], %{{.*}}] {of_keys} : <f32, ["Nq", "64"]> -> tensor<16x64xf32>
+  %k = tile.load %slice[%page, %c0] {of_keys} : !tile.view<f32, ["Nq", "64"]> -> tensor<16x64xf32>
+  // CHECK: %[[T:.*]] = tile.load %[[SLICE]][%{{.*}}, %{{.*}}] rows %{{.*}} : tensor<16x1xi32> : <f32, ["Nq", "64"]> -> tensor<16x64xf32>
+  %t = tile.load %slice[%c0, %c0] rows %ids : tensor<16x1xi32> : !tile.view<f32, ["Nq", "64"]> -> tensor<16x64xf32>
+  // CHECK: tile.store add %[[T]], %[[SLICE]][%{{.*}}, %{{.*}}] rows %{{.*}} : tensor<16x1xi32> : tensor<16x64xf32>, <f32, ["Nq", "64"]>
+  tile.store add %t, %slice[%c0, %c0] rows %ids : tensor<16x1xi32> : tensor<16x64xf32>, !tile.view<f32, ["Nq", "64"]>
+  return
+}
+
 // CHECK-LABEL: func.func @tiles
 func.func @tiles(%x: f32, %a: tensor<64x32xbf16>, %b: tensor<32x128xbf16>, %acc: tensor<64x128xf32>) {
   // CHECK: tile.splat %{{.*}} : f32 -> tensor<64x1xf32>

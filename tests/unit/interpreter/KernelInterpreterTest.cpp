@@ -306,3 +306,32 @@ TEST_CASE("extents and arguments that are missing, unknown, or of another type")
         "argument q: got a value, allowed: nothing: views are filled with random numbers");
   CHECK(scalarsOf(kernel, {{"left", int64_t{3}}, {"window.right", int64_t{-1}}}).size() == 2);
 }
+
+TEST_CASE("the compiler against the interpreter: places that integer views name") {
+  constexpr const char *text = R"(
+mask within(b: index, h: index, i: index, j: index, lengths: view<i32>[B]) { return j < lengths[b] }
+kernel named<D, BQ = 16, BKV = 8, PAGE = 16, KEYS = 32, mask: predicate = within>(
+    q: view<f32>[Nq, D], k: view<f32>[Hkv, R, D], table: view<i32>[B, C], lengths: view<i32>[B], ids: view<i32>[M],
+    qpos: positions[Nq], kpos: positions[Nk], part: view<f32>[P, Nq, D], most: view<f32>[P, Nq], kept: view<f32>[Hkv, B, R, D], gathered: view<f32>[P, Nq, D])
+  over rows in Nq step BQ, s in P step 1
+{
+  let qt = q[rows : BQ, :]
+  var top = full<f32>[BQ, 1](-inf)
+  var acc = zeros<f32>[BQ, D]
+  for c in s * KEYS .. min(s * KEYS + KEYS, lengths) step BKV if seen = mask(qpos[rows : BQ], kpos[c : BKV]) {
+    let at = table[c / PAGE else -1] * PAGE + c % PAGE
+    let logits = where(seen, dot(qt, k[at : BKV, :]^T), 0.0)
+    top = max(top, rowmax(logits))
+    acc += dot(logits, k[at : BKV, :])
+  }
+  part[s, rows : BQ, :] = acc
+  most[s, rows : BQ] = top
+  kept[ids[s * BQ : BQ], :] += qt * 0.125
+  gathered[s, rows : BQ, :] = k[ids[s * BQ : BQ], :] + f32(ids[s])
+}
+)";
+  Spec spec{.kernel = "named", .headDim = 24, .groupSize = 2};
+  KernelExtents extents{{"B", 2},   {"H", 4}, {"Hkv", 2}, {"Nq", 13}, {"Nk", 90},
+                        {"R", 500}, {"C", 4}, {"M", 26},  {"P", 3}};
+  CHECK(errorOf(spec, text, extents, {}) <= 1);
+}

@@ -67,19 +67,83 @@ void KernelFrame::enterDevice(func::FuncOp kernel, const CompiledKernel &interfa
   };
   Type i32 = builder.getI32Type();
   p0 = wide(NVVM::BlockIdXOp::create(builder, loc, i32));
+  // A second grid axis takes the place of the heads where a kernel has none, and shares x with the
+  // first where it has (spreadPrograms).
+  bool two = interface.grid.size() > 1, sharesX = two && interface.perHead;
   // Blocks start in the order of their numbers. Under a causal mask later queries see more keys:
   // the longest programs first, so that the last ones to run are short.
-  if (!interface.grid.empty() && interface.grid.front().extent == "Nq") {
+  if (!sharesX && !interface.grid.empty() && interface.grid.front().extent == "Nq") {
     Value last = arith::SubIOp::create(
         builder, loc, wide(NVVM::GridDimXOp::create(builder, loc, i32)), constant(1));
     p0 = arith::SubIOp::create(builder, loc, last, p0);
   }
   Value y = wide(NVVM::BlockIdYOp::create(builder, loc, i32));
   batch64 = wide(NVVM::BlockIdZOp::create(builder, loc, i32));
-  // A second grid axis takes the place of the heads, which such a kernel does not have.
-  bool two = interface.grid.size() > 1;
   p1 = two ? y : constant(0);
-  kvHead = two ? constant(0) : y;
+  kvHead = two && !sharesX ? constant(0) : y;
+}
+
+/// Block x of a kernel with heads and two grid axes is p0 * (programs along p1) + p1, those of
+/// later queries first, too.
+void KernelFrame::spreadPrograms(const CompiledKernel &interface) {
+  Value x = narrow(p0), second = narrow(programsAlong(interface.grid[1]));
+  p0 = arith::DivUIOp::create(builder, loc, x, second);
+  p1 = widen(arith::RemUIOp::create(builder, loc, x, second));
+  if (interface.grid.front().extent == "Nq") {
+    Value first = narrow(programsAlong(interface.grid[0]));
+    Value last = arith::SubIOp::create(builder, loc, first, constant32(1));
+    p0 = arith::SubIOp::create(builder, loc, last, p0);
+  }
+  p0 = widen(p0);
+}
+
+Value KernelFrame::programsAlong(const GridAxis &axis) {
+  int64_t number;
+  if (!StringRef(axis.extent).getAsInteger(10, number))
+    return constant(llvm::divideCeil(number, axis.step));
+  Value rounded = add(extents.lookup(axis.extent), constant(axis.step - 1));
+  return arith::DivSIOp::create(builder, loc, rounded, constant(axis.step));
+}
+
+Value KernelFrame::offsetAlong(const View &view, tile::ViewType type, int64_t axis, Value index) {
+  Value stride = view.strides[static_cast<size_t>(axis)];
+  if (!view.groupStride || group == 1 || type.getExtentName(axis) != "Nq")
+    return mul(widen(index), stride);
+  Value position = arith::DivUIOp::create(builder, loc, index, constant32(group));
+  Value member = arith::RemUIOp::create(builder, loc, index, constant32(group));
+  return add(mul(widen(position), stride), mul(widen(member), view.groupStride));
+}
+
+Value KernelFrame::isWithin(tile::ViewType type, int64_t axis, Value index) {
+  int64_t number = type.getStaticExtent(axis);
+  Value end = number >= 0 ? constant32(number) : narrow(extent(type.getExtentName(axis)));
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, index, end);
+}
+
+void KernelFrame::addSlice(tile::SliceOp slice, ArrayRef<Value> indices) {
+  loc = slice.getLoc();
+  View made = view(slice.getView());
+  View of = made;
+  tile::ViewType type = slice.getView().getType();
+  made.strides.clear();
+  Value offset;
+  auto also = [&](Value &all, Value next, auto join) { all = all ? join(all, next) : next; };
+  auto both = [&](Value a, Value b) -> Value { return arith::AndIOp::create(builder, loc, a, b); };
+  for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+    auto indexed = llvm::find(slice.getAxes(), axis);
+    if (indexed == slice.getAxes().end()) {
+      made.strides.push_back(of.strides[static_cast<size_t>(axis)]);
+      continue;
+    }
+    Value index = indices[static_cast<size_t>(indexed - slice.getAxes().begin())];
+    also(offset, offsetAlong(of, type, axis, index), [&](Value a, Value b) { return add(a, b); });
+    if (!slice.isInside(axis))
+      also(made.inside, isWithin(type, axis, index), both);
+    if (type.getExtentName(axis) == "Nq")
+      made.groupStride = {};
+  }
+  made.pointer = pointerAt(made.pointer, mul(offset, bytesOf(made.element)));
+  views[slice.getResult()] = made;
 }
 
 KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel &interface,
@@ -102,6 +166,8 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
       Value value = slot(argument.slot, i64);
       extents[argument.name] = argument.name == "Nq" && group != 1 ? mul(value, group) : value;
     }
+  if (entry == Entry::Device && interface.perHead && interface.grid.size() > 1)
+    spreadPrograms(interface);
   // A grid counts its batch entries from 0. They are the last ones of B, which counts from the
   // first of the whole batch to the launch's last, as addresses and masks do.
   if (entry == Entry::Device && interface.perHead) {
@@ -169,11 +235,7 @@ KernelFrame::KernelFrame(OpBuilder &b, func::FuncOp kernel, const CompiledKernel
   if (!carries.empty()) {
     // The number of this program, and the size of a program's slot as a constant that finish()
     // fills in.
-    auto programs = [&](size_t axis) {
-      const GridAxis &grid = interface.grid[axis];
-      Value rounded = add(extents.lookup(grid.extent), constant(grid.step - 1));
-      return arith::DivSIOp::create(b, loc, rounded, constant(grid.step)).getResult();
-    };
+    auto programs = [&](size_t axis) { return programsAlong(interface.grid[axis]); };
     Value outer;
     if (interface.perHead)
       outer = add(kvHead, mul(batch64, extents.lookup("Hkv")));

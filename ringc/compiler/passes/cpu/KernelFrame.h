@@ -18,7 +18,7 @@ namespace ringc::cpu {
 class KernelFrame {
 public:
   /// Host: entry(slots, p0, p1, KV head, batch, scratch), called for each program. Device:
-  /// entry(slots), by value; a program is a block of the launch's grid (p0, KV head, batch).
+  /// entry(slots), by value; a program is a block of the launch's grid (CompiledKernel).
   enum class Entry { Host, Device };
 
   struct View {
@@ -27,6 +27,7 @@ public:
     mlir::Value groupStride; ///< i64: from head to head within the KV group; null but for a
                              ///< program's Nq views
     mlir::Type element;      ///< as in memory: f32, f16, bf16, i32, i1 (one byte)
+    mlir::Value inside;      ///< of a slice, i1: whether it is of the view; null where it always is
   };
   struct Positions {
     mlir::Value first, block, jump; ///< i32
@@ -44,7 +45,17 @@ public:
               Entry entry = Entry::Host);
 
   mlir::func::FuncOp entry() const { return function; }
-  const View &view(mlir::Value argument) const { return views.find(argument)->second; }
+  /// Of an argument, or of a slice that is known.
+  const View &view(mlir::Value value) const { return views.find(value)->second; }
+  bool knows(mlir::Value view) const { return views.contains(view); }
+  /// Indices in i32, one an axis that the slice lacks.
+  void addSlice(tile::SliceOp slice, llvm::ArrayRef<mlir::Value> indices);
+  /// Elements from the start of a view, i64, to `index` (i32) of an axis; of Nq a packed row.
+  mlir::Value offsetAlong(const View &view, tile::ViewType type, int64_t axis, mlir::Value index);
+  /// i32: whether an index lies within an axis's extent.
+  mlir::Value isWithin(tile::ViewType type, int64_t axis, mlir::Value index);
+  /// The program's own batch entry (B) or KV head (Hkv), i32.
+  mlir::Value ownIndex(llvm::StringRef extent) { return extent == "B" ? batch() : narrow(kvHead); }
   const Positions &positions(mlir::Value value) const {
     return positionsOf.at(value.getAsOpaquePointer());
   }
@@ -55,6 +66,8 @@ public:
   /// i64. Nq counts packed rows.
   mlir::Value extent(llvm::StringRef name) const { return extents.lookup(name); }
   mlir::Value programId(int axis) const { return axis == 0 ? p0 : p1; }
+  /// Along an axis of the grid, i64.
+  mlir::Value programsAlong(const GridAxis &axis);
   mlir::Value scratch() const { return scratchPointer; }
   int64_t groupSize() const { return group; }
   mlir::Value batch() const { return batchIndex; } ///< i32
@@ -92,6 +105,7 @@ private:
   mlir::Value slot(int index, mlir::Type type);
   void enterHost(mlir::func::FuncOp kernel);
   void enterDevice(mlir::func::FuncOp kernel, const CompiledKernel &interface);
+  void spreadPrograms(const CompiledKernel &interface);
 
   mlir::OpBuilder &builder;
   mlir::Location loc;

@@ -73,10 +73,15 @@ void LaneAnalysis::visit(Operation *op) {
     markWindow(load.getResult(), load.getOffsets());
     if (load.getWhere())
       identify(load.getWhere(), 0, load.getResult(), 0);
+    if (load.getRows())
+      identify(load.getRows(), 0, load.getResult(), 0);
     return;
   }
-  if (auto store = dyn_cast<tile::StoreOp>(op))
+  if (auto store = dyn_cast<tile::StoreOp>(op)) {
+    if (store.getRows())
+      identify(store.getRows(), 0, store.getTile(), 0);
     return markWindow(store.getTile(), store.getOffsets());
+  }
   if (auto dot = dyn_cast<tile::DotOp>(op)) {
     identify(dot.getA(), 0, dot.getResult(), 0);
     identify(dot.getB(), 1, dot.getResult(), 1);

@@ -11,6 +11,7 @@
 #include "ringc/compiler/passes/KernelInterface.h"
 #include "ringc/compiler/passes/MaskExpression.h"
 #include "ringc/compiler/passes/Passes.h"
+#include "ringc/compiler/passes/StorePlaces.h"
 #include "ringc/compiler/passes/cpu/Lowering.h"
 #include "ringc/compiler/spec/KernelFile.h"
 
@@ -30,15 +31,11 @@ namespace ringc {
 
 namespace {
 
-/// Programs that add to windows other than their own would race: those windows move with a loop,
-/// not with the program.
+/// Programs that add to the same windows would race.
 bool addsElsewhere(func::FuncOp kernel) {
   WalkResult walked = kernel.walk([](tile::StoreOp store) {
-    auto product = store.getOffsets().front().getDefiningOp<arith::MulIOp>();
-    bool own = product && llvm::any_of(product->getOperands(), [](Value factor) {
-                 return factor.getDefiningOp<tile::ProgramIdOp>();
-               });
-    return store.getAdd() && !own ? WalkResult::interrupt() : WalkResult::advance();
+    bool races = store.getAdd() && storePlacesOf(store).sharedAlongP0;
+    return races ? WalkResult::interrupt() : WalkResult::advance();
   });
   return walked.wasInterrupted();
 }

@@ -100,7 +100,7 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
       if (auto load = dyn_cast<tile::LoadOp>(op)) {
         for (Format format : schedule.formatsOf(load.getResult())) {
           Buffer to = place(load.getResult(), format, phase);
-          emitLoad(load, to);
+          emitLoad(load, to, phase);
           buffers[load.getResult()].push_back(to);
         }
       } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
@@ -384,26 +384,8 @@ void Lowering::keep(tile::FinishOp op, tile::ResumeOp resume, MutableArrayRef<Bu
 
 LogicalResult Lowering::lowerScalar(Operation *op) {
   loc = op->getLoc();
-  if (auto id = dyn_cast<tile::ProgramIdOp>(op)) {
-    scalars[id.getResult()] = frame.narrow(frame.programId(static_cast<int>(id.getAxis())));
+  if (scalarCode.lower(op))
     return success();
-  }
-  if (auto extent = dyn_cast<tile::ExtentOp>(op)) {
-    scalars[extent.getResult()] = frame.narrow(frame.extent(extent.getName()));
-    return success();
-  }
-  if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
-    scalars[visibility.getResult()] = scalarCode.visibility(visibility);
-    return success();
-  }
-  if (auto shifted = dyn_cast<tile::ShiftOp>(op)) {
-    frame.shift(shifted, scalars.lookup(shifted.getBy()));
-    return success();
-  }
-  if (auto access = dyn_cast<tile::ElementOp>(op)) {
-    scalars[access.getResult()] = scalarCode.element(access);
-    return success();
-  }
   if (isa<tile::TileDialect>(op->getDialect()) && !isa<tile::RandomOp>(op))
     return op->emitOpError("has no lowering to host code");
   IRMapping mapping;

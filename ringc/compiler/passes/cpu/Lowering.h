@@ -63,7 +63,7 @@ private:
   mlir::LogicalResult lowerScalar(mlir::Operation *op);
 
   // Windows.cpp: between views and buffers
-  void emitLoad(tile::LoadOp load, const Buffer &target);
+  void emitLoad(tile::LoadOp load, const Buffer &target, int phase);
   void emitStore(tile::StoreOp store, const Buffer &source, int phase);
   struct Window {
     Value row, column; ///< i64 offsets of the window
@@ -73,9 +73,11 @@ private:
     Value firstRow, firstColumn; ///< i64: what is before it lies before the view; null where 0
     int64_t tileRows, tileColumns;
     const KernelFrame::View *view;
+    std::optional<Buffer> named; ///< a column of i32: how far from `row` each row of the tile is
   };
-  Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
-                  mlir::RankedTensorType tile);
+  Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets, Value rows,
+                  mlir::RankedTensorType tile, int phase);
+  Value rowInView(const Window &window, Value row);
   Value rowPointer(const Window &window, Value row);
   void prefetchRow(const Window &window, Value row);
   void prefetchNext(Value row);

@@ -6,6 +6,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace ringc;
@@ -122,6 +123,8 @@ Value ScalarCode::lastIndex(tile::ViewType type, size_t axis) {
 }
 
 Value ScalarCode::element(tile::ElementOp access) {
+  if (access.getFill())
+    return elementOr(access);
   const KernelFrame::View &view = frame.view(access.getView());
   Value offset = frame.constant(0);
   for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
@@ -134,6 +137,10 @@ Value ScalarCode::element(tile::ElementOp access) {
     }
     offset = frame.add(offset, frame.mul(frame.widen(at), view.strides[axis]));
   }
+  return loadElement(view, offset);
+}
+
+Value ScalarCode::loadElement(const KernelFrame::View &view, Value offset) {
   Type element = view.element.isInteger(1) ? builder.getI8Type() : view.element;
   int64_t bytes = element.getIntOrFloatBitWidth() / 8;
   Value loaded = LLVM::LoadOp::create(builder, loc, element,
@@ -143,4 +150,49 @@ Value ScalarCode::element(tile::ElementOp access) {
     return loaded;
   Value zero = arith::ConstantIntOp::create(builder, loc, 0, 8);
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, loaded, zero);
+}
+
+/// The element where it is inside the view, and nothing is read elsewhere.
+Value ScalarCode::elementOr(tile::ElementOp access) {
+  const KernelFrame::View &view = frame.view(access.getView());
+  tile::ViewType type = access.getView().getType();
+  Value in, offset = frame.constant(0);
+  for (int64_t axis = 0; axis < type.getRank(); ++axis) {
+    Value at = scalars.lookup(access.getIndices()[static_cast<unsigned>(axis)]);
+    offset = frame.add(offset, frame.offsetAlong(view, type, axis, at));
+    if (access.isInside(axis))
+      continue;
+    Value within = frame.isWithin(type, axis, at);
+    in = in ? arith::AndIOp::create(builder, loc, in, within).getResult() : within;
+  }
+  if (!in)
+    return loadElement(view, offset);
+  auto branch = scf::IfOp::create(builder, loc, TypeRange{view.element}, in, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(builder, loc, loadElement(view, offset));
+  builder.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(builder, loc, scalars.lookup(access.getFill()));
+  return branch.getResult(0);
+}
+
+bool ScalarCode::lower(Operation *op) {
+  if (auto id = dyn_cast<tile::ProgramIdOp>(op))
+    scalars[id.getResult()] = frame.narrow(frame.programId(static_cast<int>(id.getAxis())));
+  else if (auto own = dyn_cast<tile::OwnIndexOp>(op))
+    scalars[own.getResult()] = frame.ownIndex(own.getExtent());
+  else if (auto extent = dyn_cast<tile::ExtentOp>(op))
+    scalars[extent.getResult()] = frame.narrow(frame.extent(extent.getName()));
+  else if (auto shown = dyn_cast<tile::VisibilityOp>(op))
+    scalars[shown.getResult()] = visibility(shown);
+  else if (auto access = dyn_cast<tile::ElementOp>(op))
+    scalars[access.getResult()] = element(access);
+  else if (auto shifted = dyn_cast<tile::ShiftOp>(op))
+    frame.shift(shifted, scalars.lookup(shifted.getBy()));
+  else if (auto slice = dyn_cast<tile::SliceOp>(op))
+    frame.addSlice(slice, llvm::map_to_vector(slice.getIndices(),
+                                              [&](Value index) { return scalars.lookup(index); }));
+  else
+    return false;
+  return true;
 }

@@ -24,11 +24,16 @@ public:
   /// Replaces what has no scalar form of its own in `op` and its regions.
   void expand(mlir::Operation *made, mlir::IRMapping *mapping, mlir::Operation *original);
   mlir::Value element(tile::ElementOp access);
+  /// Operations that a kernel's own code has of scalars and views; false for others.
+  bool lower(mlir::Operation *op);
   /// The last index of an axis of a view, i32.
   mlir::Value lastIndex(tile::ViewType type, size_t axis);
 
 private:
   using Value = mlir::Value;
+
+  Value elementOr(tile::ElementOp access);
+  Value loadElement(const cpu::KernelFrame::View &view, Value offset);
 
   struct Range {
     Value first, last; ///< rows, inclusive; last < first where the view ends before

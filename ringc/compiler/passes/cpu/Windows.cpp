@@ -1,3 +1,4 @@
+#include "ringc/compiler/passes/StorePlaces.h"
 #include "ringc/compiler/passes/cpu/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -43,9 +44,11 @@ static bool mayBeNegative(Value offset) {
   return !isa_and_nonnull<tile::ProgramIdOp, tile::ExtentOp>(op);
 }
 
-Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets,
-                                    RankedTensorType tile) {
+Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange offsets, Value rows,
+                                    RankedTensorType tile, int phase) {
   Window window;
+  if (rows)
+    window.named = bufferIn(rows, plainFormat(rows), phase);
   window.view = &frame.view(view);
   window.tileRows = tile.getDimSize(0);
   window.tileColumns = tile.getDimSize(1);
@@ -55,6 +58,8 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
     return number >= 0 ? frame.constant(number) : frame.extent(type.getExtentName(axis));
   };
   window.rows = extentOf(0);
+  if (Value inside = window.view->inside)
+    window.rows = arith::SelectOp::create(builder, loc, inside, window.rows, frame.constant(0));
   auto firstOf = [&](Value offset, Value widened, int64_t size) -> Value {
     if (!mayBeNegative(offset))
       return {};
@@ -62,7 +67,8 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
     before = arith::MaxSIOp::create(builder, loc, before, frame.constant(0));
     return arith::MinSIOp::create(builder, loc, before, frame.constant(size));
   };
-  window.firstRow = firstOf(offsets[0], window.row, window.tileRows);
+  if (!rows)
+    window.firstRow = firstOf(offsets[0], window.row, window.tileRows);
   window.column = frame.constant(0);
   if (type.getRank() == 1)
     return window;
@@ -77,6 +83,15 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
         arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileColumns));
   }
   return window;
+}
+
+/// Where row `row` of the tile lies in the view; both i64.
+Value Lowering::rowInView(const Window &window, Value row) {
+  if (window.named) {
+    Value at = bufferPointer(*window.named, frame.mul(row, window.named->elementBytes()));
+    row = frame.widen(LLVM::LoadOp::create(builder, loc, builder.getI32Type(), at));
+  }
+  return frame.add(window.row, row);
 }
 
 /// Address of the first column of the window in row `row` (i64, of the view).
@@ -162,9 +177,11 @@ void Lowering::prefetchSums(Block &block) {
     auto type = cast<RankedTensorType>(store.getTile().getType());
     bool known = llvm::all_of(store.getOffsets(),
                               [&](Value offset) { return scalars.lookup(offset) != nullptr; });
-    if (!store.getAdd() || !known || type.getDimSize(1) == 1)
+    if (!store.getAdd() || !known || store.getRows() || !frame.knows(store.getView()) ||
+        type.getDimSize(1) == 1)
       continue;
-    Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+    Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(),
+                             Value(), type, /*phase=*/0);
     loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value row, ValueRange) {
       prefetchRow(window, frame.add(window.row, row));
       return SmallVector<Value>();
@@ -172,9 +189,10 @@ void Lowering::prefetchSums(Block &block) {
   }
 }
 
-void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
+void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
   auto type = cast<RankedTensorType>(load.getResult().getType());
-  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
+  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(),
+                           load.getRows(), type, phase);
   Type element = typeInMemory(window.view->element);
   int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
   Value fill = fillRow(load);
@@ -193,7 +211,7 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
 
   // The row of the view, or the row of fill values where it is outside or left out.
   auto sourceRow = [&](Value r) -> Value {
-    Value row = frame.add(window.row, r);
+    Value row = rowInView(window, r);
     if (asksWhileCopying)
       prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
     // Unsigned: what lies before the view is far behind it.
@@ -324,7 +342,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to) {
 
 void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
   auto type = cast<RankedTensorType>(store.getTile().getType());
-  Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+  Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(),
+                           store.getRows(), type, phase);
   Type element = typeInMemory(window.view->element);
   int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
   Buffer source = given;
@@ -332,6 +351,8 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
     source = rowMajor(given, window.tileRows, window.tileColumns, phase);
   Value left = arith::SubIOp::create(builder, loc, window.rows, window.row);
   Value rows = arith::MinSIOp::create(builder, loc, left, frame.constant(window.tileRows));
+  // Of what several programs may add to at once each element is added to as a whole.
+  bool atomic = store.getAdd() && storePlacesOf(store).sharedOtherwise;
   auto move = [&](Value rowAddress, Value r, Value c, int64_t count) {
     Value at = source.format.lane == 0 ? elementOffset(source, c, r) : elementOffset(source, r, c);
     Value from = bufferPointer(source, at), to = frame.pointerAt(rowAddress, frame.mul(c, bytes));
@@ -345,21 +366,25 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
     Value value = load(from, source.element);
     if (!source.element.isInteger(8))
       value = convert(value, element);
+    if (atomic) {
+      LLVM::AtomicRMWOp::create(builder, loc, LLVM::AtomicBinOp::fadd, to, value,
+                                LLVM::AtomicOrdering::monotonic);
+      return;
+    }
     if (store.getAdd())
       value = arith::AddFOp::create(builder, loc, load(to, element), value);
     LLVM::StoreOp::create(builder, loc, value, to, alignment);
   };
-  Value firstRow = window.firstRow ? window.firstRow : frame.constant(0);
-  loop(firstRow, rows, 1, {}, [&](Value r, ValueRange) {
-    Value rowAddress = rowPointer(window, frame.add(window.row, r));
+  auto storeRow = [&](Value row, Value r) {
+    Value rowAddress = rowPointer(window, row);
     if (window.tileColumns == 1 && !window.columnsInside) {
       move(rowAddress, r, frame.constant(0), 1);
-      return SmallVector<Value>();
+      return;
     }
     Value columns =
         window.columnsInside ? window.columnsInside : frame.constant(window.tileColumns);
     Value first = window.firstColumn ? window.firstColumn : frame.constant(0), done = first;
-    if (source.format.lane == 1) {
+    if (source.format.lane == 1 && !atomic) {
       Value count = columns;
       if (window.firstColumn) {
         count = arith::SubIOp::create(builder, loc, columns, first);
@@ -376,6 +401,22 @@ void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
       move(rowAddress, r, c, 1);
       return SmallVector<Value>();
     });
+  };
+  if (!window.named) {
+    Value firstRow = window.firstRow ? window.firstRow : frame.constant(0);
+    loop(firstRow, rows, 1, {}, [&](Value r, ValueRange) {
+      storeRow(frame.add(window.row, r), r);
+      return SmallVector<Value>();
+    });
+    return;
+  }
+  loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value r, ValueRange) {
+    Value row = rowInView(window, r);
+    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
+    auto branch = scf::IfOp::create(builder, loc, inside, /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    storeRow(row, r);
     return SmallVector<Value>();
   });
 }

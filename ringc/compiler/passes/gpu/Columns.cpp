@@ -17,7 +17,7 @@ bool Lowering::isStreamedColumn(tile::LoadOp load) const {
   tile::ViewType view = load.getView().getType();
   return view.getRank() == 1 && view.getElementType().getIntOrFloatBitWidth() == 32 &&
          load.getType().getDimSize(0) > 1 && !load.getFill() && !load.getWhere() &&
-         !goesToShared(load);
+         !load.getRows() && !goesToShared(load);
 }
 
 /// The column as one row.

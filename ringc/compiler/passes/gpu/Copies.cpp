@@ -120,7 +120,7 @@ FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offse
   RowsKept kept{offset, {}, false};
   scf::IfOp branch = rowsKeptBranch(where);
   if (!branch)
-    return failed(writeRowsKept(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
+    return failed(writeColumn(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
   kept.condition = scalars.lookup(branch.getCondition());
   auto made = scf::IfOp::create(builder, loc, kept.condition, /*withElseRegion=*/false);
   OpBuilder::InsertionGuard guard(builder);
@@ -129,7 +129,7 @@ FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offse
   SmallVector<Value> unseenBefore = unseen;
   Value inBranch = branch.thenYield().getOperand(0);
   if (!writeRowsSeen(inBranch, offset) &&
-      (failed(lowerBlock(*branch.thenBlock())) || failed(writeRowsKept(inBranch, offset))))
+      (failed(lowerBlock(*branch.thenBlock())) || failed(writeColumn(inBranch, offset))))
     return failure();
   settled = settledBefore;
   unseen = unseenBefore;
@@ -180,11 +180,12 @@ bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
   return true;
 }
 
-LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
-  FailureOr<Fragment> given = whole(where, where.getDefiningOp());
+/// A column of i1 or i32 as i32 in shared memory.
+LogicalResult Lowering::writeColumn(Value column, int64_t offset) {
+  FailureOr<Fragment> given = whole(column, column.getDefiningOp());
   if (failed(given))
     return failure();
-  FragmentLayout layout = layoutOf(where);
+  FragmentLayout layout = layoutOf(column);
   Fragment flags = expanded(*given, layout);
   bool alongM = layout.kind == Kind::AlongM;
   int64_t extent = alongM ? layout.mExtent : layout.nExtent;
@@ -198,8 +199,9 @@ LogicalResult Lowering::writeRowsKept(Value where, int64_t offset) {
     auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
-    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(),
-                                        flags.elements[static_cast<size_t>(e)]);
+    Value flag = flags.elements[static_cast<size_t>(e)];
+    if (flag.getType().isInteger(1))
+      flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), flag);
     store(flag, sharedPointer(mul(at, 4), offset));
   }
   barrier();
@@ -219,8 +221,10 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
       return load.emitOpError("fills a product's operand with a number that is not constant");
     fill = constant.getValue();
   }
-  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(),
-                           cast<RankedTensorType>(load.getResult().getType()));
+  FailureOr<Window> found = windowOf(load);
+  if (failed(found))
+    return failure();
+  Window window = *found;
   auto number = dyn_cast_or_null<FloatAttr>(fill);
   bool zeros = !fill || (number && number.getValue().isPosZero());
   bool chunked = zeros && !window.columnsInside && tile.columns * tile.elementBytes % 16 == 0;

@@ -111,6 +111,7 @@ Value Lowering::threadAgain() {
 /// Windows that products read are on their way before anything else of their block is computed.
 LogicalResult Lowering::lowerBlock(Block &block) {
   SmallVector<Value> before = underWay, unseenBefore = unseen;
+  llvm::DenseMap<Value, int64_t> namedBefore = namedRows;
   int64_t top = sharedTop;
   std::tuple place(thread, lane, warp, mWarp, nWarp, mBase, nBase); // a store may read them anew
   for (Operation &op : block.without_terminator())
@@ -118,15 +119,15 @@ LogicalResult Lowering::lowerBlock(Block &block) {
         llvm::none_of(op.getResults(), [](Value v) { return tile::isTile(v.getType()); })) {
       if (failed(lowerScalar(&op)))
         return failure();
-    } else if (isa<tile::ProgramIdOp, tile::ExtentOp, tile::VisibilityOp, tile::ElementOp,
-                   tile::ShiftOp>(op) ||
+    } else if (isa<tile::ProgramIdOp, tile::OwnIndexOp, tile::ExtentOp, tile::VisibilityOp,
+                   tile::ElementOp, tile::SliceOp, tile::ShiftOp>(op) ||
                (isa<tile::RandomOp>(op) && !tile::isTile(op.getResult(0).getType()))) {
       if (!provided.contains(&op) && failed(lowerScalar(&op)))
         return failure();
     }
   bool first = true;
   for (auto load : block.getOps<tile::LoadOp>())
-    if (goesToShared(load) && !provided.contains(load) && !load.getWhere()) {
+    if (goesToShared(load) && !provided.contains(load) && !load.getWhere() && !load.getRows()) {
       if (first && loopDepth > 0)
         barrier(); // what the round before read from here has been read
       first = false;
@@ -140,6 +141,7 @@ LogicalResult Lowering::lowerBlock(Block &block) {
   }
   underWay = before;
   unseen = unseenBefore;
+  namedRows = namedBefore;
   sharedTop = top;
   std::tie(thread, lane, warp, mWarp, nWarp, mBase, nBase) = place;
   return success();
@@ -191,26 +193,8 @@ LogicalResult Lowering::lower(Operation *op) {
 
 LogicalResult Lowering::lowerScalar(Operation *op) {
   loc = op->getLoc();
-  if (auto id = dyn_cast<tile::ProgramIdOp>(op)) {
-    scalars[id.getResult()] = frame.narrow(frame.programId(static_cast<int>(id.getAxis())));
+  if (scalarCode.lower(op))
     return success();
-  }
-  if (auto extent = dyn_cast<tile::ExtentOp>(op)) {
-    scalars[extent.getResult()] = frame.narrow(frame.extent(extent.getName()));
-    return success();
-  }
-  if (auto visibility = dyn_cast<tile::VisibilityOp>(op)) {
-    scalars[visibility.getResult()] = scalarCode.visibility(visibility);
-    return success();
-  }
-  if (auto shifted = dyn_cast<tile::ShiftOp>(op)) {
-    frame.shift(shifted, scalars.lookup(shifted.getBy()));
-    return success();
-  }
-  if (auto access = dyn_cast<tile::ElementOp>(op)) {
-    scalars[access.getResult()] = scalarCode.element(access);
-    return success();
-  }
   IRMapping mapping;
   for (Value operand : op->getOperands())
     mapping.map(operand, scalars.lookup(operand));

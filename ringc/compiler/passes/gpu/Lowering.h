@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
 
 #include <array>
 
@@ -79,6 +80,7 @@ private:
     llvm::SmallVector<tile::LoadOp> loads;             ///< one for each window
     llvm::SmallVector<llvm::SmallVector<Value>> names; ///< all that load this window
     llvm::SmallVector<SharedTile> tiles;               ///< the first of two copies
+    llvm::SetVector<mlir::Operation *> places; ///< of the loop: what says where the windows lie
     int64_t stageBytes = 0;
     Value where;            ///< the rows kept of those that leave out some; null: no load does
     int64_t whereBytes = 0; ///< in shared memory, at whereOffset
@@ -127,10 +129,14 @@ private:
     Value rows;          ///< i32 extent of the first axis
     Value columnsInside; ///< i32 extent of the second; null where all columns lie inside
     int64_t tileRows, tileColumns;
+    std::optional<int64_t> named; ///< in shared memory, i32: how far from `row` each row is
   };
   struct Places;
   Window windowOf(tile::ViewType type, Value view, mlir::ValueRange offsets,
                   mlir::RankedTensorType tile);
+  mlir::FailureOr<Window> windowOf(tile::LoadOp load);
+  mlir::FailureOr<int64_t> shareNamedRows(Value rows);
+  Value viewRow(const Window &window, Value row);
   bool rowsAreEquallySpaced(const Window &window) const;
   Value rowPointer(const Window &window, Value row);
   Value rowInView(const Window &window, Value row);
@@ -172,7 +178,7 @@ private:
   /// The branch that `where` comes from, if all rows are kept otherwise and nothing else needs it.
   mlir::scf::IfOp rowsKeptBranch(Value where);
   mlir::FailureOr<RowsKept> shareRowsKept(Value where, int64_t offset);
-  LogicalResult writeRowsKept(Value where, int64_t offset);
+  LogicalResult writeColumn(Value column, int64_t offset);
   bool writeRowsSeen(Value rows, int64_t offset);
   Value allocateShared(int64_t bytes, int64_t &offset);
   // SharedPlaces.cpp
@@ -271,6 +277,7 @@ private:
   llvm::DenseMap<Value, Fragment> fragments;
   llvm::DenseMap<Value, Value> reciprocals; ///< of what all elements at hand are divided by
   llvm::DenseMap<Value, SharedTile> shared;
+  llvm::DenseMap<Value, int64_t> namedRows;   ///< where columns that name rows lie in shared memory
   llvm::DenseSet<mlir::Operation *> provided; ///< what a loop has seen to already
   llvm::SmallVector<Value> underWay; ///< staged tiles that are still being copied, oldest first
   llvm::SmallVector<Value> unseen;   ///< shared tiles that other threads may not see yet

@@ -1,5 +1,6 @@
 // Windows of views: addresses, and what goes from and to registers.
 
+#include "ringc/compiler/passes/StorePlaces.h"
 #include "ringc/compiler/passes/gpu/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -29,6 +30,8 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
     return number >= 0 ? i32(number) : frame.narrow(frame.extent(type.getExtentName(axis)));
   };
   window.rows = extentOf(0);
+  if (Value inside = window.view->inside)
+    window.rows = arith::SelectOp::create(builder, loc, inside, window.rows, i32(0));
   window.column = i32(0);
   if (type.getRank() == 1)
     return window;
@@ -40,15 +43,51 @@ Lowering::Window Lowering::windowOf(tile::ViewType type, Value view, ValueRange 
   return window;
 }
 
+FailureOr<Lowering::Window> Lowering::windowOf(tile::LoadOp load) {
+  Window window =
+      windowOf(load.getView().getType(), load.getView(), load.getOffsets(), load.getType());
+  if (!load.getRows())
+    return window;
+  FailureOr<int64_t> named = shareNamedRows(load.getRows());
+  if (failed(named))
+    return failure();
+  window.named = *named;
+  return window;
+}
+
+/// A column of i32 in shared memory, for the threads that need it: not those that hold it.
+FailureOr<int64_t> Lowering::shareNamedRows(Value rows) {
+  if (auto there = namedRows.find(rows); there != namedRows.end())
+    return there->second;
+  int64_t offset = 0;
+  allocateShared(4 * cast<RankedTensorType>(rows.getType()).getDimSize(0), offset);
+  barrier(); // what was here before has been read
+  if (failed(writeColumn(rows, offset)))
+    return failure();
+  settled = false;
+  namedRows[rows] = offset;
+  return offset;
+}
+
 bool Lowering::rowsAreEquallySpaced(const Window &window) const {
-  return !window.view->groupStride || frame.groupSize() == 1;
+  return !window.named && (!window.view->groupStride || frame.groupSize() == 1);
+}
+
+/// Where a row of the window lies in the view. What is asked for behind the tile is its last row.
+Value Lowering::viewRow(const Window &window, Value row) {
+  if (window.named) {
+    Value last = i32(window.tileRows - 1);
+    Value at = arith::MinUIOp::create(builder, loc, row, last);
+    row = load(builder.getI32Type(), sharedPointer(mul(at, 4), *window.named));
+  }
+  return add(window.row, row);
 }
 
 /// Of a row of the window, at its first column.
 Value Lowering::rowPointer(const Window &window, Value row) {
   const cpu::KernelFrame::View &view = *window.view;
-  Value at = add(window.row, row), offset;
-  if (rowsAreEquallySpaced(window)) {
+  Value at = viewRow(window, row), offset;
+  if (!view.groupStride || frame.groupSize() == 1) {
     offset = frame.mul(frame.widen(at), view.strides[0]);
   } else {
     Value group = i32(frame.groupSize());
@@ -64,7 +103,7 @@ Value Lowering::rowPointer(const Window &window, Value row) {
 /// Whether a row of the tile lies inside the view. Unsigned: what lies before the view is far
 /// behind it, and views have fewer than 2^31 rows.
 Value Lowering::rowInView(const Window &window, Value row) {
-  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, add(window.row, row),
+  return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, viewRow(window, row),
                                window.rows);
 }
 
@@ -155,7 +194,10 @@ LogicalResult Lowering::loadRegisters(tile::LoadOp load) {
   if (load.getView().getType().isOfSums())
     return loadSums(load);
   auto type = cast<RankedTensorType>(load.getResult().getType());
-  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(), type);
+  FailureOr<Window> found = windowOf(load);
+  if (failed(found))
+    return failure();
+  Window window = *found;
   Type inMemory = typeInMemory(window.view->element);
   FragmentLayout layout = layoutOf(load.getResult());
   Value fill = zeroOf(type.getElementType());
@@ -252,12 +294,7 @@ Value Lowering::isAligned(const Window &window, int64_t bytes) {
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, odd, frame.constant(0));
 }
 
-bool ringc::gpu::belongsToProgram(tile::StoreOp store) {
-  auto product = store.getOffsets().front().getDefiningOp<arith::MulIOp>();
-  return product && llvm::any_of(product->getOperands(), [](Value factor) {
-           return factor.getDefiningOp<tile::ProgramIdOp>() != nullptr;
-         });
-}
+bool ringc::gpu::belongsToProgram(tile::StoreOp store) { return storePlacesOf(store).areOwn(); }
 
 /// Each thread its own elements, neighbours in pairs where the view is aligned for it.
 void Lowering::storeRegisters(tile::StoreOp store, const Window &window, const Fragment &tile) {

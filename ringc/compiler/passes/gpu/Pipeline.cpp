@@ -1,6 +1,7 @@
 #include "ringc/compiler/passes/gpu/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 using namespace mlir;
 using namespace ringc;
@@ -15,6 +16,35 @@ static bool isKnownAhead(ValueRange places, scf::ForOp loop) {
     Region *region = maker ? maker->getParentRegion() : place.getParentRegion();
     return !loop.getRegion().isAncestor(region);
   });
+}
+
+/// Windows whose place the round says by way of scalars of the loop, among them elements of a view,
+/// or in a part of a view that is taken in the loop. `makers` are what computes the place, in
+/// order.
+static bool followsFromRound(Value value, scf::ForOp loop, llvm::SetVector<Operation *> &makers) {
+  if (value == loop.getInductionVar() || !loop.getRegion().isAncestor(value.getParentRegion()))
+    return true;
+  Operation *maker = value.getDefiningOp();
+  if (!maker || maker->getNumRegions() || !isPure(maker) || tile::isTile(value.getType()) ||
+      isa<tile::VisibilityOp>(maker))
+    return false;
+  if (!makers.contains(maker)) {
+    for (Value operand : maker->getOperands())
+      if (!followsFromRound(operand, loop, makers))
+        return false;
+    makers.insert(maker);
+  }
+  return true;
+}
+
+static bool isNamedAhead(tile::LoadOp load, scf::ForOp loop, llvm::SetVector<Operation *> &makers) {
+  auto isRound = [&](Value value) { return value == loop.getInductionVar(); };
+  auto follows = [&](Value value) { return followsFromRound(value, loop, makers); };
+  return !load.getRows() && follows(load.getView()) && llvm::all_of(load.getOffsets(), follows) &&
+         llvm::any_of(makers, llvm::IsaPred<tile::ElementOp, tile::SliceOp>) &&
+         (llvm::any_of(load.getOffsets(), isRound) || llvm::any_of(makers, [&](Operation *maker) {
+            return llvm::any_of(maker->getOperands(), isRound);
+          }));
 }
 
 /// The windows that every way through a round reads, in the loop's body or in all cases of its
@@ -58,9 +88,16 @@ std::optional<Lowering::Pipeline> Lowering::pipelineOf(scf::ForOp loop) {
     return known;
   };
   auto eligible = [&](tile::LoadOp load) {
-    return (goesToShared(load) || isStreamedColumn(load)) && !load.getFill() &&
-           isKnownAhead(load.getOffsets(), loop) && rowsAreKnownAhead(load.getWhere()) &&
-           llvm::is_contained(load.getOffsets(), loop.getInductionVar());
+    if (!(goesToShared(load) || isStreamedColumn(load)) || load.getFill() ||
+        !rowsAreKnownAhead(load.getWhere()))
+      return false;
+    if (isKnownAhead(load.getView(), loop) && isKnownAhead(load.getOffsets(), loop))
+      return llvm::is_contained(load.getOffsets(), loop.getInductionVar());
+    llvm::SetVector<Operation *> makers;
+    if (!isNamedAhead(load, loop, makers))
+      return false;
+    pipeline.places.insert(makers.begin(), makers.end());
+    return true;
   };
   if (ways.empty())
     return std::nullopt;
@@ -128,6 +165,9 @@ LogicalResult Lowering::copyRound(const Pipeline &pipeline, scf::ForOp loop, Val
     OpBuilder::InsertionGuard guard(builder);
     builder.setInsertionPointToStart(branch.thenBlock());
     scalars[loop.getInductionVar()] = round;
+    for (Operation *maker : pipeline.places)
+      if (failed(lowerScalar(maker)))
+        return failure();
     std::optional<RowsKept> kept;
     if (pipeline.where) {
       tile::VisibilityOp visibility = pipeline.visibility;

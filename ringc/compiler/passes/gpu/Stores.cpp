@@ -24,6 +24,12 @@ LogicalResult Lowering::lowerStore(tile::StoreOp store) {
   if (store.getView().getType().isOfSums())
     return storeSums(store, tile);
   Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
+  if (store.getRows()) {
+    FailureOr<int64_t> named = shareNamedRows(store.getRows());
+    if (failed(named))
+      return failure();
+    window.named = *named;
+  }
   SharedTile place = placeBehindLoops(store);
   if (!place.columns) {
     storeRegisters(store, window, tile);
