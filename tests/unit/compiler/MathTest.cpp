@@ -327,7 +327,7 @@ kernel conversions<BM = 8>(x: view<f32>[M], n: view<i32>[M], toward: view<i32>[M
     constexpr int64_t count = std::size(reals);
     Matrix x =
         Matrix::from(ElementType::F32, count, 1, [&](int64_t r, int64_t) { return reals[r]; });
-    Matrix n = Matrix::from(ElementType::I32, count, 1, [](int64_t r, int64_t) {
+    Matrix n = Matrix::from(ElementType::I32, count, 1, [&](int64_t r, int64_t) {
       return wholes[r % int64_t(std::size(wholes))];
     });
     Matrix toward(ElementType::I32, count, 1), real(ElementType::F32, count, 1),
