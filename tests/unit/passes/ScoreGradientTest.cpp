@@ -64,10 +64,6 @@ const Score scores[] = {
      [](double s, double c, int, int) { return std::sin(s * c) * std::cos(s); }},
     {"erf", "%x = arith.divf %s, %c : f32  %y = math.erf %x : f32  %r = arith.mulf %s, %y : f32",
      [](double s, double c, int, int) { return s * std::erf(s / c); }},
-    {"random numbers do not depend on s",
-     "%k = arith.fptosi %s : f32 to i32  %u = tile.random %k, %b, %h, %i, %j : i32 -> f32  %z = "
-     "arith.subf %u, %u : f32  %r = arith.addf %z, %s : f32",
-     [](double s, double, int, int) { return s; }},
     {"sqrt", "%x = arith.mulf %s, %s : f32  %y = arith.addf %x, %c : f32  %r = math.sqrt %y : f32",
      [](double s, double c, int, int) { return std::sqrt(s * s + c); }},
     {"abs", "%x = arith.subf %s, %c : f32  %y = math.absf %x : f32  %r = arith.mulf %y, %s : f32",
