@@ -155,7 +155,7 @@ KernelEmitter::Place KernelEmitter::placeOf(const Expr &argument) {
     Value by = emit(*shift->rhs);
     if (shift->op == BinaryOp::Subtract)
       by = values.negate(place, by);
-    positions = tile::ShiftOp::create(builder, place, positions, by);
+    positions = tile::ShiftOp::create(builder, place, positions.getType(), positions, by);
   }
   return {positions, emit(*axis.offset), sizeOf(axis.size)};
 }
