@@ -77,10 +77,10 @@ std::vector<std::string> KernelParameters::axesOf(const KernelArgument &argument
   if (axes.front() == "B") // one that nobody reads has the axes that it is written with
     axes.erase(axes.begin(), axes.begin() + (axes[2] == "G" ? 3 : 2));
   auto at = rowsOf(axes);
-  std::vector<std::string> made(axes.begin(), at);
+  std::vector<std::string> made(axes.cbegin(), at);
   const std::string rows = *at, heads = rows == "Nq" ? "H" : "Hkv";
   auto add = [&](std::initializer_list<std::string> more) { made.insert(made.end(), more); };
-  if (at + 1 == axes.end())
+  if (at + 1 == axes.cend())
     add({"B", heads, rows});
   else if (argument.sums)
     add({"B", "Hkv", rows, at[1]});
