@@ -5,6 +5,8 @@
 #include "ringc/support/Error.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <initializer_list>
 #include <variant>
 
@@ -135,7 +137,11 @@ void KernelParameters::refuse(const KernelArgument &argument, const std::string 
 std::string textOf(const KernelValue &value) {
   struct Text {
     std::string operator()(int64_t number) const { return std::to_string(number); }
-    std::string operator()(double number) const { return std::to_string(number); }
+    std::string operator()(double number) const {
+      std::array<char, 32> digits{};
+      return {digits.data(),
+              std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr};
+    }
     std::string operator()(bool truth) const { return truth ? "true" : "false"; }
     std::string operator()(const Positions &at) const {
       return "positions {" + std::to_string(at.first) + ", " + std::to_string(at.block) + ", " +

@@ -55,11 +55,15 @@ Tensor ordered(const Tensor &memory, const std::vector<size_t> &order) {
   return {memory.data(), memory.dtype(), shape, strides};
 }
 
-/// [B, Hkv, G, N, columns] as [B, N, H, columns], [B, Hkv, G, N] as [B, H, N]; sums as [B, Hkv,
-/// packed rows, columns].
+/// [B, Hkv, G, P, N, columns] as [P, B, N, H, columns], [B, Hkv, G, N] as [B, H, N]; sums as [B,
+/// Hkv, packed rows, columns].
 Tensor whole(const KernelView &view, const Tensor &tensor, HeadMap headMap) {
   bool ofQueries = view.axes[2] == "G";
-  int row = ofQueries ? 3 : 2;
+  int implicit = ofQueries ? 3 : 2,
+      row =
+          int(std::ranges::find_if(
+                  view.axes, [](const std::string &axis) { return axis == "Nq" || axis == "Nk"; }) -
+              view.axes.begin());
   int64_t group = ofQueries ? tensor.dim(2) : 1, rows = tensor.dim(row),
           rowStep = tensor.stride(row);
   int64_t heads = tensor.dim(1), headStep = tensor.stride(1);
@@ -70,16 +74,22 @@ Tensor whole(const KernelView &view, const Tensor &tensor, HeadMap headMap) {
     heads *= group;
     headStep = headMap == HeadMap::Tiled ? headStep : tensor.stride(2);
   }
-  std::vector<int64_t> shape = {tensor.dim(0), heads, rows},
-                       strides = {tensor.stride(0), headStep, rowStep};
-  if (row + 1 < tensor.rank()) {
-    if (!view.sums) {
-      std::swap(shape[1], shape[2]);
-      std::swap(strides[1], strides[2]);
-    }
-    shape.push_back(tensor.dim(row + 1));
-    strides.push_back(tensor.stride(row + 1));
-  }
+  std::vector<int64_t> shape, strides;
+  auto add = [&](int64_t size, int64_t stride) {
+    shape.push_back(size);
+    strides.push_back(stride);
+  };
+  for (int axis = implicit; axis < row; ++axis)
+    add(tensor.dim(axis), tensor.stride(axis));
+  add(tensor.dim(0), tensor.stride(0));
+  bool hasColumns = row + 1 < tensor.rank(), rowsFirst = hasColumns && !view.sums;
+  if (rowsFirst)
+    add(rows, rowStep);
+  add(heads, headStep);
+  if (!rowsFirst)
+    add(rows, rowStep);
+  if (hasColumns)
+    add(tensor.dim(row + 1), tensor.stride(row + 1));
   return {tensor.data(), tensor.dtype(), shape, strides};
 }
 
@@ -174,6 +184,11 @@ KernelValues launchValues(const KernelData &data) {
     values[name] = Positions{.first = data.firstQuery};
   for (const std::string &name : data.keyPositions)
     values[name] = Positions();
+  // A kernel with positions has their extent, of which it may have no view.
+  for (auto [positions, extent] :
+       {std::pair(&data.queryPositions, "Nq"), {&data.keyPositions, "Nk"}})
+    if (!positions->empty())
+      values[extent] = data.extents.at(extent);
   return values;
 }
 
