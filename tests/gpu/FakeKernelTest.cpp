@@ -23,9 +23,6 @@ kernel shifted<BM = 8, BN = 16>(x: view<f32>[M, N], y: view<f32>[M, N], by: f32)
   y[r : BM, c : BN] = x[r : BM, c : BN] + by
 }
 kernel heads<D, BQ = 8>(q: view<f32>[Nq, D], out: view<f32>[Nq, D]) over r in Nq step BQ { out[r : BQ, :] = q[r : BQ, :] * 2 }
-kernel both<BQ = 8, BKV = 8>(q: view<f32>[Nq, Nk], out: view<f32>[Nq, Nk]) over r in Nq step BQ, c in Nk step BKV {
-  out[r : BQ, c : BKV] = q[r : BQ, c : BKV]
-}
 kernel total<BM = 8>(x: view<f32>[M, 16], state: carry, y: view<f32>[M, 16]) over r in M step BM {
   var (acc) = resume state else (zeros<f32>[BM, 16])
   acc += x[r : BM, :]
@@ -163,13 +160,6 @@ TEST_CASE("what a device cannot have") {
   CHECK(messageOf([&] {
           launch(shifted, {{"x", tall(1, 8)}, {"y", tall(1, 8)}}, {{"by", 1}}, other);
         }).starts_with("kernel shifted: a stream: got one of device 1"));
-  CHECK(messageOf([&] {
-          launch(kernelOf(device, {.kernel = "both"}),
-                 {{"q", Tensor(x.data(), DType::F32, {1, 1, 1, 8})},
-                  {"out", Tensor(x.data(), DType::F32, {1, 1, 1, 8})}},
-                 {}, stream);
-        }) == "kernel both: got heads and two axes of the grid, allowed: one axis: on a GPU the "
-              "second takes the place of the heads");
 }
 
 TEST_CASE("sums on a device are whole blocks") {
