@@ -25,6 +25,8 @@
 #include "ringc/comm/Nccl.h"
 #include "ringc/comm/ProcessRank.h"
 #include "ringc/comm/Transport.h"
+#include "ringc/decode/Decode.h"
+#include "ringc/decode/KvCache.h"
 #include "ringc/driver/CudaStream.h"
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"

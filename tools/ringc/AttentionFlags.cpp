@@ -104,19 +104,13 @@ void AttentionFlags::addTo(CLI::App &command) {
   addWindowAndScoresTo(command);
   addNumber(command, "--prefix", prefix, "With --causal: everybody sees the first N keys")
       ->type_name("N");
-  command.add_option("--mask", masks, "A mask of your own")->type_name("FILE.tile:NAME");
-  command.add_option("--score", scores, "A score of your own")->type_name("FILE.tile:NAME");
-  command
-      .add_option("--arg", arguments, "A parameter of your mask or score: a number, or a tensor")
-      ->type_name("NAME=VALUE|FILE");
+  addFunctionsTo(command);
   command.add_option("--bias", bias, "[b or 1, h or 1, n_q, n_k], added")->type_name("FILE");
   command.add_option("--key-mask", keyMask, "bool, or integers 0 and 1, [b, n_k]: 1 is visible")
       ->type_name("FILE");
   command.add_option("--cu-seqlens", cuSeqlens, "integers, 0 .. n_k rising: where documents begin")
       ->type_name("FILE");
-  addNumber(command, "--scale", scale, "d^-1/2 unless given")->type_name("X");
-  command.add_option("--kv-head-map", headMap, "blocked: kv = q / group; tiled: kv = q % h_kv")
-      ->type_name("blocked|tiled");
+  addHeadsTo(command);
   command
       .add_option("--backward", backward,
                   "split: dq in a kernel of its own, the same bits every time; fused: with dk and "
@@ -135,6 +129,20 @@ void AttentionFlags::addTo(CLI::App &command) {
             "Threads of all ranks together; 0: OMP_NUM_THREADS, or the processors there are")
       ->type_name("T");
   command.add_option("--tile", tile, "Tile sizes by hand")->type_name("q=64,kv=128");
+}
+
+void AttentionFlags::addFunctionsTo(CLI::App &command) {
+  command.add_option("--mask", masks, "A mask of your own")->type_name("FILE.tile:NAME");
+  command.add_option("--score", scores, "A score of your own")->type_name("FILE.tile:NAME");
+  command
+      .add_option("--arg", arguments, "A parameter of your mask or score: a number, or a tensor")
+      ->type_name("NAME=VALUE|FILE");
+}
+
+void AttentionFlags::addHeadsTo(CLI::App &command) {
+  addNumber(command, "--scale", scale, "d^-1/2 unless given")->type_name("X");
+  command.add_option("--kv-head-map", headMap, "blocked: kv = q / group; tiled: kv = q % h_kv")
+      ->type_name("blocked|tiled");
 }
 
 void AttentionFlags::addWindowAndScoresTo(CLI::App &command) {

@@ -38,6 +38,9 @@ struct AttentionFlags {
   void addTo(CLI::App &command);
   /// Of these, --window, --softcap, --alibi and --alibi-slopes alone.
   void addWindowAndScoresTo(CLI::App &command);
+  /// Of these, --mask, --score and --arg alone; --scale and --kv-head-map.
+  void addFunctionsTo(CLI::App &command);
+  void addHeadsTo(CLI::App &command);
   /// Of these, --schedule alone.
   void addScheduleTo(CLI::App &command);
 };

@@ -31,6 +31,7 @@ enum ExitCode { Ok = 0, Wrong = 1, Usage = 2, Internal = 3 };
 // Each adds its command to `app`; its options live as long as `app`.
 void addCompile(CLI::App &app, Session &session);
 void addRun(CLI::App &app, Session &session);
+void addDecode(CLI::App &app, Session &session);
 void addVerify(CLI::App &app, Session &session);
 void addPlan(CLI::App &app, Session &session);
 void addBench(CLI::App &app, Session &session);

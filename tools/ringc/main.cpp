@@ -22,6 +22,7 @@ static int run(int argc, char **argv) {
   app.require_subcommand(1);
   addCompile(app, session);
   addRun(app, session);
+  addDecode(app, session);
   addVerify(app, session);
   addPlan(app, session);
   addBench(app, session);

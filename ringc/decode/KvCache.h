@@ -1,0 +1,65 @@
+#pragma once
+
+#include "ringc/Tensor.h"
+#include "ringc/decode/Decode.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace ringc {
+
+/// What a cache is made for.
+struct KvCacheOptions {
+  int64_t pages = 0;    ///< of this rank's pool
+  int64_t pageSize = 64;
+  int64_t kvHeads = 1, headDim = 64, valueHeadDim = 0; ///< value head dim 0: as headDim
+  DType dtype = DType::F32;
+  int64_t entries = 1;       ///< sequences at a time
+  int64_t pagesOfEntry = 16; ///< at most, in this rank: columns of the page table
+  int rank = 0, ranks = 1;   ///< page p of an entry is on the rank p % ranks
+};
+
+/// Keys and values of sequences that grow, in pages of a pool (vLLM's PagedAttention, arXiv
+/// 2309.06180), in memory of the host. Each rank of a ring has one, and all make the same calls:
+/// each keeps the tokens of its own pages. Entries that begin alike may share whole pages of their
+/// prefix; a page is free again when its last entry is.
+///
+/// Errors are InputErrors and change nothing.
+class KvCache {
+public:
+  explicit KvCache(const KvCacheOptions &options);
+
+  int64_t length(int64_t entry) const { return lengths.at(size_t(entry)); } ///< tokens, of all ranks
+  int64_t freePages() const { return int64_t(unused.size()); }
+
+  /// Adds tokens to an entry: k [n, h_kv, d], v [n, h_kv, d_v], all of them on every rank, any
+  /// strides with a unit last one. Throws where the pool or the entry's table is full.
+  void append(int64_t entry, const Tensor &k, const Tensor &v);
+
+  /// Makes an empty entry begin as another does, with its first `tokens`, a multiple of the page
+  /// size: they share these pages.
+  void share(int64_t from, int64_t to, int64_t tokens);
+
+  /// Gives back an entry's pages.
+  void free(int64_t entry);
+
+  /// For HostDecode: pools, page table and lengths, of all entries; they last as long as the cache
+  /// and change with it.
+  DecodeInputs inputs(const Tensor &q) const;
+  DecodeKeys keys() const { return DecodeKeys::ofPages(options.rank, options.ranks, options.pageSize); }
+
+private:
+  int32_t &pageAt(int64_t entry, int64_t column) const;
+  int64_t ownPages(int64_t tokens) const;
+  void checkEntry(int64_t entry) const;
+
+  KvCacheOptions options;
+  HostTensor poolK, poolV, table, lengthsOfEntries;
+  std::vector<int64_t> lengths;
+  std::vector<int32_t> unused;  ///< pages
+  std::vector<int32_t> holders; ///< entries that hold a page
+};
+
+} // namespace ringc
