@@ -47,12 +47,12 @@ struct DecodeKeys {
 
 /// How a decode is computed.
 struct DecodeOptions {
-  /// Heads, dims, types, scale, masks (`causal` is what hides the later ones of several queries) and
-  /// scores. Layout, ring size, schedule and backward do not matter.
+  /// Heads, dims, types, scale, masks (`causal` is what hides the later ones of several queries)
+  /// and scores. Layout, ring size, schedule and backward do not matter.
   AttentionOptions attention = {};
 
-  /// Keys that one program attends to, a multiple of 64. 0: so that the processors are filled, which
-  /// depends on the other entries of the batch; with a number an entry's bits do not.
+  /// Keys that one program attends to, a multiple of 64. 0: so that the processors are filled,
+  /// which depends on the other entries of the batch; with a number an entry's bits do not.
   int64_t split = 0;
 };
 
@@ -72,9 +72,9 @@ public:
   /// table.
   void run(const DecodeInputs &inputs, const Tensor &out, const Tensor &lse);
 
-  /// The same of ranks that each have some of the keys, all of them the same q, lengths and options:
-  /// one exchange of [b, n_q, h, d_v + 1] f32. Every rank gets the whole result. Throws PeerError
-  /// where a rank fails or another call is made.
+  /// The same of ranks that each have some of the keys, all of them the same q, lengths and
+  /// options: one exchange of [b, n_q, h, d_v + 1] f32. Every rank gets the whole result. Throws
+  /// PeerError where a rank fails or another call is made.
   void run(const DecodeInputs &inputs, const DecodeKeys &keys, Transport &transport,
            const Tensor &out, const Tensor &lse);
 
@@ -83,9 +83,9 @@ private:
   std::unique_ptr<Impl> self;
 };
 
-/// The associative merge of two attentions of the same queries to different keys: out [b, n, h, d_v]
-/// of one type, lse f32 [b, h, n], natural logarithm. An empty side (-inf) leaves the other as it is.
-/// Results may lie where one side does.
+/// The associative merge of two attentions of the same queries to different keys: out [b, n, h,
+/// d_v] of one type, lse f32 [b, h, n], natural logarithm. An empty side (-inf) leaves the other as
+/// it is. Results may lie where one side does.
 void merge(const AttentionContext &context, const Tensor &outA, const Tensor &lseA,
            const Tensor &outB, const Tensor &lseB, const Tensor &out, const Tensor &lse);
 

@@ -39,21 +39,22 @@ AttentionInputs withArguments(const DecodeInputs &inputs, const Tensor &lengths)
 }
 
 KernelValue valueOf(const predicate::ScalarValue &scalar) {
-  return std::visit([](auto value) -> KernelValue {
-    if constexpr (std::is_same_v<decltype(value), bool>)
-      return value;
-    else if constexpr (std::is_integral_v<decltype(value)>)
-      return int64_t(value);
-    else
-      return double(value);
-  }, scalar);
+  return std::visit(
+      [](auto value) -> KernelValue {
+        if constexpr (std::is_same_v<decltype(value), bool>)
+          return value;
+        else if constexpr (std::is_integral_v<decltype(value)>)
+          return int64_t(value);
+        else
+          return double(value);
+      },
+      scalar);
 }
 
 } // namespace
 
 DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
-                       const DecodeKeys &ofRank, const Tensor &ofEntries,
-                       const Compiled &compiled)
+                       const DecodeKeys &ofRank, const Tensor &ofEntries, const Compiled &compiled)
     : options(given), inputs(with), keys(ofRank), lengths(ofEntries) {
   check();
   AttentionInputs all = withArguments(inputs, lengths);
@@ -101,8 +102,8 @@ void DecodeCall::check() const {
   requireShape("q", inputs.q, of.dtype, {batch(), queries(), of.heads, of.headDim},
                "batch, queries, heads, head dim");
   int64_t outer = inputs.pageTable ? inputs.k.dim(0) : batch(), rows = inputs.k.dim(1);
-  const char *axes = inputs.pageTable ? "pages, page size, KV heads, head dim"
-                                      : "batch, keys, KV heads, head dim";
+  const char *axes =
+      inputs.pageTable ? "pages, page size, KV heads, head dim" : "batch, keys, KV heads, head dim";
   requireShape("k", inputs.k, of.dtype, {outer, rows, of.kvHeads, of.headDim}, axes);
   requireShape("v", inputs.v, of.dtype, {outer, rows, of.kvHeads, of.valueHeadDim}, axes);
   requireShape("lengths", lengths, DType::I32, {batch()}, "one an entry");

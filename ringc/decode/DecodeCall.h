@@ -21,7 +21,8 @@ public:
   /// Gives a kernel's parameters: it is compiled for it.
   using Compiled = std::function<std::shared_ptr<const CompiledKernel>(const Spec &)>;
 
-  /// `options` are complete. `lengths`, i32 [b], where there are none in `inputs`. Throws InputError.
+  /// `options` are complete. `lengths`, i32 [b], where there are none in `inputs`. Throws
+  /// InputError.
   DecodeCall(const DecodeOptions &options, const DecodeInputs &inputs, const DecodeKeys &keys,
              const Tensor &lengths, const Compiled &compiled);
 

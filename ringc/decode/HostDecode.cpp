@@ -34,8 +34,7 @@ void checkEntries(const DecodeInputs &inputs, const Tensor &lengths, bool isWhol
     return;
   for (int64_t entry = 0; entry < inputs.pageTable->dim(0); ++entry)
     for (int64_t at = 0; at < inputs.pageTable->dim(1); ++at) {
-      int64_t page =
-          *inputs.pageTable->select(0, entry).select(0, at).dataAs<int32_t>();
+      int64_t page = *inputs.pageTable->select(0, entry).select(0, at).dataAs<int32_t>();
       if (page < -1 || page >= inputs.k.dim(0))
         throw InputError("page " + std::to_string(at) + " of entry " + std::to_string(entry),
                          std::to_string(page),
@@ -77,8 +76,10 @@ public:
     std::iota(ranks.begin(), ranks.end(), 0);
     std::vector<std::vector<std::byte>> all = gather(transport, ranks, packed);
     int64_t world = transport.world();
-    Tensor parts = gathered.tensor(DType::F32, {world, batch, queries, of.heads, of.valueHeadDim}),
-           logs = gatheredLogs.tensor(DType::F32, {world, batch, of.heads, queries});
+    Tensor parts = gathered.tensor(
+               DType::F32, std::vector<int64_t>{world, batch, queries, of.heads, of.valueHeadDim}),
+           logs = gatheredLogs.tensor(DType::F32,
+                                      std::vector<int64_t>{world, batch, of.heads, queries});
     for (int64_t rank = 0; rank < world; ++rank) {
       const std::vector<std::byte> &theirs = all[size_t(rank)];
       std::memcpy(parts.select(0, rank).data(), theirs.data(), size_t(bytesOfOut));
@@ -102,9 +103,11 @@ private:
     // Some programs for each thread, so that none waits long.
     constexpr int64_t programsOfThread = 4;
     DecodeCall::Parts cut = call.parts(int64_t(context.pool->threads()) * programsOfThread);
-    Local made{partMemory.tensor(DType::F32, {cut.count, call.batch(), call.queries(), of.heads,
-                                              of.valueHeadDim}),
-               logMemory.tensor(DType::F32, {cut.count, call.batch(), of.heads, call.queries()})};
+    Local made{
+        partMemory.tensor(DType::F32, std::vector<int64_t>{cut.count, call.batch(), call.queries(),
+                                                           of.heads, of.valueHeadDim}),
+        logMemory.tensor(DType::F32,
+                         std::vector<int64_t>{cut.count, call.batch(), of.heads, call.queries()})};
     launch(Kernel(context, *sources, call.spec(), of.tune), call.views(made.parts, made.logs),
            call.values(cut), *context.pool);
     return made;
@@ -160,7 +163,12 @@ void merge(const AttentionContext &context, const Tensor &outA, const Tensor &ls
   spec.headDim = spec.valueHeadDim = outA.dim(3);
   spec.dtype = elementTypeOf(outA.dtype());
   launch(Kernel(context, spec),
-         {{"out_a", outA}, {"lse_a", lseA}, {"out_b", outB}, {"lse_b", lseB}, {"out", out}, {"lse", lse}},
+         {{"out_a", outA},
+          {"lse_a", lseA},
+          {"out_b", outB},
+          {"lse_b", lseB},
+          {"out", out},
+          {"lse", lse}},
          {}, *context.pool);
 }
 

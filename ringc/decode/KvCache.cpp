@@ -58,8 +58,7 @@ int64_t KvCache::ownPages(int64_t tokens) const {
 
 void KvCache::checkEntry(int64_t entry) const {
   if (entry < 0 || entry >= options.entries)
-    throw InputError("entry", std::to_string(entry),
-                     "0 to " + std::to_string(options.entries - 1));
+    throw InputError("entry", std::to_string(entry), "0 to " + std::to_string(options.entries - 1));
 }
 
 void KvCache::append(int64_t entry, const Tensor &k, const Tensor &v) {
@@ -110,8 +109,8 @@ void KvCache::share(int64_t from, int64_t to, int64_t tokens) {
   checkEntry(from);
   checkEntry(to);
   if (from == to || lengths[size_t(to)] != 0)
-    throw InputError("entry " + std::to_string(to),
-                     std::to_string(lengths[size_t(to)]) + " tokens", "an empty one");
+    throw InputError("entry " + std::to_string(to), std::to_string(lengths[size_t(to)]) + " tokens",
+                     "an empty one");
   if (tokens < 0 || tokens > lengths[size_t(from)] || tokens % options.pageSize)
     throw InputError("shared tokens", std::to_string(tokens),
                      "a multiple of the page size, " + std::to_string(options.pageSize) +
@@ -137,7 +136,11 @@ void KvCache::free(int64_t entry) {
 }
 
 DecodeInputs KvCache::inputs(const Tensor &q) const {
-  return {.q = q, .k = poolK, .v = poolV, .pageTable = table.view(), .lengths = lengthsOfEntries.view()};
+  return {.q = q,
+          .k = poolK,
+          .v = poolV,
+          .pageTable = table.view(),
+          .lengths = lengthsOfEntries.view()};
 }
 
 } // namespace ringc

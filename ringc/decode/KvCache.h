@@ -12,7 +12,7 @@ namespace ringc {
 
 /// What a cache is made for.
 struct KvCacheOptions {
-  int64_t pages = 0;    ///< of this rank's pool
+  int64_t pages = 0; ///< of this rank's pool
   int64_t pageSize = 64;
   int64_t kvHeads = 1, headDim = 64, valueHeadDim = 0; ///< value head dim 0: as headDim
   DType dtype = DType::F32;
@@ -31,7 +31,9 @@ class KvCache {
 public:
   explicit KvCache(const KvCacheOptions &options);
 
-  int64_t length(int64_t entry) const { return lengths.at(size_t(entry)); } ///< tokens, of all ranks
+  int64_t length(int64_t entry) const {
+    return lengths.at(size_t(entry));
+  } ///< tokens, of all ranks
   int64_t freePages() const { return int64_t(unused.size()); }
 
   /// Adds tokens to an entry: k [n, h_kv, d], v [n, h_kv, d_v], all of them on every rank, any
@@ -48,7 +50,9 @@ public:
   /// For HostDecode: pools, page table and lengths, of all entries; they last as long as the cache
   /// and change with it.
   DecodeInputs inputs(const Tensor &q) const;
-  DecodeKeys keys() const { return DecodeKeys::ofPages(options.rank, options.ranks, options.pageSize); }
+  DecodeKeys keys() const {
+    return DecodeKeys::ofPages(options.rank, options.ranks, options.pageSize);
+  }
 
 private:
   int32_t &pageAt(int64_t entry, int64_t column) const;

@@ -35,8 +35,11 @@ HostTensor readIntegers(const char *flag, const std::string &file) {
 
 Files readFiles(const Session &session, const DecodeFlags &flags) {
   ReadOptions as = floatInputs(session, flags.attention);
-  Files read{readFile("--q", flags.q, as), readFile("--k", flags.k, as),
-             readFile("--v", flags.v, as), {}, {}};
+  Files read{readFile("--q", flags.q, as),
+             readFile("--k", flags.k, as),
+             readFile("--v", flags.v, as),
+             {},
+             {}};
   for (auto [name, tensor] : {std::pair("q", &read.q), {"k", &read.k}, {"v", &read.v}}) {
     if (!isFloat(tensor->dtype()) || tensor->rank() != 4 || tensor->dim(2) < 1 ||
         tensor->dim(3) < 1)
@@ -64,7 +67,8 @@ Share shareOf(const DecodeInputs &whole, int rank, int ranks) {
   Share made{.inputs = whole, .keys = {}, .table = {}};
   if (whole.pageTable) {
     const Tensor &table = *whole.pageTable;
-    int64_t entries = table.dim(0), pages = std::max<int64_t>(table.dim(1) - rank + ranks - 1, 0) / ranks;
+    int64_t entries = table.dim(0),
+            pages = std::max<int64_t>(table.dim(1) - rank + ranks - 1, 0) / ranks;
     made.table = HostTensor(DType::I32, {entries, pages});
     for (int64_t entry = 0; entry < entries; ++entry)
       for (int64_t page = 0; page < pages; ++page)
@@ -144,7 +148,8 @@ int runCommand(const Session &session, const DecodeFlags &flags) {
                results[size_t(rank)].second);
     });
   }
-  double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  double ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   std::vector<TensorOutput> outputs;
   if (!flags.out.empty())
     outputs.push_back({flags.out, results[0].first});
@@ -159,10 +164,10 @@ int runCommand(const Session &session, const DecodeFlags &flags) {
 
 void addDecode(CLI::App &app, Session &session) {
   auto flags = std::make_shared<DecodeFlags>();
-  CLI::App *command = addCommand(
-      app, session, "decode",
-      "Attention of a few queries to long or paged keys: FILE.npy, FILE.npz:NAME, FILE.safetensors:NAME",
-      flags, runCommand);
+  CLI::App *command = addCommand(app, session, "decode",
+                                 "Attention of a few queries to long or paged keys: FILE.npy, "
+                                 "FILE.npz:NAME, FILE.safetensors:NAME",
+                                 flags, runCommand);
   auto file = [&](const char *name, std::string &into, const char *description) {
     return command->add_option(name, into, description)->type_name("F");
   };
@@ -179,7 +184,9 @@ void addDecode(CLI::App &app, Session &session) {
   command->add_option("--ranks", attention.ranks, "Logical ranks that share the keys")
       ->transform(decimal<int>())
       ->type_name("N");
-  command->add_option("--split", flags->split, "Keys that a program attends to, a multiple of 64; 0: as fills the processors")
+  command
+      ->add_option("--split", flags->split,
+                   "Keys that a program attends to, a multiple of 64; 0: as fills the processors")
       ->transform(decimal<int64_t>())
       ->type_name("KEYS");
   command->add_flag("--causal", attention.causal, "A query sees no later key");
@@ -189,7 +196,9 @@ void addDecode(CLI::App &app, Session &session) {
   command->add_option("--dtype", attention.dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");
   command->add_option("--device", attention.device, "cpu unless given")->type_name("cpu");
-  command->add_option("--threads", attention.threads, "Threads; 0: OMP_NUM_THREADS, or the processors there are")
+  command
+      ->add_option("--threads", attention.threads,
+                   "Threads; 0: OMP_NUM_THREADS, or the processors there are")
       ->transform(decimal<int>())
       ->type_name("T");
   file("--out", flags->out, "Writes [b, n_q, h, d_v]");
