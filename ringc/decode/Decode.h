@@ -2,6 +2,7 @@
 
 #include "ringc/attention/Attention.h"
 #include "ringc/attention/Context.h"
+#include "ringc/attention/device/DeviceCode.h"
 
 #include <cstdint>
 #include <map>
@@ -11,6 +12,7 @@
 
 namespace ringc {
 
+class CudaStream;
 class Transport;
 
 /// What a decode attends with, besides options: any strides, with a unit last one.
@@ -77,6 +79,28 @@ public:
   /// PeerError where a rank fails or another call is made.
   void run(const DecodeInputs &inputs, const DecodeKeys &keys, Transport &transport,
            const Tensor &out, const Tensor &lse);
+
+private:
+  class Impl;
+  std::unique_ptr<Impl> self;
+};
+
+/// The same on a device: all tensors lie in its memory, and work goes in the order of a stream.
+/// What a table and lengths hold is not looked at: a page that the pool lacks is nowhere, and what
+/// is beyond the table is not attended to. Calls of one kind after the first neither allocate nor
+/// wait, and can be captured in a graph. One thread at a time calls it, one stream at a time uses
+/// it.
+class DeviceDecode {
+public:
+  /// Throws InputError for options that cannot be.
+  DeviceDecode(DecodeOptions options, DeviceContext context);
+  ~DeviceDecode();
+  DeviceDecode(DeviceDecode &&) noexcept;
+  DeviceDecode &operator=(DeviceDecode &&) noexcept;
+
+  /// As HostDecode's. Throws InputError for inputs that do not agree, and CudaError.
+  void run(const CudaStream &stream, const DecodeInputs &inputs, const Tensor &out,
+           const Tensor &lse);
 
 private:
   class Impl;

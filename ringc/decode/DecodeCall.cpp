@@ -54,7 +54,7 @@ KernelValue valueOf(const predicate::ScalarValue &scalar) {
 } // namespace
 
 DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
-                       const DecodeKeys &ofRank, const Tensor &ofEntries, const Compiled &compiled)
+                       const DecodeKeys &ofRank, const Tensor &ofEntries, const Target &target)
     : options(given), inputs(with), keys(ofRank), lengths(ofEntries) {
   check();
   AttentionInputs all = withArguments(inputs, lengths);
@@ -70,18 +70,12 @@ DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
   }
   if (!kernel.tile.contains("kv"))
     kernel.tile["kv"] = keysOfTile;
-  std::shared_ptr<const CompiledKernel> made = compiled(kernel);
+  std::shared_ptr<const CompiledKernel> made = target.compiled(kernel);
   Extents extents{batch(), queries(), keyRows(), keyRows()};
   Parameters parameters(made->arguments, namedValues(made->arguments, options.attention, all),
                         options.attention, extents);
-  for (const Parameters::View &view : parameters.views) {
-    if (view.made) {
-      owned.push_back(HostTensor::copyOf(view.tensor));
-      ofFunctions[view.name] = owned.back();
-    } else {
-      ofFunctions[view.name] = view.tensor;
-    }
-  }
+  for (const Parameters::View &view : parameters.views)
+    ofFunctions[view.name] = view.made ? target.place(view.name, view.tensor) : view.tensor;
   for (const auto &[name, scalar] : parameters.scalars)
     valuesOfFunctions[name] = valueOf(scalar);
 }

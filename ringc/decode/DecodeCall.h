@@ -18,13 +18,18 @@ struct CompiledKernel;
 /// One decode, checked: which kernel, its arguments but for the parts, and how it is cut.
 class DecodeCall {
 public:
-  /// Gives a kernel's parameters: it is compiled for it.
-  using Compiled = std::function<std::shared_ptr<const CompiledKernel>(const Spec &)>;
+  /// Where it will run.
+  struct Target {
+    /// Gives a kernel's parameters: it is compiled for it.
+    std::function<std::shared_ptr<const CompiledKernel>(const Spec &)> compiled;
+    /// Where kernels can read what the options say in tensors (slopes of ALiBi), by its name.
+    std::function<Tensor(const std::string &name, const Tensor &onHost)> place;
+  };
 
   /// `options` are complete. `lengths`, i32 [b], where there are none in `inputs`. Throws
   /// InputError.
   DecodeCall(const DecodeOptions &options, const DecodeInputs &inputs, const DecodeKeys &keys,
-             const Tensor &lengths, const Compiled &compiled);
+             const Tensor &lengths, const Target &target);
 
   const Spec &spec() const { return kernel; }
   int64_t batch() const { return inputs.q.dim(0); }
@@ -53,7 +58,6 @@ private:
   Spec kernel;
   KernelViews ofFunctions;
   KernelValues valuesOfFunctions;
-  std::vector<HostTensor> owned;
 };
 
 /// The spec of decode_merge.

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <span>
 #include <utility>
@@ -96,9 +97,14 @@ private:
   Local attend(const DecodeInputs &inputs, const DecodeKeys &keys, bool isWhole) {
     const AttentionOptions &of = options.attention;
     Tensor lengths = lengthsOf(inputs);
-    DecodeCall call(options, inputs, keys, lengths, [&](const Spec &spec) {
-      return context.kernels->get(spec, *sources, {.table = of.tune}).kernel;
-    });
+    DecodeCall call(options, inputs, keys, lengths,
+                    {.compiled =
+                         [&](const Spec &spec) {
+                           return context.kernels->get(spec, *sources, {.table = of.tune}).kernel;
+                         },
+                     .place = [&](const std::string &name, const Tensor &onHost) -> Tensor {
+                       return placed[name] = HostTensor::copyOf(onHost);
+                     }});
     checkEntries(inputs, lengths, isWhole);
     // Some programs for each thread, so that none waits long.
     constexpr int64_t programsOfThread = 4;
@@ -138,6 +144,7 @@ private:
   std::optional<SourceSet> sources;
   KeptMemory partMemory, logMemory, gathered, gatheredLogs;
   HostTensor wholeLengths;
+  std::map<std::string, HostTensor> placed;
 };
 
 HostDecode::HostDecode(DecodeOptions options, AttentionContext context)
