@@ -68,8 +68,11 @@ DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
     if (page % keysOfTile == 0)
       kernel.kernel = "decode_pages";
   }
+  // A GPU's threads hold a row of both operands: half the keys of wide ones in f32.
+  bool isWide = options.attention.dtype == DType::F32 &&
+                std::max(options.attention.headDim, options.attention.valueHeadDim) > 128;
   if (!kernel.tile.contains("kv"))
-    kernel.tile["kv"] = keysOfTile;
+    kernel.tile["kv"] = isWide ? keysOfTile / 2 : keysOfTile;
   std::shared_ptr<const CompiledKernel> made = target.compiled(kernel);
   Extents extents{batch(), queries(), keyRows(), keyRows()};
   Parameters parameters(made->arguments, namedValues(made->arguments, options.attention, all),

@@ -81,7 +81,7 @@ class Words(RingcTest):
                                "run", INPUTS, f"{flag}={value}")
 
     def test_words_that_nobody_knows(self):
-        self.usage('"rum" is no command of ringc, allowed: compile, run, verify, plan, bench, tune, cache, info; '
+        self.usage('"rum" is no command of ringc, allowed: compile, run, decode, verify, plan, bench, tune, cache, info; '
                    "did you mean run?", "rum", INPUTS)
         self.usage('"lst" is no command of ringc cache, allowed: list, show, verify, clear; did you mean list?',
                    "cache lst")

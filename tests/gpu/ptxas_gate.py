@@ -76,6 +76,8 @@ OTHER = [
 # Windows whose place an integer view names, in a file of the tests.
 NAMED_ROWS = Path(__file__).resolve().parents[1] / "lit" / "gpu" / "Inputs" / "named-rows.tile"
 NAMED = ["lookup", "gradient", "total", "decode"]
+DECODES = ["decode", "decode_pages", "decode_rows"]
+KERNELS = MASKED + PER_HEAD + OTHER + NAMED + DECODES + ["decode_merge"]
 
 
 def specs():
@@ -103,6 +105,17 @@ def specs():
     for kernel in PER_HEAD:
         for d, dtype in itertools.product(HEAD_DIMS, TYPES):
             yield {"kernel": kernel, "head_dim": d, "dtype": dtype}
+    for kernel, d, dtype in itertools.product(DECODES, HEAD_DIMS + WIDE_DIMS, TYPES):
+        yield {
+            "kernel": kernel,
+            "head_dim": d,
+            "dtype": dtype,
+            "mask": ["within_length", "causal"],
+            "query_layout": "contiguous",
+            "tile": {"kv": 32 if dtype == "f32" and d > 128 else 64},
+        }
+    for d, dtype in itertools.product(HEAD_DIMS + WIDE_DIMS, TYPES):
+        yield {"kernel": "decode_merge", "head_dim": d, "dtype": dtype}
     for kernel in OTHER:
         for dtype in TYPES:
             yield {"kernel": kernel, "dtype": dtype}
@@ -259,9 +272,9 @@ def judge_kernels(ptxas, options, folder):
     chips = options.chips.split(",")
     if unknown := [chip for chip in chips if chip not in SHARED_KIB]:
         sys.exit(f"--chips: got {unknown[0]}, allowed: {', '.join(SHARED_KIB)}")
-    wanted = options.kernels.split(",") if options.kernels else MASKED + PER_HEAD + OTHER + NAMED
-    if unknown := [name for name in wanted if name not in MASKED + PER_HEAD + OTHER + NAMED]:
-        sys.exit(f"--kernels: got {unknown[0]}, allowed: {', '.join(MASKED + PER_HEAD + OTHER + NAMED)}")
+    wanted = options.kernels.split(",") if options.kernels else KERNELS
+    if unknown := [name for name in wanted if name not in KERNELS]:
+        sys.exit(f"--kernels: got {unknown[0]}, allowed: {', '.join(KERNELS)}")
     rows = {title(spec): {} for spec in specs() if spec["kernel"] in wanted}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         running = {}

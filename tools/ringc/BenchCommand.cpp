@@ -6,6 +6,7 @@
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/CompileTimes.h"
+#include "tools/ringc/DecodeBench.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
@@ -28,7 +29,8 @@ namespace ringc::cli {
 namespace {
 
 struct BenchFlags {
-  std::vector<std::string> shapes;
+  std::vector<std::string> shapes, decodes;
+  std::vector<int64_t> pageSizes;
   std::vector<std::string> dtypes = {"f32", "bf16"};
   AttentionFlags attention;
   WorldFlags world;
@@ -255,6 +257,8 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
 
 int benchCommand(const Session &session, const BenchFlags &flags) {
   checkMachine(flags.attention);
+  if (!flags.decodes.empty())
+    return benchDecode(session, flags.attention, flags.decodes, flags.pageSizes, flags.repeats);
   return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
     return benchIn(world, heard, flags);
   });
@@ -271,6 +275,14 @@ void addBench(CLI::App &app, Session &session) {
                  flags, benchCommand);
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 and 1,4096,8,8,128 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
+  command
+      ->add_option("--decode", flags->decodes,
+                   "Of decoding, one query an entry; bf16 unless --dtype is given")
+      ->type_name("b,n,h,hkv,d[/dv]");
+  command
+      ->add_option("--page", flags->pageSizes, "With --decode: keys in pages of so many rows, too")
+      ->transform(decimal<int64_t>())
+      ->type_name("ROWS");
   command->add_option("--dtype", flags->attention.dtype, "f32 and bf16 unless given")
       ->type_name("f32|f16|bf16");
   command->add_flag("--causal", flags->attention.causal, "Causal alone");

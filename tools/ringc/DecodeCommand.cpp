@@ -1,6 +1,9 @@
+#include "ringc/attention/device/DeviceTensor.h"
 #include "ringc/comm/InProcess.h"
 #include "ringc/decode/Decode.h"
+#include "ringc/driver/CudaStream.h"
 #include "ringc/files/TensorFile.h"
+#include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/AttentionFlags.h"
@@ -11,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace ringc::cli {
@@ -87,10 +91,35 @@ Share shareOf(const DecodeInputs &whole, int rank, int ranks) {
   return made;
 }
 
+void runOnDevice(const Session &session, const DecodeOptions &options, const DecodeInputs &inputs,
+                 HostTensor &out, HostTensor &lse) {
+  DeviceContext context = deviceContext(0, session.details());
+  CudaStream stream(context.device);
+  std::vector<DeviceTensor> memory;
+  auto put = [&](const Tensor &tensor) -> Tensor {
+    return memory.emplace_back(DeviceTensor::copyOf(stream, tensor)).view();
+  };
+  DecodeInputs placed{.q = put(inputs.q), .k = put(inputs.k), .v = put(inputs.v)};
+  if (inputs.pageTable)
+    placed.pageTable = put(*inputs.pageTable);
+  if (inputs.lengths)
+    placed.lengths = put(*inputs.lengths);
+  for (const auto &[name, value] : inputs.arguments) {
+    auto *tensor = std::get_if<Tensor>(&value);
+    placed.arguments.emplace(name, tensor ? ArgumentValue(put(*tensor)) : value);
+  }
+  DeviceTensor ownOut(context.device, out.dtype(), out.shape()),
+      ownLse(context.device, lse.dtype(), lse.shape());
+  DeviceDecode(options, context).run(stream, placed, ownOut, ownLse);
+  out = ownOut.download(stream);
+  lse = ownLse.download(stream);
+}
+
 int runCommand(const Session &session, const DecodeFlags &flags) {
   checkMachine(flags.attention);
-  if (flags.attention.device != "cpu")
-    throw InputError("device", flags.attention.device, "cpu, for a decode");
+  bool onDevice = flags.attention.device == "cuda";
+  if (onDevice && flags.attention.ranks > 1)
+    throw InputError("ranks", std::to_string(flags.attention.ranks), "1 with --device cuda");
   std::vector<std::string> sources = sourcesOf(flags.attention), targets;
   for (const std::string *file : {&flags.q, &flags.k, &flags.v, &flags.lengths, &flags.pageTable})
     if (!file->empty())
@@ -137,7 +166,9 @@ int runCommand(const Session &session, const DecodeFlags &flags) {
         HostTensor(attention.dtype, {batch, queries, attention.heads, attention.valueHeadDim}),
         HostTensor(DType::F32, {batch, attention.heads, queries}));
   auto start = std::chrono::steady_clock::now();
-  if (ranks == 1) {
+  if (onDevice) {
+    runOnDevice(session, options, inputs, results[0].first, results[0].second);
+  } else if (ranks == 1) {
     HostDecode(options, context).run(inputs, results[0].first, results[0].second);
   } else {
     InProcessWorld world(ranks);
@@ -195,7 +226,7 @@ void addDecode(CLI::App &app, Session &session) {
   attention.addHeadsTo(*command);
   command->add_option("--dtype", attention.dtype, "Type to compute in; inputs are rounded to it")
       ->type_name("f32|f16|bf16");
-  command->add_option("--device", attention.device, "cpu unless given")->type_name("cpu");
+  command->add_option("--device", attention.device, "cpu unless given")->type_name("cpu|cuda");
   command
       ->add_option("--threads", attention.threads,
                    "Threads; 0: OMP_NUM_THREADS, or the processors there are")
