@@ -58,6 +58,8 @@ MASKED = [
 PER_HEAD = ["attention_delta", "attention_backward_round", "attention_merge"]
 OTHER = [
     "matmul",
+    "matmul_bt",
+    "matmul_at",
     "row_softmax",
     "column_sums_of_parts",
     "column_sums",
@@ -71,6 +73,7 @@ OTHER = [
     "adamw",
     "adamw_master",
     "rotary_half_split",
+    "rotary_half_split_at",
     "rotary_interleaved",
 ]
 # Windows whose place an integer view names, in a file of the tests.

@@ -220,8 +220,9 @@ TEST_CASE("the library's forward, against the reference of an attention") {
 TEST_CASE("what the compiler makes of the library's kernels, in any tiles") {
   for (ElementType type : {ElementType::F32, ElementType::BF16, ElementType::F16}) {
     CAPTURE(int(type));
-    CHECK(errorOf({.kernel = "matmul", .dtype = type}, "", {{"M", 70}, {"N", 90}, {"K", 130}},
-                  {{"m", 32}, {"n", 16}, {"k", 64}}) <= 1);
+    for (const char *product : {"matmul", "matmul_bt", "matmul_at"})
+      CHECK(errorOf({.kernel = product, .dtype = type}, "", {{"M", 70}, {"N", 90}, {"K", 130}},
+                    {{"m", 32}, {"n", 16}, {"k", 64}}) <= 1);
     CHECK(errorOf({.kernel = "row_softmax", .dtype = type}, "", {{"M", 35}, {"N", 300}},
                   {{"m", 32}, {"n", 128}}) <= 1);
     KernelExtents lengths{{"Nq", 70}, {"Nk", 77}, {"B", 2}, {"Hkv", 2}};

@@ -58,7 +58,7 @@ TEST_CASE("what cannot be bound is refused by name") {
   CHECK(refusal({.kernel = "matmul", .constants = {{"BX", 8}}}) ==
         "constants of kernel matmul: got BX, allowed: BM, BN, BK");
   CHECK(refusal({.kernel = "matmul", .types = {{"BM", ElementType::F32}}}) ==
-        "types of kernel matmul: got BM, allowed: T");
+        "types of kernel matmul: got BM, allowed: T, R");
   CHECK(refusal({.kernel = "matmul", .constants = {{"BM", 0}}}) ==
         "constant BM of kernel matmul: got 0, allowed: 1 to 1048576, in the field constants");
   CHECK(refusal({.kernel = "matmul", .types = {{"T", ElementType::I32}}}) ==
