@@ -9,7 +9,8 @@
 /// A rank has its shard and a transport (InProcessWorld, NcclTransport, MpiTransport in
 /// ringc/comm/Mpi.h); a ring deals. HostAttentionRing and OffloadedAttentionRing take whole tensors
 /// of the host, DeviceAttentionRing the shards on the devices. hostContext() and deviceContext()
-/// compile and keep kernels for all that share them.
+/// compile and keep kernels for all that share them. RingAttention is the attention module around a
+/// rank of either kind: norm, projections, rotary embedding, weights, and all gradients.
 
 #include "ringc/Env.h"
 #include "ringc/Tensor.h"
@@ -32,6 +33,10 @@
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/kernel/DeviceKernel.h"
 #include "ringc/kernel/Kernel.h"
+#include "ringc/module/AutoShard.h"
+#include "ringc/module/DeviceModuleBackend.h"
+#include "ringc/module/HostModuleBackend.h"
+#include "ringc/module/RingAttention.h"
 #include "ringc/ring/SequenceLayout.h"
 #include "ringc/ring/Sharding.h"
 #include "ringc/support/Error.h"

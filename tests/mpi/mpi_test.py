@@ -1,6 +1,6 @@
-"""Ranks as processes of mpirun. usage: mpi_test.py RINGC RANK_PROGRAM CLASS
+"""Ranks as processes of mpirun. usage: mpi_test.py RINGC RANK_PROGRAM MODULE_PROGRAM CLASS
 
-RANK_PROGRAM is test-mpi-rank. Exit 77, which ctest takes for skipped, where there is no Open MPI.
+RANK_PROGRAM is test-mpi-rank, MODULE_PROGRAM test-mpi-module. Exit 77, which ctest takes for skipped, where there is no Open MPI.
 """
 
 import json
@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from ringc import PROGRAM, RingcTest  # noqa: E402
 
 RANK = os.path.abspath(sys.argv.pop(1))
+MODULE = os.path.abspath(sys.argv.pop(1))
 
 ENVIRONMENT = {
     **os.environ,
@@ -56,6 +57,13 @@ class Transport(MpiTest):
 
     def test_mpi_of_the_program(self):
         self.runs(2, RANK, "guest")
+
+
+class Module(MpiTest):
+    def test_gradients(self):
+        for ranks in [1, 2, 3, 4]:
+            done = self.runs(ranks, MODULE)
+            self.assertEqual(done.stdout.count("right"), ranks, done.stdout + done.stderr)
 
 
 class Faults(MpiTest):

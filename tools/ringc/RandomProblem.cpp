@@ -35,6 +35,13 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape,
   return rounded;
 }
 
+HostTensor randomMask(std::initializer_list<int64_t> shape, std::mt19937_64 &random) {
+  HostTensor made(DType::Bool, shape);
+  std::generate_n(made.dataAs<uint8_t>(), made.elementCount(),
+                  [&] { return uint8_t(random() >> 63); });
+  return made;
+}
+
 HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
                           std::mt19937_64 &random) {
   constexpr int64_t period = 1048573;

@@ -37,7 +37,10 @@ struct Bars {
 /// Normal random numbers.
 HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape, std::mt19937_64 &random);
 
-/// The same with a prime number of them, and then these again: large tensors for devices would take
+/// Bools, each true as often as not.
+HostTensor randomMask(std::initializer_list<int64_t> shape, std::mt19937_64 &random);
+
+/// A prime number of normal ones, and then these again: large tensors for devices would take
 /// longer to make than to use.
 HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
                           std::mt19937_64 &random);

@@ -68,6 +68,8 @@ void checkBias(const AttentionOptions &options, const Extents &extents, const Te
                          std::to_string(extents.keyLength) + "]");
 }
 
+} // namespace
+
 void checkCuSeqlens(const AttentionShape &shape, const Tensor &cuSeqlens) {
   std::string length = std::to_string(shape.keyLength);
   if (cuSeqlens.dtype() != DType::I32 || cuSeqlens.rank() != 1 || cuSeqlens.dim(0) < 2)
@@ -88,8 +90,6 @@ void checkCuSeqlens(const AttentionShape &shape, const Tensor &cuSeqlens) {
     last = next;
   }
 }
-
-} // namespace
 
 void checkInputs(const AttentionOptions &options, const AttentionShape &shape,
                  const Extents &extents, const AttentionInputs &inputs) {

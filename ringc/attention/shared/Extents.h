@@ -58,6 +58,9 @@ void checkResults(const AttentionOptions &options, const Extents &extents,
 void checkGradients(const AttentionOptions &options, const Extents &extents, const Tensor &dout,
                     const GradientResults &gradients);
 
+/// Throws InputError unless these are i32 that rise from 0 to the number of keys.
+void checkCuSeqlens(const AttentionShape &shape, const Tensor &cuSeqlens);
+
 /// Throws InputError unless the rows of the last axis have no gaps.
 void checkUnitStride(std::string_view argument, const Tensor &tensor);
 

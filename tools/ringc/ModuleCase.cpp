@@ -1,0 +1,283 @@
+#include "tools/ringc/ModuleCase.h"
+
+#include "ringc/comm/InProcess.h"
+#include "ringc/module/AutoShard.h"
+#include "ringc/module/HostModuleBackend.h"
+#include "ringc/ring/Sharding.h"
+#include "tests/support/ReferenceModule.h"
+#include "tools/ringc/RandomProblem.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+#include <limits>
+#include <numeric>
+#include <random>
+
+namespace ringc::cli {
+
+namespace {
+
+using reference::Array;
+
+/// What all ranks work on together.
+struct Whole {
+  HostTensor tokens, dout, keyMask, positions, cuSeqlens;
+  RingAttentionWeights weights;
+};
+
+int64_t batchOf(const ModuleCase &module) {
+  return module.batches.empty()
+             ? module.batch
+             : std::accumulate(module.batches.begin(), module.batches.end(), int64_t(0));
+}
+
+Whole wholeOf(const ModuleCase &module) {
+  const RingAttentionOptions &options = module.options;
+  int64_t batch = batchOf(module), length = module.length;
+  Whole whole;
+  std::mt19937_64 random(module.seed);
+  whole.tokens = randomTensor(options.dtype, {batch, length, options.dim}, random);
+  whole.dout = randomTensor(options.dtype, {batch, length, options.dim}, random);
+  whole.weights = RingAttentionWeights::initial(options, random());
+  if (options.prenorm) {
+    HostTensor noise = randomTensor(DType::F32, {options.dim}, random);
+    for (int64_t i = 0; i < options.dim; ++i)
+      whole.weights.gamma.dataAs<float>()[i] += 0.3f * noise.dataAs<float>()[i];
+  }
+  whole.keyMask = randomMask({batch, length}, random);
+  whole.positions = HostTensor(DType::I32, {batch, length});
+  std::generate_n(whole.positions.dataAs<int32_t>(), batch * length,
+                  [&] { return int32_t(random() % 1000); });
+  whole.cuSeqlens = HostTensor(DType::I32, {int64_t(module.cuSeqlens.size())});
+  std::ranges::copy(module.cuSeqlens, whole.cuSeqlens.dataAs<int32_t>());
+  return whole;
+}
+
+/// How the ranks of a case hold tokens and results.
+class Parts {
+public:
+  explicit Parts(const ModuleCase &of)
+      : module(of), ring(of.options.ringAttn && !of.options.forceRegularAttn && !of.ringOff),
+        rings{of.world, of.ringSize.value_or(of.world)} {
+    for (int64_t each : of.batches)
+      starts.push_back(starts.back() + each);
+  }
+
+  HostTensor of(const Tensor &whole, int rank) const {
+    if (!module.batches.empty())
+      return HostTensor::copyOf(whole.slice(0, starts[size_t(rank)], module.batches[size_t(rank)]));
+    if (!ring)
+      return HostTensor::copyOf(whole);
+    BatchRange entries = batchOfRing(whole.dim(0), rings.rings(), rings.ringOf(rank));
+    return shard(whole.slice(0, entries.begin, entries.count), 1, layoutOf(module.options),
+                 rings.placeOf(rank), rings.ringSize);
+  }
+
+  /// Without batches and a ring each rank has the whole, so the sums are of as many.
+  double copies() const { return module.batches.empty() && !ring ? module.world : 1; }
+
+private:
+  const ModuleCase &module;
+  bool ring;
+  SubRings rings;
+  std::vector<int64_t> starts = {0};
+};
+
+struct OfRank {
+  HostTensor out, dtokens, gamma, toQkv, toOut;
+};
+
+OfRank runRank(const ModuleCase &module, const Whole &whole,
+               std::unique_ptr<ModuleBackend> backend) {
+  Parts parts(module);
+  int rank = backend->ranks().rank();
+  RingAttention attention(module.options, std::move(backend), whole.weights);
+  ModuleBackend &memory = attention.backend();
+  auto put = [&](const Tensor &all) {
+    HostTensor own = parts.of(all, rank);
+    SharedTensor made = memory.allocate(own.dtype(), own.shape());
+    memory.upload(own, made);
+    return made;
+  };
+  auto take = [&](const Tensor &result) {
+    if (result.rank() == 0)
+      return HostTensor();
+    HostTensor made(result.dtype(), result.shape());
+    memory.download(result, made);
+    return made;
+  };
+  SharedTensor tokens = put(whole.tokens), dout = put(whole.dout), keyMask = put(whole.keyMask),
+               positions = put(whole.positions);
+  RingAttentionInputs inputs{.tokens = tokens};
+  if (module.keyMask)
+    inputs.keyMask = keyMask;
+  if (module.positions)
+    inputs.positions = positions;
+  if (!module.cuSeqlens.empty())
+    inputs.cuSeqlens = whole.cuSeqlens;
+  inputs.ringSize = module.ringSize;
+  inputs.ringOff = module.ringOff;
+  if (module.tellsWhole)
+    inputs.whole = {batchOf(module), module.length};
+  RingAttentionForward forward = attention.forward(inputs);
+  RingAttentionGradients gradients = attention.backward(forward, dout);
+  return {take(forward.out), take(gradients.tokens), take(gradients.gamma), take(gradients.toQkv),
+          take(gradients.toOut)};
+}
+
+/// As the module multiplies them.
+Array rounded(const HostTensor &weight, DType dtype) {
+  HostTensor made(dtype, weight.shape());
+  convert(weight, made);
+  return reference::arrayOf(made);
+}
+
+reference::ModuleProblem problemOf(const ModuleCase &module, const Whole &whole) {
+  const RingAttentionOptions &options = module.options;
+  reference::ModuleProblem problem;
+  problem.heads = options.heads;
+  problem.kvHeads = options.kvHeads();
+  problem.dimHead = options.dimHead;
+  if (options.rotaryEmbed)
+    problem.rotaryTheta = options.rotaryEmbedTheta;
+  problem.positions.resize(size_t(batchOf(module)));
+  for (int64_t b = 0; b < batchOf(module); ++b)
+    for (int64_t i = 0; i < module.length; ++i) {
+      auto document = std::ranges::upper_bound(module.cuSeqlens, int32_t(i));
+      int64_t start = module.cuSeqlens.empty() ? 0 : *(document - 1);
+      problem.positions[size_t(b)].push_back(
+          module.positions ? whole.positions.dataAs<int32_t>()[b * module.length + i] : i - start);
+    }
+  problem.softcap = options.softcap;
+  problem.headMap =
+      options.headMap == HeadMap::Tiled ? reference::HeadMap::Tiled : reference::HeadMap::Blocked;
+  problem.mask.causal = options.causal;
+  problem.mask.windowLeft = options.maxLookbackSeqLen.value_or(-1);
+  if (module.keyMask)
+    problem.mask.keyMask.assign(whole.keyMask.dataAs<uint8_t>(),
+                                whole.keyMask.dataAs<uint8_t>() + whole.keyMask.elementCount());
+  problem.mask.cuSeqlens = module.cuSeqlens;
+  problem.tokens = reference::arrayOf(whole.tokens);
+  if (options.prenorm)
+    problem.gamma = rounded(whole.weights.gamma, options.dtype);
+  problem.toQkv = rounded(whole.weights.toQkv, options.dtype);
+  problem.toOut = rounded(whole.weights.toOut, options.dtype);
+  problem.dout = reference::arrayOf(whole.dout);
+  return problem;
+}
+
+Array times(Array array, double factor) {
+  for (double &number : array.data)
+    number *= factor;
+  return array;
+}
+
+} // namespace
+
+std::string ModuleCase::name() const {
+  std::string text = std::string(nameOf(options.dtype)) + " world " + std::to_string(world) +
+                     ", layout " + nameOf(layoutOf(options)) + ", n " + std::to_string(length) +
+                     ", heads " + std::to_string(options.heads) + "/" +
+                     std::to_string(options.kvHeads());
+  for (auto [given, what] : {std::pair(options.causal, ", causal"),
+                             {options.ringAttn, ", ring"},
+                             {options.autoShardSeq, ", auto shard"},
+                             {keyMask, ", key mask"},
+                             {positions, ", positions"},
+                             {!cuSeqlens.empty(), ", documents"},
+                             {ringOff, ", ring off"}})
+    if (given)
+      text += what;
+  if (options.maxLookbackSeqLen)
+    text += ", look-back " + std::to_string(*options.maxLookbackSeqLen);
+  if (ringSize)
+    text += ", ring size " + std::to_string(*ringSize);
+  return text;
+}
+
+namespace {
+
+/// In double precision, and as an eager implementation has it.
+struct Expected {
+  Expected(const ModuleCase &module, const Whole &whole) {
+    reference::ModuleProblem problem = problemOf(module, whole);
+    exact = plain = reference::attentionModule(problem);
+    if (module.options.dtype == DType::F32)
+      return;
+    problem.rounded = module.options.dtype;
+    plain = reference::attentionModule(problem);
+  }
+
+  reference::ModuleResult exact, plain;
+};
+
+std::vector<ModuleError> errorsOfRank(const ModuleCase &module, const OfRank &own,
+                                      const Expected &expected, int rank) {
+  Parts parts(module);
+  std::vector<ModuleError> errors;
+  Bars bars{module.options.dtype, module.options.f32Products, std::nullopt};
+  double rows = double(own.out.dim(0)) * double(own.out.dim(1));
+  auto add = [&](const char *name, const HostTensor &ours, const Array &exact, const Array &plain) {
+    ModuleError error{name, rank, reference::relativeError(reference::arrayOf(ours), exact),
+                      reference::relativeError(plain, exact)};
+    error.bar = bars.dtype == DType::F32 ? bars.ofF32() : bars.against(error.plain, rows);
+    errors.push_back(error);
+  };
+  auto addRows = [&](const char *name, const HostTensor &ours,
+                     Array reference::ModuleResult::*result) {
+    auto part = [&](const Array &of) {
+      return reference::arrayOf(parts.of(reference::tensorOf(of, DType::F32, 3), rank).view());
+    };
+    add(name, ours, part(expected.exact.*result), part(expected.plain.*result));
+  };
+  auto addWeights = [&](const char *name, const HostTensor &ours,
+                        Array reference::ModuleResult::*result) {
+    add(name, ours, times(expected.exact.*result, parts.copies()),
+        times(expected.plain.*result, parts.copies()));
+  };
+  using reference::ModuleResult;
+  addRows("out", own.out, &ModuleResult::out);
+  addRows("gradient of tokens", own.dtokens, &ModuleResult::dtokens);
+  if (module.options.prenorm)
+    addWeights("gradient of gamma", own.gamma, &ModuleResult::dgamma);
+  addWeights("gradient of to_qkv", own.toQkv, &ModuleResult::dtoQkv);
+  addWeights("gradient of to_out", own.toOut, &ModuleResult::dtoOut);
+  return errors;
+}
+
+} // namespace
+
+std::vector<ModuleError> errorsOf(const ModuleCase &module, const AttentionContext &context) {
+  Whole whole = wholeOf(module);
+  std::vector<OfRank> ranks(size_t(module.world));
+  InProcessWorld world(module.world, {.lends = module.world % 2 == 0}); // lent and sent
+  runRanks(world, [&](int rank) {
+    ranks[size_t(rank)] = runRank(module, whole, hostModuleBackend(context, world.at(rank)));
+  });
+  Expected expected(module, whole);
+  std::vector<ModuleError> errors;
+  for (int rank = 0; rank < module.world; ++rank) {
+    for (HostTensor OfRank::*weight : {&OfRank::gamma, &OfRank::toQkv, &OfRank::toOut}) {
+      const HostTensor &ours = ranks[size_t(rank)].*weight, &first = ranks[0].*weight;
+      bool same =
+          ours.rank() == 0 || std::memcmp(ours.data(), first.data(), size_t(ours.byteCount())) == 0;
+      if (!same)
+        errors.push_back(
+            {"bits of a weight's gradient", rank, std::numeric_limits<double>::infinity()});
+    }
+    std::ranges::move(errorsOfRank(module, ranks[size_t(rank)], expected, rank),
+                      std::back_inserter(errors));
+  }
+  return errors;
+}
+
+std::vector<ModuleError> errorsOf(const ModuleCase &module,
+                                  std::unique_ptr<ModuleBackend> backend) {
+  int rank = backend->ranks().rank();
+  Whole whole = wholeOf(module);
+  OfRank own = runRank(module, whole, std::move(backend));
+  return errorsOfRank(module, own, Expected(module, whole), rank);
+}
+
+} // namespace ringc::cli
