@@ -12,6 +12,7 @@
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/VerifyModule.h"
 #include "tools/ringc/WorldCommand.h"
 
 #include <iostream>
@@ -25,9 +26,13 @@ namespace {
 struct VerifyFlags {
   AttentionFlags attention;
   WorldFlags world;
-  std::string shape = "1,257,4,2,64";
+  ModuleFlags module;
+  std::string program = std::string(enumName(VerifyProgram::Attention));
+  std::string shape; ///< empty: the program's
   uint64_t seed = 1;
 };
+
+constexpr const char *usualShape = "1,257,4,2,64", *flashShape = "2,62,2,2,16";
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -39,7 +44,8 @@ bool check(Rows &rows, const std::string &who, const char *tensor, double error,
 }
 
 int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
-  Shape shape = parseShape(flags.shape);
+  bool flash = parseEnum<VerifyProgram>("program", flags.program) == VerifyProgram::Flash;
+  Shape shape = parseShape(!flags.shape.empty() ? flags.shape : flash ? flashShape : usualShape);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype =
       flags.attention.dtype.empty() ? DType::F32 : parseFloatType(flags.attention.dtype);
@@ -63,6 +69,8 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
                               random),
              dout = randomTensor(
                  dtype, {shape.batch, shape.queries, shape.heads, shape.valueHeadDim}, random);
+  if (flash && !inputs.keyMask)
+    inputs.keyMask = side.memory.emplace_back(randomMask({shape.batch, shape.keys}, random));
   inputs.q = q;
   inputs.k = k;
   inputs.v = v;
@@ -115,6 +123,14 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
 
 int verifyCommand(const Session &session, const VerifyFlags &flags) {
   checkMachine(flags.attention);
+  switch (parseEnum<VerifyProgram>("program", flags.program)) {
+  case VerifyProgram::Module:
+  case VerifyProgram::ZigZag:
+    return verifyModule(session, flags.attention, flags.module, flags.program, flags.seed);
+  case VerifyProgram::Attention:
+  case VerifyProgram::Flash:
+    break;
+  }
   return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
     return verifyIn(world, heard, flags);
   });
@@ -129,14 +145,25 @@ void addVerify(CLI::App &app, Session &session) {
                  "Both passes on random input, every rank against double precision: relative "
                  "Frobenius errors, their bars; exit 1 if one is missed",
                  flags, verifyCommand);
-  command->add_option("--shape", flags->shape, "Of the unsharded tensors")
-      ->type_name("b,n[/nk],h,hkv,d[/dv]")
+  command
+      ->add_option(
+          "--program", flags->program,
+          "What is checked, with the defaults of the assertion program of "
+          "ring-attention-pytorch that has the name: attention itself; flash, with a random "
+          "key mask; module, the attention module; zigzag, that dealt in zigzags")
+      ->type_name("attention|flash|module|zigzag")
       ->capture_default_str();
+  command
+      ->add_option("--shape", flags->shape,
+                   "Of the unsharded tensors: " + std::string(usualShape) + ", of flash " +
+                       flashShape + ", unless given")
+      ->type_name("b,n[/nk],h,hkv,d[/dv]");
   addNumber(*command, "--seed", flags->seed, "Of the random input")
       ->type_name("S")
       ->capture_default_str();
   flags->attention.addTo(*command);
   flags->world.addTo(*command);
+  flags->module.addTo(*command);
 }
 
 } // namespace ringc::cli
