@@ -64,7 +64,7 @@ TEST_CASE("what cannot be bound is refused by name") {
   CHECK(refusal({.kernel = "matmul", .types = {{"T", ElementType::I32}}}) ==
         "constant T of kernel matmul: got i32, allowed: f32, f16, bf16, in the field types");
   CHECK(refusal({.mask = {"casual"}}) == "mask: got casual, allowed: all, causal, prefix, window, "
-                                         "documents, key_padding");
+                                         "documents, key_padding, within_length");
   CHECK(refusal({.score = {"causal"}}) ==
         "score: got causal, allowed: identity, softcap, wide_softcap, alibi, bias");
   CHECK(refusal({.mask = {"window", "causal", "window"}}) ==
