@@ -6,6 +6,7 @@
 #include "ringc/support/Error.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 #include <variant>
@@ -15,7 +16,7 @@ namespace ringc {
 namespace {
 
 constexpr int64_t mostQueries = 16;
-constexpr int64_t keysOfTile = 64;
+constexpr int64_t keysOfSplit = 64;
 
 int64_t roundedUp(int64_t number, int64_t of) { return (number + of - 1) / of * of; }
 
@@ -62,17 +63,13 @@ DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
   kernel.queryLayout = LayoutKind::Contiguous;
   kernel.keyLayout = LayoutKind::Any;
   kernel.mask.insert(kernel.mask.begin(), "within_length");
+  int64_t tile = kernel.tile.try_emplace("kv", target.keysOfTile).first->second;
   if (inputs.pageTable) {
     int64_t page = inputs.k.dim(1);
     kernel.constants["PAGE"] = page;
-    if (page % keysOfTile == 0)
+    if (page % tile == 0)
       kernel.kernel = "decode_pages";
   }
-  // A GPU's threads hold a row of both operands: half the keys of wide ones in f32.
-  bool isWide = options.attention.dtype == DType::F32 &&
-                std::max(options.attention.headDim, options.attention.valueHeadDim) > 128;
-  if (!kernel.tile.contains("kv"))
-    kernel.tile["kv"] = isWide ? keysOfTile / 2 : keysOfTile;
   std::shared_ptr<const CompiledKernel> made = target.compiled(kernel);
   Extents extents{batch(), queries(), keyRows(), keyRows()};
   Parameters parameters(made->arguments, namedValues(made->arguments, options.attention, all),
@@ -104,7 +101,7 @@ void DecodeCall::check() const {
   requireShape("k", inputs.k, of.dtype, {outer, rows, of.kvHeads, of.headDim}, axes);
   requireShape("v", inputs.v, of.dtype, {outer, rows, of.kvHeads, of.valueHeadDim}, axes);
   requireShape("lengths", lengths, DType::I32, {batch()}, "one an entry");
-  if (options.split < 0 || options.split % keysOfTile)
+  if (options.split < 0 || options.split % keysOfSplit)
     throw InputError("split", std::to_string(options.split), "0, or a multiple of 64 keys");
   if (!inputs.pageTable)
     return;
@@ -120,17 +117,28 @@ void DecodeCall::check() const {
 }
 
 DecodeCall::Parts DecodeCall::parts(int64_t programsAtOnce) const {
-  int64_t rows = keyRows(), tile = std::max(tileOfKeys(), keysOfTile);
+  int64_t rows = keyRows(), tile = std::max(tileOfKeys(), keysOfSplit);
   if (options.split > 0)
     return {std::max<int64_t>((rows + options.split - 1) / options.split, 1), options.split};
   const AttentionOptions &of = options.attention;
   int64_t packed = queries() * of.heads / of.kvHeads;
   int64_t programs = std::max<int64_t>(batch() * of.kvHeads * ((packed + 15) / 16), 1);
-  int64_t wanted = std::max<int64_t>((programsAtOnce + programs - 1) / programs, 1);
   // A part that is shorter than this costs more in the merge than it gains.
   constexpr int64_t leastTiles = 4;
   int64_t most = std::max<int64_t>(rows / (leastTiles * tile), 1);
-  int64_t count = std::min(wanted, most);
+  // The fewest parts that leave next to no processor idle in the last round.
+  int64_t count = 1;
+  double best = 0;
+  for (int64_t parts = 1; parts <= std::min(most, 4 * programsAtOnce); ++parts) {
+    double rounds = double(programs * parts) / double(programsAtOnce);
+    double busy = rounds / std::ceil(rounds);
+    if (busy > best + 0.02) {
+      best = busy;
+      count = parts;
+    }
+    if (rounds > 4)
+      break;
+  }
   int64_t length = roundedUp(std::max<int64_t>((rows + count - 1) / count, 1), tile);
   return {std::max<int64_t>((rows + length - 1) / length, 1), length};
 }

@@ -24,6 +24,8 @@ public:
     std::function<std::shared_ptr<const CompiledKernel>(const Spec &)> compiled;
     /// Where kernels can read what the options say in tensors (slopes of ALiBi), by its name.
     std::function<Tensor(const std::string &name, const Tensor &onHost)> place;
+    /// Keys of a tile, where the options do not say: a power of 2 up to 64.
+    int64_t keysOfTile = 64;
   };
 
   /// `options` are complete. `lengths`, i32 [b], where there are none in `inputs`. Throws

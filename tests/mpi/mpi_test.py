@@ -317,7 +317,7 @@ class Tune(MpiTest):
             self.assertEqual({each["verdict"] for each in line["candidates"]}, {"measured"}, line["kernel"])
         ways = [(each["config"]["layout"], each["config"].get("schedule", "auto")) for each in lines[0]["candidates"]]
         self.assertEqual(ways[0], ("contiguous", "auto"))
-        self.assertIn("ring:4", [schedule for _, schedule in ways])
+        self.assertTrue(any(schedule.startswith("ring:") for _, schedule in ways), ways)
         self.assertEqual(self.entries()[0]["layout"], lines[0]["best"]["layout"])
         # What others take: the schedule for the layout that it was found for.
         entries = self.entries()

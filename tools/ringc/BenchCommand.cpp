@@ -31,6 +31,7 @@ namespace {
 struct BenchFlags {
   std::vector<std::string> shapes, decodes;
   std::vector<int64_t> pageSizes;
+  int64_t split = 0;
   std::vector<std::string> dtypes = {"f32", "bf16"};
   AttentionFlags attention;
   WorldFlags world;
@@ -258,7 +259,8 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
 int benchCommand(const Session &session, const BenchFlags &flags) {
   checkMachine(flags.attention);
   if (!flags.decodes.empty())
-    return benchDecode(session, flags.attention, flags.decodes, flags.pageSizes, flags.repeats);
+    return benchDecode(session, flags.attention, flags.decodes, flags.pageSizes, flags.split,
+                       flags.repeats);
   return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
     return benchIn(world, heard, flags);
   });
@@ -283,6 +285,9 @@ void addBench(CLI::App &app, Session &session) {
       ->add_option("--page", flags->pageSizes, "With --decode: keys in pages of so many rows, too")
       ->transform(decimal<int64_t>())
       ->type_name("ROWS");
+  addNumber(*command, "--split", flags->split,
+            "With --decode: keys that a program attends to, a multiple of 64")
+      ->type_name("KEYS");
   command->add_option("--dtype", flags->attention.dtype, "f32 and bf16 unless given")
       ->type_name("f32|f16|bf16");
   command->add_flag("--causal", flags->attention.causal, "Causal alone");

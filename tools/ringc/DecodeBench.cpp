@@ -113,7 +113,7 @@ Place onDevice(const DeviceContext &context, const CudaStream &stream) {
 
 int benchDecode(const Session &session, const AttentionFlags &flags,
                 const std::vector<std::string> &shapes, const std::vector<int64_t> &pageSizes,
-                int repeats) {
+                int64_t split, int repeats) {
   AttentionContext host = hostContext(flags.threads, session.details());
   std::optional<DeviceContext> device;
   std::optional<CudaStream> stream;
@@ -127,6 +127,7 @@ int benchDecode(const Session &session, const AttentionFlags &flags,
     Shape shape = parseShape(text);
     DecodeOptions options;
     options.attention = optionsOf(flags);
+    options.split = split;
     AttentionOptions &of = options.attention;
     of.dtype = flags.dtype.empty() ? DType::BF16 : parseFloatType(flags.dtype);
     of.heads = shape.heads;

@@ -13,6 +13,6 @@ namespace ringc::cli {
 /// pages, and the rate at which K and V are read. Returns the exit code.
 int benchDecode(const Session &session, const AttentionFlags &attention,
                 const std::vector<std::string> &shapes, const std::vector<int64_t> &pageSizes,
-                int repeats);
+                int64_t split, int repeats);
 
 } // namespace ringc::cli

@@ -288,7 +288,7 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
     return size;
   };
   int64_t group = rowsAreEquallySpaced(window) ? 1 : frame.groupSize();
-  bool inSteps = columnStays && rowsOfTurn % group == 0;
+  bool inSteps = columnStays && !window.named && rowsOfTurn % group == 0;
   Value from, step;
   if (inSteps) {
     from = frame.pointerAt(rowPointer(window, firstRow), columnOf(firstChunk));
