@@ -63,9 +63,15 @@ DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
   kernel.queryLayout = LayoutKind::Contiguous;
   kernel.keyLayout = LayoutKind::Any;
   kernel.mask.insert(kernel.mask.begin(), "within_length");
-  int64_t tile = kernel.tile.try_emplace("kv", target.keysOfTile).first->second;
+  bool byHand = kernel.tile.contains("kv");
+  int64_t &tile = kernel.tile.try_emplace("kv", target.keysOfTile).first->second;
   if (inputs.pageTable) {
     int64_t page = inputs.k.dim(1);
+    // A smaller tile within a page is faster than a larger one whose rows are looked up.
+    constexpr int64_t leastTile = 16;
+    if (!byHand && page % leastTile == 0)
+      while (page % tile != 0)
+        tile /= 2;
     kernel.constants["PAGE"] = page;
     if (page % tile == 0)
       kernel.kernel = "decode_pages";
