@@ -92,10 +92,9 @@ private:
   /// Two tiles of K and V each that are on their way let six programs share a multiprocessor, whose
   /// loads hide each other's latency (docs/performance.md).
   int64_t keysOfTile() const {
-    constexpr int64_t bytes = 8 << 10;
-    const AttentionOptions &of = options.attention;
-    int64_t row = std::max(of.headDim, of.valueHeadDim) * int64_t(sizeOf(of.dtype));
-    return std::clamp<int64_t>(int64_t(std::bit_floor(uint64_t(bytes / row))), 16, 64);
+    constexpr int64_t elements = 4 << 10; // 8 KiB of 16-bit ones
+    int64_t row = std::max(options.attention.headDim, options.attention.valueHeadDim);
+    return std::clamp<int64_t>(int64_t(std::bit_floor(uint64_t(elements / row))), 16, 64);
   }
 
   void prepare(const CudaStream &stream, const DecodeInputs &inputs, const Tensor &lengths,

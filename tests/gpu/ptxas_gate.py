@@ -115,7 +115,7 @@ def specs():
             "dtype": dtype,
             "mask": ["within_length", "causal"],
             "query_layout": "contiguous",
-            "tile": {"kv": {64: 64, 128: 32, 192: 16, 256: 16}[d] // (2 if dtype == "f32" and d < 192 else 1)},
+            "tile": {"kv": {64: 64, 128: 32, 192: 16, 256: 16}[d]},
         }
     for d, dtype in itertools.product(HEAD_DIMS + WIDE_DIMS, TYPES):
         yield {"kernel": "decode_merge", "head_dim": d, "dtype": dtype}
