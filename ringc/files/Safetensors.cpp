@@ -116,6 +116,14 @@ HostTensor readSafetensors(const std::string &path, const std::string &name,
   return readElements(source, {.type = *type}, entry->shape, options);
 }
 
+std::vector<std::string> safetensorsNames(const std::string &path) {
+  InputFile file(path);
+  std::vector<std::string> names;
+  for (SafetensorsEntry &entry : readDirectory(file).entries)
+    names.push_back(std::move(entry.name));
+  return names;
+}
+
 void writeSafetensors(OutputFile &file, std::span<const NamedTensor> tensors,
                       const std::optional<std::string> &keep) {
   std::optional<InputFile> kept;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace ringc {
 
@@ -20,6 +21,9 @@ struct NamedTensor {
 /// with it. https://huggingface.co/docs/safetensors
 HostTensor readSafetensors(const std::string &path, const std::string &name,
                            const ReadOptions &options = {});
+
+/// The tensors of a file, in the order of their data. Throws as readSafetensors.
+std::vector<std::string> safetensorsNames(const std::string &path);
 
 /// Writes `tensors`, and behind them those of the file `keep`, if it is given, that have other
 /// names, with its metadata. Throws InputError where a name occurs twice, is empty, reserved, or

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringc {
@@ -26,10 +27,6 @@ std::string print(const Held &held) {
 void checkInputs(const RingAttentionOptions &options, const RingAttentionInputs &inputs, bool ring,
                  int world) {
   const Tensor &tokens = inputs.tokens;
-  if (tokens.rank() != 3 || tokens.dtype() != options.dtype || tokens.dim(2) != options.dim)
-    throw InputError("tokens", describe(tokens),
-                     std::string(nameOf(options.dtype)) + "[b, n, " + std::to_string(options.dim) +
-                         "]");
   int64_t batch = tokens.dim(0), rows = tokens.dim(1);
   if (inputs.keyMask)
     checkTensor("key mask", *inputs.keyMask, DType::Bool, {batch, rows});
@@ -58,16 +55,14 @@ void checkInputs(const RingAttentionOptions &options, const RingAttentionInputs 
 
 /// What all ranks must have in common; `whole` sequences have one length.
 Agreement agreementOf(const RingAttentionOptions &options, const RingAttentionInputs &inputs,
-                      const ModuleCall &call, uint64_t weightsDigest) {
-  Agreement made;
-  made.add("module", "RingAttention").add("ring", call.ring).add("ranks of a ring", call.ringSize);
+                      const ModuleCall &call, Agreement made) {
+  made.add("ring", call.ring).add("ranks of a ring", call.ringSize);
   addOptions(made, attentionOf(options, call.ringSize));
   made.add("dim", options.dim)
       .add("auto_shard_seq", options.autoShardSeq)
       .add("prenorm", options.prenorm)
       .add("rotary_embed", options.rotaryEmbed)
       .add("rotary_embed_theta", options.rotaryEmbedTheta)
-      .add("weights", std::to_string(weightsDigest))
       .add("key mask", inputs.keyMask.has_value())
       .add("positions", inputs.positions.has_value());
   if (call.ring && options.autoShardSeq)
@@ -123,7 +118,7 @@ void checkDocuments(const ModuleCall &call, const RingAttentionInputs &inputs) {
 } // namespace
 
 ModuleCall resolve(const RingAttentionOptions &options, ModuleRanks &ranks,
-                   const RingAttentionInputs &inputs, uint64_t weightsDigest) {
+                   const RingAttentionInputs &inputs, Agreement agreement) {
   int world = ranks.world(), rank = ranks.rank();
   ModuleCall call;
   call.ring = options.ringAttn && !options.forceRegularAttn && !inputs.ringOff;
@@ -131,7 +126,7 @@ ModuleCall resolve(const RingAttentionOptions &options, ModuleRanks &ranks,
   Held own{inputs.tokens.dim(0), inputs.tokens.dim(1)};
   if (call.ring)
     call.ringSize = inputs.ringSize.value_or(ringSizeFor(options, world, own.rows));
-  ranks.agree(agreementOf(options, inputs, call, weightsDigest));
+  ranks.agree(agreementOf(options, inputs, call, std::move(agreement)));
   if (!call.ring) {
     call.whole = {own.batch, own.rows, own.rows};
     checkDocuments(call, inputs);

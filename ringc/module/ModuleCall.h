@@ -18,10 +18,11 @@ struct ModuleCall {
   int64_t batch = 0, rows = 0;   ///< of this rank's shard
 };
 
-/// Checks the inputs, has all ranks compare what must be the same and tell each other what they
-/// hold. `weightsDigest` tells weights apart. Throws InputError and DisagreementError.
+/// Checks the inputs but for the type of the tokens, [b, n, ..]; has all ranks compare what must be
+/// the same, with `own` first, and tell each other what they hold. Throws InputError and
+/// DisagreementError.
 ModuleCall resolve(const RingAttentionOptions &options, ModuleRanks &ranks,
-                   const RingAttentionInputs &inputs, uint64_t weightsDigest);
+                   const RingAttentionInputs &inputs, Agreement own);
 
 /// i32: the positions by which this rank's rows turn, where the caller has none: those of the whole
 /// sequence, or of the row's document.

@@ -1,6 +1,7 @@
 #include "ringc/module/RmsNorm.h"
 
 #include "ringc/attention/shared/Options.h"
+#include "ringc/module/ColumnSums.h"
 
 #include <array>
 #include <cmath>
@@ -31,21 +32,18 @@ RmsNorm::Forward RmsNorm::forward(const Tensor &x, const Tensor &gamma) {
 
 RmsNorm::Backward RmsNorm::backward(const Tensor &x, const Tensor &gamma, const Tensor &factor,
                                     const Tensor &dy) {
-  constexpr int64_t partRows = 512; // rms_norm_backward_gamma's PART
-  int64_t parts = (x.dim(0) + partRows - 1) / partRows;
   Backward made{backend.allocate(x.dtype(), x.shape()),
                 backend.allocate(DType::F32, std::array{int64_t(1), x.dim(1)})};
-  SharedTensor partial = backend.allocate(DType::F32, std::array{parts, x.dim(1)});
+  SharedTensor partial = backend.allocate(DType::F32, std::array{partsOf(x.dim(0)), x.dim(1)});
   backend.kernels().launch(
       specOf("rms_norm_backward", x.dtype()),
       {{"x", x}, {"gamma", gamma}, {"factor", factor}, {"dy", dy}, {"dx", made.dx}},
       {{"root", rootOf(x)}});
   Spec inParts = specOf("rms_norm_backward_gamma", x.dtype());
-  inParts.constants = {{"PART", partRows}};
+  inParts.constants = {{"PART", rowsOfPart}};
   backend.kernels().launch(inParts, {{"x", x}, {"factor", factor}, {"dy", dy}, {"parts", partial}},
                            {});
-  backend.kernels().launch(specOf("column_sums", DType::F32),
-                           {{"x", partial}, {"sums", made.dgamma}}, {});
+  sumOfParts(backend, partial, made.dgamma);
   return made;
 }
 

@@ -54,7 +54,14 @@ TEST_CASE("the library is without errors") {
                            "cross_entropy",
                            "cross_entropy_backward",
                            "adamw",
-                           "adamw_master"})
+                           "adamw_master",
+                           "bias_gelu",
+                           "bias_gelu_backward",
+                           "embedding",
+                           "sums_of_rows",
+                           "add",
+                           "add_bias",
+                           "multiply_by"})
     CHECK(program.findKernel(name));
   for (const char *name : {"all", "causal", "prefix", "window", "documents", "key_padding",
                            "identity", "softcap", "wide_softcap", "alibi", "bias"})

@@ -57,7 +57,14 @@ TEST_CASE("every kernel of the library verifies for every type, mask and score")
                              "cross_entropy",
                              "cross_entropy_backward",
                              "adamw",
-                             "adamw_master"})
+                             "adamw_master",
+                             "bias_gelu",
+                             "bias_gelu_backward",
+                             "embedding",
+                             "sums_of_rows",
+                             "add",
+                             "add_bias",
+                             "multiply_by"})
     for (ElementType type : {ElementType::F32, ElementType::F16, ElementType::BF16}) {
       CAPTURE(kernel);
       std::string text =

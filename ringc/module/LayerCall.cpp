@@ -1,0 +1,65 @@
+#include "ringc/module/LayerCall.h"
+
+#include <array>
+#include <utility>
+
+namespace ringc {
+
+namespace {
+
+/// Positions [n] as each entry's.
+Tensor ofEntries(const Tensor &positions, int64_t batch) {
+  if (positions.rank() == 2)
+    return positions;
+  return Tensor(positions.data(), positions.dtype(), std::array{batch, positions.dim(0)},
+                std::array{int64_t(0), positions.stride(0)});
+}
+
+} // namespace
+
+Tensor reshaped(const Tensor &tensor, std::initializer_list<int64_t> shape) {
+  return Tensor(tensor.data(), tensor.dtype(), shape);
+}
+
+Tensor matrixOf(const Tensor &tensor) {
+  int64_t rows = tensor.dim(0) * tensor.dim(1), columns = 1;
+  for (int axis = 2; axis < tensor.rank(); ++axis)
+    columns *= tensor.dim(axis);
+  return reshaped(tensor, {rows, columns});
+}
+
+SharedTensor toShard(ModuleBackend &backend, const ModuleCall &call, const Tensor &tensor) {
+  if (call.deal)
+    return backend.ranks().autoShard(tensor, *call.deal);
+  if (tensor.isContiguous())
+    return SharedTensor(tensor);
+  SharedTensor dense = backend.allocate(tensor.dtype(), tensor.shape());
+  backend.copy(tensor, dense);
+  return dense;
+}
+
+SharedTensor fromShard(ModuleBackend &backend, const ModuleCall &call, const SharedTensor &shard) {
+  return call.deal ? backend.ranks().gatherSharded(shard, *call.deal) : shard;
+}
+
+LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend, ModuleCall call,
+                    const RingAttentionInputs &inputs) {
+  LayerCall made{.call = std::move(call)};
+  if (inputs.keyMask)
+    made.keyMask = toShard(backend, made.call, *inputs.keyMask);
+  if (inputs.cuSeqlens)
+    made.cuSeqlens = HostTensor::copyOf(*inputs.cuSeqlens);
+  if (!options.rotaryEmbed)
+    return made;
+  if (inputs.positions) {
+    made.positions =
+        toShard(backend, made.call, ofEntries(*inputs.positions, inputs.tokens.dim(0)));
+    return made;
+  }
+  HostTensor own = rotaryPositions(made.call, inputs.cuSeqlens);
+  made.positions = backend.allocate(DType::I32, own.shape());
+  backend.upload(own, made.positions);
+  return made;
+}
+
+} // namespace ringc
