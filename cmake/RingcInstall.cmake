@@ -68,7 +68,7 @@ function(ringc_package name)
   add_library(ringc::${name} ALIAS ringc_package_${name})
   install(TARGETS ringc_package_${name} EXPORT ringcTargets)
 endfunction()
-ringc_package(runtime ringc_decode ringc_module ringc_kernel ringc_attention ringc_jit ringc_files ringc_runtime)
+ringc_package(runtime ringc_decode ringc_transformer ringc_module ringc_kernel ringc_attention ringc_jit ringc_files ringc_runtime)
 ringc_package(compiler ringc_world ringc_host_compiler ringc_compiler)
 
 install(TARGETS ${ringc_libraries} EXPORT ringcTargets ARCHIVE COMPONENT devel)

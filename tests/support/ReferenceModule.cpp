@@ -1,41 +1,12 @@
 #include "tests/support/ReferenceModule.h"
 
-#include <algorithm>
+#include "tests/support/ReferenceMatrix.h"
+
 #include <cmath>
 
 namespace ringc::reference {
 
 namespace {
-
-/// Two axes of an Array.
-struct Matrix {
-  Matrix(int64_t rowCount, int64_t columnCount)
-      : rows(rowCount), columns(columnCount), data(size_t(rowCount * columnCount)) {}
-  Matrix(int64_t rowCount, int64_t columnCount, std::vector<double> numbers)
-      : rows(rowCount), columns(columnCount), data(std::move(numbers)) {}
-  double &at(int64_t r, int64_t c) { return data[size_t(r * columns + c)]; }
-  double at(int64_t r, int64_t c) const { return data[size_t(r * columns + c)]; }
-
-  int64_t rows, columns;
-  std::vector<double> data;
-};
-
-Matrix transposed(const Matrix &a) {
-  Matrix made(a.columns, a.rows);
-  for (int64_t r = 0; r < a.rows; ++r)
-    for (int64_t c = 0; c < a.columns; ++c)
-      made.at(c, r) = a.at(r, c);
-  return made;
-}
-
-Matrix product(const Matrix &a, const Matrix &b) {
-  Matrix made(a.rows, b.columns);
-  for (int64_t r = 0; r < a.rows; ++r)
-    for (int64_t k = 0; k < a.columns; ++k)
-      for (int64_t c = 0; c < b.columns; ++c)
-        made.at(r, c) += a.at(r, k) * b.at(k, c);
-  return made;
-}
 
 class Module {
 public:
@@ -68,12 +39,7 @@ public:
 
 private:
   Matrix round(Matrix matrix) const {
-    if (problem.rounded) {
-      Array array({matrix.rows, matrix.columns, 1, 1});
-      array.data = matrix.data;
-      matrix.data = reference::arrayOf(tensorOf(array, *problem.rounded).view()).data;
-    }
-    return matrix;
+    return problem.rounded ? rounded(std::move(matrix), *problem.rounded) : matrix;
   }
   Array round(const Array &array) const {
     return problem.rounded ? reference::arrayOf(tensorOf(array, *problem.rounded).view()) : array;
@@ -93,41 +59,13 @@ private:
                            : reference::attention(attention);
   }
 
-  double lengthOf(int64_t row) const {
-    double squares = 0;
-    for (int64_t c = 0; c < dim; ++c)
-      squares += x.at(row, c) * x.at(row, c);
-    return std::max(std::sqrt(squares), 1e-12);
-  }
+  Matrix normalised() const { return problem.gamma ? round(rmsNorm(x, problem.gamma->data)) : x; }
 
-  Matrix normalised() const {
-    if (!problem.gamma)
-      return x;
-    Matrix y = x;
-    for (int64_t r = 0; r < x.rows; ++r)
-      for (int64_t c = 0; c < dim; ++c)
-        y.at(r, c) *= std::sqrt(double(dim)) / lengthOf(r) * problem.gamma->data[size_t(c)];
-    return round(y);
-  }
-
-  /// y = x / |x| * s * gamma: dx = s / |x| * (g - x (x . g) / |x|^2), g = gamma dy.
   Matrix gradientOfNorm(const Matrix &dy, Array &dgamma) const {
     if (!problem.gamma)
       return dy;
     dgamma = Array({dim, 1, 1, 1});
-    Matrix dx = dy;
-    for (int64_t r = 0; r < x.rows; ++r) {
-      double size = lengthOf(r), scale = std::sqrt(double(dim)) / size, along = 0;
-      for (int64_t c = 0; c < dim; ++c) {
-        dgamma.data[size_t(c)] += x.at(r, c) * scale * dy.at(r, c);
-        along += x.at(r, c) * problem.gamma->data[size_t(c)] * dy.at(r, c);
-      }
-      bool constant = size <= 1e-12;
-      for (int64_t c = 0; c < dim; ++c)
-        dx.at(r, c) = scale * (problem.gamma->data[size_t(c)] * dy.at(r, c) -
-                               (constant ? 0 : x.at(r, c) * along / (size * size)));
-    }
-    return round(dx);
+    return round(rmsNormGradient(x, problem.gamma->data, dy, dgamma.data));
   }
 
   /// Turns rows of heads by their positions, or back.

@@ -3,8 +3,8 @@
 #include "ringc/comm/InProcess.h"
 #include "ringc/module/AutoShard.h"
 #include "ringc/module/HostModuleBackend.h"
-#include "ringc/ring/Sharding.h"
 #include "tests/support/ReferenceModule.h"
+#include "tools/ringc/ModuleParts.h"
 #include "tools/ringc/RandomProblem.h"
 
 #include <algorithm>
@@ -54,35 +54,9 @@ Whole wholeOf(const ModuleCase &module) {
   return whole;
 }
 
-/// How the ranks of a case hold tokens and results.
-class Parts {
-public:
-  explicit Parts(const ModuleCase &of)
-      : module(of), ring(of.options.ringAttn && !of.options.forceRegularAttn && !of.ringOff),
-        rings{of.world, of.ringSize.value_or(of.world)} {
-    for (int64_t each : of.batches)
-      starts.push_back(starts.back() + each);
-  }
-
-  HostTensor of(const Tensor &whole, int rank) const {
-    if (!module.batches.empty())
-      return HostTensor::copyOf(whole.slice(0, starts[size_t(rank)], module.batches[size_t(rank)]));
-    if (!ring)
-      return HostTensor::copyOf(whole);
-    BatchRange entries = batchOfRing(whole.dim(0), rings.rings(), rings.ringOf(rank));
-    return shard(whole.slice(0, entries.begin, entries.count), 1, layoutOf(module.options),
-                 rings.placeOf(rank), rings.ringSize);
-  }
-
-  /// Without batches and a ring each rank has the whole, so the sums are of as many.
-  double copies() const { return module.batches.empty() && !ring ? module.world : 1; }
-
-private:
-  const ModuleCase &module;
-  bool ring;
-  SubRings rings;
-  std::vector<int64_t> starts = {0};
-};
+ModuleParts partsOf(const ModuleCase &module) {
+  return {module.options, module.world, module.batches, module.ringSize, module.ringOff};
+}
 
 struct OfRank {
   HostTensor out, dtokens, gamma, toQkv, toOut;
@@ -90,7 +64,7 @@ struct OfRank {
 
 OfRank runRank(const ModuleCase &module, const Whole &whole,
                std::unique_ptr<ModuleBackend> backend) {
-  Parts parts(module);
+  ModuleParts parts = partsOf(module);
   int rank = backend->ranks().rank();
   RingAttention attention(module.options, std::move(backend), whole.weights);
   ModuleBackend &memory = attention.backend();
@@ -214,7 +188,7 @@ struct Expected {
 
 std::vector<ModuleError> errorsOfRank(const ModuleCase &module, const OfRank &own,
                                       const Expected &expected, int rank) {
-  Parts parts(module);
+  ModuleParts parts = partsOf(module);
   std::vector<ModuleError> errors;
   Bars bars{module.options.dtype, module.options.f32Products, std::nullopt};
   double rows = double(own.out.dim(0)) * double(own.out.dim(1));

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "ringc/module/RingAttentionOptions.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace ringc {
+
+/// What a RingTransformer is: the options of ring-attention-pytorch's module of that name, of which
+/// each comment has the name there, and below them ours. The attention's are RingAttentionOptions'.
+struct RingTransformerOptions {
+  int64_t numTokens = 0; ///< `num_tokens`: tokens are 0 .. num_tokens - 1
+  int64_t dim = 0;       ///< `dim`
+  int64_t depth = 1;     ///< `depth`: layers, each of attention and feed-forward
+  bool causal = false;   ///< `causal`
+  int64_t dimHead = 64;  ///< `dim_head`: even
+  int64_t heads = 8;     ///< `heads`
+  int64_t ffMult = 4;    ///< `ff_mult`: the feed-forward has ff_mult * dim elements inside
+  int64_t numGroupedQueryHeads = 1; ///< `num_grouped_query_heads`
+  int64_t bucketSize = 512;         ///< `bucket_size`
+  bool ringAttn = false;            ///< `ring_attn`
+  bool stripedRingAttn = false;     ///< `striped_ring_attn`
+  int64_t ringSeqSize = 512;        ///< `ring_seq_size`
+  /// `auto_shard_seq`; absent: with ringAttn.
+  std::optional<bool> autoShardSeq = {};
+  /// `max_lookback_seq_len`: of all layers where there is one, else of each; empty: unbounded.
+  std::vector<std::optional<int64_t>> maxLookbackSeqLen = {};
+  double rotaryEmbedTheta = 10000; ///< `rotary_embed_theta`
+  int64_t ignoreIndex = -1;        ///< `ignore_index`: a label that does not count
+  bool forceRegularAttn = false;   ///< `force_regular_attn`
+
+  HeadMap headMap = HeadMap::Tiled;          ///< RingAttentionOptions::headMap
+  std::optional<double> softcap = {};        ///< of attention's logits
+  std::optional<SequenceLayout> layout = {}; ///< RingAttentionOptions::layout
+  DType dtype = DType::F32; ///< of activations and products; weights and sums are f32
+  F32Products f32Products = F32Products::Tf32x3; ///< RingAttentionOptions::f32Products
+  /// A layer's activations are not kept for the backward, but computed anew from its input, which
+  /// is. It changes no result.
+  bool recompute = false;
+
+  bool operator==(const RingTransformerOptions &) const = default;
+
+  int64_t dimInner() const { return ffMult * dim; }
+};
+
+/// Throws InputError naming the option that is wrong, its value and what is allowed.
+void validate(const RingTransformerOptions &options);
+
+/// The attention of a layer, 0 to depth - 1.
+RingAttentionOptions attentionOf(const RingTransformerOptions &options, int64_t layer);
+
+} // namespace ringc
