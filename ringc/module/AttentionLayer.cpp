@@ -25,23 +25,45 @@ AttentionLayer::Forward AttentionLayer::forward(std::shared_ptr<const LayerCall>
                                                 const SharedTensor &tokens) {
   const ModuleCall &call = given->call;
   Saved saved{.call = std::move(given), .tokens = tokens};
-  normalise(saved, weights);
-  saved.qkv = backend.allocate(asked.dtype, std::array{call.batch * call.rows, asked.qkvRows()});
-  products->multiply({saved.normalised}, transposed(weights.toQkv), saved.qkv);
-  if (rotary)
-    rotary->turn(headsOf(call).queriesAndKeys(saved.qkv), saved.call->positions,
-                 Rotary::Direction::Forward);
-
+  project(saved, weights, saved.call->positions);
   saved.out =
       backend.allocate(asked.dtype, std::array{call.batch, call.rows, asked.heads, asked.dimHead});
   for (SharedTensor *each : {&saved.lse, &saved.rowMax, &saved.rowSum})
     *each = backend.allocate(DType::F32, std::array{call.batch, asked.heads, call.rows});
   attentionOf(call).forward(call.whole, attentionInputs(saved), resultsOf(saved));
+  return {projectBack(weights, saved.out), std::move(saved)};
+}
 
+SharedTensor AttentionLayer::decode(const AttentionLayerWeights &weights,
+                                    const SharedTensor &tokens, const Tensor &positions,
+                                    const Attend &attend) {
+  int64_t batch = tokens.view().dim(0), rows = tokens.view().dim(1);
+  Saved saved{.call = nullptr, .tokens = tokens};
+  project(saved, weights, positions);
+  QkvHeads heads = headsOf(batch, rows);
+  SharedTensor out =
+      backend.allocate(asked.dtype, std::array{batch, rows, asked.heads, asked.dimHead});
+  attend(heads.queries(saved.qkv), heads.keys(saved.qkv), heads.values(saved.qkv), out);
+  return projectBack(weights, out);
+}
+
+void AttentionLayer::project(Saved &saved, const AttentionLayerWeights &weights,
+                             const Tensor &positions) {
+  int64_t batch = saved.tokens.view().dim(0), rows = saved.tokens.view().dim(1);
+  normalise(saved, weights);
+  saved.qkv = backend.allocate(asked.dtype, std::array{batch * rows, asked.qkvRows()});
+  products->multiply({saved.normalised}, transposed(weights.toQkv), saved.qkv);
+  if (rotary)
+    rotary->turn(headsOf(batch, rows).queriesAndKeys(saved.qkv), positions,
+                 Rotary::Direction::Forward);
+}
+
+SharedTensor AttentionLayer::projectBack(const AttentionLayerWeights &weights,
+                                         const Tensor &mixed) {
   SharedTensor projected =
-      backend.allocate(asked.dtype, std::array{call.batch, call.rows, asked.dim});
-  products->multiply({matrixOf(saved.out)}, transposed(weights.toOut), matrixOf(projected));
-  return {std::move(projected), std::move(saved)};
+      backend.allocate(asked.dtype, std::array{mixed.dim(0), mixed.dim(1), asked.dim});
+  products->multiply({matrixOf(mixed)}, transposed(weights.toOut), matrixOf(projected));
+  return projected;
 }
 
 SharedTensor AttentionLayer::backward(const Saved &saved, const AttentionLayerWeights &weights,

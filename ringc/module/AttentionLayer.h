@@ -8,6 +8,7 @@
 #include "ringc/module/Rotary.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -50,12 +51,25 @@ public:
   SharedTensor backward(const Saved &saved, const AttentionLayerWeights &weights, const Tensor &dy,
                         const AttentionLayerWeights &gradients);
 
+  /// Attends with q [b, n, heads, dim_head] to what is kept of earlier rows and to k, v
+  /// [b, n, kv heads, dim_head] of these; writes out, as q.
+  using Attend =
+      std::function<void(const Tensor &q, const Tensor &k, const Tensor &v, const Tensor &out)>;
+  /// Of a few new rows, the same on every rank: tokens [b, n, dim] at positions i32 [b, n]; gives
+  /// [b, n, dim].
+  SharedTensor decode(const AttentionLayerWeights &weights, const SharedTensor &tokens,
+                      const Tensor &positions, const Attend &attend);
+
   /// Queries, keys and values of a call: [batch, rows, heads, dimHead].
-  QkvHeads headsOf(const ModuleCall &call) const {
-    return {call.batch, call.rows, asked.heads, asked.kvHeads(), asked.dimHead};
-  }
+  QkvHeads headsOf(const ModuleCall &call) const { return headsOf(call.batch, call.rows); }
 
 private:
+  QkvHeads headsOf(int64_t batch, int64_t rows) const {
+    return {batch, rows, asked.heads, asked.kvHeads(), asked.dimHead};
+  }
+  /// From tokens to queries, keys and values.
+  void project(Saved &saved, const AttentionLayerWeights &weights, const Tensor &positions);
+  SharedTensor projectBack(const AttentionLayerWeights &weights, const Tensor &mixed);
   void normalise(Saved &saved, const AttentionLayerWeights &weights);
   AttentionInputs attentionInputs(const Saved &saved) const;
   ModuleAttention &attentionOf(const ModuleCall &call);

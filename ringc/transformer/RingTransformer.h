@@ -12,6 +12,7 @@
 namespace ringc {
 
 class ParameterMemory;
+class TransformerLayers;
 
 /// What one call is given, all of it in memory of the host, any strides. How tokens are dealt to
 /// ranks is as RingAttentionInputs has it.
@@ -94,6 +95,8 @@ public:
   /// For optimisers: where the weights lie. What changes them calls `changed` after it.
   ParameterMemory &parameters();
   void changed();
+  /// For what goes through the layers otherwise (TokenDecoder).
+  TransformerLayers &layers();
 
 private:
   class Model;
