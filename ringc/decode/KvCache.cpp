@@ -61,7 +61,29 @@ void KvCache::checkEntry(int64_t entry) const {
     throw InputError("entry", std::to_string(entry), "0 to " + std::to_string(options.entries - 1));
 }
 
+int64_t KvCache::ownTokens(int64_t tokens) const {
+  int64_t cycle = options.pageSize * options.ranks, before = options.rank * options.pageSize;
+  return tokens / cycle * options.pageSize +
+         std::clamp<int64_t>(tokens % cycle - before, 0, options.pageSize);
+}
+
 void KvCache::append(int64_t entry, const Tensor &k, const Tensor &v) {
+  add(entry, k.rank() == 3 ? k.dim(0) : 0, k, v, Given::All);
+}
+
+void KvCache::appendOwn(int64_t entry, int64_t tokens, const Tensor &k, const Tensor &v) {
+  checkEntry(entry);
+  int64_t begin = lengths[size_t(entry)];
+  if (tokens < 0)
+    throw InputError("tokens", std::to_string(tokens), "0 or more");
+  int64_t own = ownTokens(begin + tokens) - ownTokens(begin);
+  if (k.rank() == 3 && k.dim(0) != own)
+    throw InputError("k", describe(k),
+                     std::to_string(own) + " tokens, this rank's of " + std::to_string(tokens));
+  add(entry, tokens, k, v, Given::Own);
+}
+
+void KvCache::add(int64_t entry, int64_t tokens, const Tensor &k, const Tensor &v, Given given) {
   checkEntry(entry);
   auto check = [&](const char *name, const Tensor &tensor, int64_t dim) {
     if (tensor.dtype() != options.dtype || tensor.rank() != 3 || tensor.dim(0) != k.dim(0) ||
@@ -74,7 +96,7 @@ void KvCache::append(int64_t entry, const Tensor &k, const Tensor &v) {
     throw InputError("k", describe(k), "three axes: tokens, KV heads, head dim");
   check("k", k, options.headDim);
   check("v", v, options.valueHeadDim);
-  int64_t begin = lengths[size_t(entry)], end = begin + k.dim(0);
+  int64_t begin = lengths[size_t(entry)], end = begin + tokens;
   constexpr int64_t most = (int64_t(1) << 31) - 1;
   int64_t have = ownPages(begin), need = ownPages(end);
   if (end > most || need > options.pagesOfEntry)
@@ -96,8 +118,9 @@ void KvCache::append(int64_t entry, const Tensor &k, const Tensor &v) {
             count = std::min(options.pageSize - row, end - token);
     if (page % options.ranks == options.rank) {
       int64_t at = pageAt(entry, page / options.ranks);
-      copy(k.slice(0, token - begin, count), poolK.view().select(0, at).slice(0, row, count));
-      copy(v.slice(0, token - begin, count), poolV.view().select(0, at).slice(0, row, count));
+      int64_t from = given == Given::All ? token - begin : ownTokens(token) - ownTokens(begin);
+      copy(k.slice(0, from, count), poolK.view().select(0, at).slice(0, row, count));
+      copy(v.slice(0, from, count), poolV.view().select(0, at).slice(0, row, count));
     }
     token += count;
   }

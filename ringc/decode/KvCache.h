@@ -40,6 +40,10 @@ public:
   /// strides with a unit last one. Throws where the pool or the entry's table is full.
   void append(int64_t entry, const Tensor &k, const Tensor &v);
 
+  /// The same of `tokens` of which this rank has those of its own pages alone, in their order: k
+  /// [own n, h_kv, d], v [own n, h_kv, d_v]. A ring whose layout is striped(page size) has them so.
+  void appendOwn(int64_t entry, int64_t tokens, const Tensor &k, const Tensor &v);
+
   /// Makes an empty entry begin as another does, with its first `tokens`, a multiple of the page
   /// size: they share these pages.
   void share(int64_t from, int64_t to, int64_t tokens);
@@ -57,6 +61,10 @@ public:
 private:
   int32_t &pageAt(int64_t entry, int64_t column) const;
   int64_t ownPages(int64_t tokens) const;
+  /// Of the first `tokens` of an entry.
+  int64_t ownTokens(int64_t tokens) const;
+  enum class Given : uint8_t { All, Own };
+  void add(int64_t entry, int64_t tokens, const Tensor &k, const Tensor &v, Given given);
   void checkEntry(int64_t entry) const;
 
   KvCacheOptions options;

@@ -114,10 +114,14 @@ AttentionInputs AttentionLayer::attentionInputs(const Saved &saved) const {
 }
 
 ModuleAttention &AttentionLayer::attentionOf(const ModuleCall &call) {
-  std::unique_ptr<ModuleAttention> &made = attentions[call.ring ? call.ringSize : 0];
-  if (!made)
-    made = backend.attention(ringc::attentionOf(asked, call.ringSize),
+  std::unique_ptr<ModuleAttention> &made =
+      attentions[{call.ring ? call.ringSize : 0, nameOf(call.layout)}];
+  if (!made) {
+    AttentionOptions options = ringc::attentionOf(asked, call.ringSize);
+    options.layout = call.layout;
+    made = backend.attention(options,
                              call.ring ? ModuleBackend::Scope::Ring : ModuleBackend::Scope::Alone);
+  }
   return *made;
 }
 

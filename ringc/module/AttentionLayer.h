@@ -12,6 +12,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
 
 namespace ringc {
 
@@ -79,7 +81,8 @@ private:
   RmsNorm norm;
   std::unique_ptr<Products> products;
   std::optional<Rotary> rotary;
-  std::map<int, std::unique_ptr<ModuleAttention>> attentions; ///< by ring size; 0: alone
+  /// By ring size, 0 is alone, and layout.
+  std::map<std::pair<int, std::string>, std::unique_ptr<ModuleAttention>> attentions;
 };
 
 } // namespace ringc

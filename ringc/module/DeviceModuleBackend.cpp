@@ -195,6 +195,12 @@ public:
       return std::make_unique<DeviceAttentionAlone>(options, context, stream);
     return std::make_unique<DeviceAttentionOfRing>(options, *transport, context, stream);
   }
+  std::unique_ptr<ModuleDecode> decode(const DecodeOptions &) override {
+    throw InputError("decode", "on a device", "the host"); // MERGE
+  }
+  KvCache kvCache(KvCacheOptions) override {
+    throw InputError("KV cache", "on a device", "the host"); // MERGE
+  }
   SharedTensor allocate(DType dtype, std::span<const int64_t> shape) override {
     return memory.allocate(dtype, shape);
   }

@@ -88,6 +88,22 @@ private:
   HostAttentionRank rank;
 };
 
+class HostDecodeOfRanks final : public ModuleDecode {
+public:
+  HostDecodeOfRanks(const DecodeOptions &options, Transport &ofRank,
+                    const AttentionContext &context)
+      : decode(options, context), transport(ofRank) {}
+
+  void run(const DecodeInputs &inputs, const DecodeKeys &keys, const Tensor &out,
+           const Tensor &lse) override {
+    decode.run(inputs, keys, transport, out, lse);
+  }
+
+private:
+  HostDecode decode;
+  Transport &transport;
+};
+
 class HostBackend final : public ModuleBackend {
 public:
   HostBackend(AttentionContext ofProcess, Transport &ofRank)
@@ -103,6 +119,14 @@ public:
     if (scope == Scope::Alone)
       return std::make_unique<HostAttention>(options, context);
     return std::make_unique<HostAttention>(options, transport, context);
+  }
+  std::unique_ptr<ModuleDecode> decode(const DecodeOptions &options) override {
+    return std::make_unique<HostDecodeOfRanks>(options, transport, context);
+  }
+  KvCache kvCache(KvCacheOptions options) override {
+    options.rank = transport.rank();
+    options.ranks = transport.world();
+    return KvCache(options);
   }
   SharedTensor allocate(DType dtype, std::span<const int64_t> shape) override {
     return blocks.tensor(dtype, shape);

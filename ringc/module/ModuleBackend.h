@@ -2,6 +2,8 @@
 
 #include "ringc/Tensor.h"
 #include "ringc/attention/Attention.h"
+#include "ringc/decode/Decode.h"
+#include "ringc/decode/KvCache.h"
 #include "ringc/module/BatchDeal.h"
 #include "ringc/module/ModuleKernels.h"
 #include "ringc/module/Products.h"
@@ -48,6 +50,15 @@ public:
                         const GradientResults &gradients) = 0;
 };
 
+/// Attention of a few queries to the pages of a cache, of all ranks: HostDecode or DeviceDecode.
+class ModuleDecode {
+public:
+  virtual ~ModuleDecode() = default;
+  /// All ranks have the same q; every rank gets the whole result.
+  virtual void run(const DecodeInputs &inputs, const DecodeKeys &keys, const Tensor &out,
+                   const Tensor &lse) = 0;
+};
+
 /// The ranks that share a module's sequences and weights. All of them call the same functions in
 /// the same order.
 class ModuleRanks {
@@ -84,6 +95,10 @@ public:
   enum class Scope : uint8_t { Ring, Alone };
   virtual std::unique_ptr<ModuleAttention> attention(const AttentionOptions &options,
                                                      Scope scope) = 0;
+
+  virtual std::unique_ptr<ModuleDecode> decode(const DecodeOptions &options) = 0;
+  /// Its memory is the backend's, and its rank is this one.
+  virtual KvCache kvCache(KvCacheOptions options) = 0;
 
   /// Row-major memory, not filled.
   virtual SharedTensor allocate(DType dtype, std::span<const int64_t> shape) = 0;

@@ -136,6 +136,7 @@ ModuleCall resolve(const RingAttentionOptions &options, ModuleRanks &ranks,
     return call;
   }
   AttentionOptions attention = attentionOf(options, call.ringSize);
+  call.layout = attention.layout;
   SubRings rings{world, call.ringSize};
   if (options.autoShardSeq) {
     BatchDeal deal{.batches = {}, .length = own.rows, .rings = rings, .layout = attention.layout};

@@ -10,12 +10,13 @@ namespace ringc {
 
 /// One call of a module as one rank sees it: what it holds while it attends.
 struct ModuleCall {
-  bool ring = false;             ///< else the rank is alone
-  int ringSize = 1;              ///< ranks of a ring
-  std::optional<BatchDeal> deal; ///< where tokens come by batch
-  AttentionShape whole;          ///< of all rings, or of this rank alone
-  Positions rowPositions;        ///< of the rows of this rank
-  int64_t batch = 0, rows = 0;   ///< of this rank's shard
+  bool ring = false;                                    ///< else the rank is alone
+  int ringSize = 1;                                     ///< ranks of a ring
+  SequenceLayout layout = SequenceLayout::contiguous(); ///< of a ring of several
+  std::optional<BatchDeal> deal;                        ///< where tokens come by batch
+  AttentionShape whole;                                 ///< of all rings, or of this rank alone
+  Positions rowPositions;                               ///< of the rows of this rank
+  int64_t batch = 0, rows = 0;                          ///< of this rank's shard
 };
 
 /// Checks the inputs but for the type of the tokens, [b, n, ..]; has all ranks compare what must be
