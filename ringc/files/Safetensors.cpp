@@ -116,12 +116,12 @@ HostTensor readSafetensors(const std::string &path, const std::string &name,
   return readElements(source, {.type = *type}, entry->shape, options);
 }
 
-std::vector<std::string> safetensorsNames(const std::string &path) {
+std::vector<StoredShape> safetensorsShapes(const std::string &path) {
   InputFile file(path);
-  std::vector<std::string> names;
+  std::vector<StoredShape> list;
   for (SafetensorsEntry &entry : readDirectory(file).entries)
-    names.push_back(std::move(entry.name));
-  return names;
+    list.push_back({std::move(entry.name), std::move(entry.shape)});
+  return list;
 }
 
 void writeSafetensors(OutputFile &file, std::span<const NamedTensor> tensors,

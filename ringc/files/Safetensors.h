@@ -22,8 +22,12 @@ struct NamedTensor {
 HostTensor readSafetensors(const std::string &path, const std::string &name,
                            const ReadOptions &options = {});
 
-/// The tensors of a file, in the order of their data. Throws as readSafetensors.
-std::vector<std::string> safetensorsNames(const std::string &path);
+/// What a file holds: names and shapes, in the order of its data. Throws as readSafetensors.
+struct StoredShape {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+std::vector<StoredShape> safetensorsShapes(const std::string &path);
 
 /// Writes `tensors`, and behind them those of the file `keep`, if it is given, that have other
 /// names, with its metadata. Throws InputError where a name occurs twice, is empty, reserved, or

@@ -56,8 +56,8 @@ HostTensor read(const std::string &path, const std::string &name,
 
 /// A file of the original's says what its heads were turned by.
 void checkFrequencies(const std::string &path, const RingTransformerOptions &options) {
-  std::vector<std::string> names = safetensorsNames(path);
-  if (std::ranges::find(names, frequencies) == names.end())
+  std::vector<StoredShape> stored = safetensorsShapes(path);
+  if (std::ranges::find(stored, frequencies, &StoredShape::name) == stored.end())
     return;
   HostTensor own = inverseFrequencies(options);
   HostTensor theirs = read(path, std::string(frequencies), {options.dimHead / 2});
@@ -113,6 +113,42 @@ HostTensor inverseFrequencies(const RingTransformerOptions &options) {
   for (int64_t pair = 0; pair < made.elementCount(); ++pair)
     made.dataAs<float>()[pair] =
         float(std::pow(options.rotaryEmbedTheta, -2 * double(pair) / double(options.dimHead)));
+  return made;
+}
+
+RingTransformerOptions optionsOfCheckpoint(const std::string &path) {
+  std::vector<StoredShape> stored = safetensorsShapes(path);
+  auto shapeOf = [&](const std::string &name, size_t axes) -> const std::vector<int64_t> & {
+    auto found = std::ranges::find(stored, name, &StoredShape::name);
+    bool fits =
+        found != stored.end() && found->shape.size() == axes && std::ranges::min(found->shape) > 0;
+    if (!fits)
+      throw InputError(path, "no tensor " + name + " of " + std::to_string(axes) + " axes",
+                       "a checkpoint of a RingTransformer");
+    return found->shape;
+  };
+  RingTransformerOptions made;
+  made.numTokens = shapeOf("token_emb.weight", 2)[0];
+  made.dim = shapeOf("token_emb.weight", 2)[1];
+  made.dimHead = 2 * shapeOf(std::string(frequencies), 1)[0];
+  made.heads = shapeOf("layers.0.0.to_out.weight", 2)[1] / made.dimHead;
+  int64_t kvHeads = (shapeOf("layers.0.0.to_qkv.1.weight", 2)[0] / made.dimHead - made.heads) / 2;
+  made.numGroupedQueryHeads = made.heads / std::max<int64_t>(1, kvHeads);
+  made.ffMult = shapeOf("layers.0.1.1.weight", 2)[0] / made.dim;
+  auto isThere = [&](int64_t layer) {
+    std::string name = "layers." + std::to_string(layer) + ".0.to_out.weight";
+    return std::ranges::find(stored, name, &StoredShape::name) != stored.end();
+  };
+  while (isThere(made.depth))
+    ++made.depth;
+  if (made.dimHead > 2) {
+    HostTensor turns = readSafetensors(path, std::string(frequencies), {.as = {DType::F32}});
+    made.rotaryEmbedTheta = std::pow(double(turns.dataAs<float>()[1]), -double(made.dimHead) / 2);
+    // It was rounded to 24 bits: the number that was meant has few digits.
+    double digits = std::pow(10, 5 - std::floor(std::log10(made.rotaryEmbedTheta)));
+    made.rotaryEmbedTheta = std::round(made.rotaryEmbedTheta * digits) / digits;
+  }
+  validate(made);
   return made;
 }
 

@@ -48,6 +48,10 @@ struct RingTransformerWeights {
 /// options do not call for.
 void checkWeights(const RingTransformerOptions &options, const RingTransformerWeights &weights);
 
+/// What the shapes of a checkpoint, and its `rotary_emb.inv_freq`, say of a model: everything but
+/// causal, look-back and softcap, and what changes no result. Throws InputError naming the file.
+RingTransformerOptions optionsOfCheckpoint(const std::string &path);
+
 /// `rotary_emb.inv_freq`, f32 [dim_head / 2]: radians from position to position.
 HostTensor inverseFrequencies(const RingTransformerOptions &options);
 

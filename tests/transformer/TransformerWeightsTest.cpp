@@ -87,11 +87,29 @@ TEST_CASE("saved and loaded") {
   CHECK(same(RingTransformerWeights::load(path, options), weights));
   CHECK(!same(RingTransformerWeights::initial(options, 8), weights));
   // The original's load_state_dict wants every name of its own.
-  std::vector<std::string> names = safetensorsNames(path),
-                           theirs = safetensorsNames(data + "/checkpoint.safetensors");
-  std::ranges::sort(names);
-  std::ranges::sort(theirs);
-  CHECK(names == theirs);
+  auto names = [](const std::string &of) {
+    std::vector<std::string> list;
+    for (const StoredShape &stored : safetensorsShapes(of))
+      list.push_back(stored.name);
+    std::ranges::sort(list);
+    return list;
+  };
+  CHECK(names(path) == names(data + "/checkpoint.safetensors"));
+}
+
+TEST_CASE("a checkpoint says what its model is") {
+  RingTransformerOptions options = ofCheckpoint();
+  options.causal = false;
+  CHECK(optionsOfCheckpoint(data + "/checkpoint.safetensors") == options);
+  Folder folder;
+  options.rotaryEmbedTheta = 500000;
+  options.depth = 1;
+  options.numGroupedQueryHeads = 4;
+  RingTransformerWeights::initial(options, 1).save(folder.file("other"), options);
+  CHECK(optionsOfCheckpoint(folder.file("other")) == options);
+  CHECK(messageOf<InputError>([] { (void)optionsOfCheckpoint(data + "/logits.safetensors"); }) ==
+        data + "/logits.safetensors: got no tensor token_emb.weight of 2 axes, allowed: a "
+               "checkpoint of a RingTransformer");
 }
 
 TEST_CASE("initial weights are PyTorch's distributions") {
