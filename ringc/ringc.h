@@ -11,6 +11,8 @@
 /// of the host, DeviceAttentionRing the shards on the devices. hostContext() and deviceContext()
 /// compile and keep kernels for all that share them. RingAttention is the attention module around a
 /// rank of either kind: norm, projections, rotary embedding, weights, and all gradients.
+/// RingTransformer is a model of such layers, AdamW trains it, and TokenDecoder continues sequences
+/// with it.
 
 #include "ringc/Env.h"
 #include "ringc/Tensor.h"
@@ -40,4 +42,7 @@
 #include "ringc/ring/SequenceLayout.h"
 #include "ringc/ring/Sharding.h"
 #include "ringc/support/Error.h"
+#include "ringc/transformer/AdamW.h"
+#include "ringc/transformer/RingTransformer.h"
+#include "ringc/transformer/TokenDecoder.h"
 #include "ringc/world/World.h"

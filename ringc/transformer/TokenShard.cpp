@@ -143,8 +143,10 @@ TokenShard dealTokens(const RingTransformerOptions &options, ModuleBackend &back
     made.tokens.push_back(numbers.dataAs<int32_t>()[2 * pair]);
     made.labels.push_back(numbers.dataAs<int32_t>()[2 * pair + 1]);
   }
-  made.call = std::make_shared<const LayerCall>(
-      layerCall(attention, backend, std::move(resolved), ofLayers));
+  LayerCall call = layerCall(attention, backend, std::move(resolved), ofLayers);
+  if (pairs.keyMask && !call.call.deal)
+    call.keyMask = keyMask; // its memory is nobody else's
+  made.call = std::make_shared<const LayerCall>(std::move(call));
   return made;
 }
 

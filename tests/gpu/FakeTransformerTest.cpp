@@ -1,0 +1,78 @@
+// The transformer on devices, without one: the same model, its kernels, ring and sums in the order
+// of streams, against double precision.
+
+#include "ringc/module/DeviceModuleBackend.h"
+#include "tests/gpu/FakeNcclWorld.h"
+#include "tests/gpu/FakeWorld.h"
+#include "tools/ringc/TransformerCase.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace ringc;
+using namespace ringc::test;
+using cli::ModuleError;
+using cli::TransformerCase;
+
+namespace {
+
+TransformerCase small(int world) {
+  TransformerCase made;
+  made.options.numTokens = 13;
+  made.options.dim = 20;
+  made.options.depth = 2;
+  made.options.dimHead = 8;
+  made.options.heads = 4;
+  made.options.causal = made.options.ringAttn = true;
+  made.options.ringSeqSize = made.options.bucketSize = 16;
+  for (int rank = 0; rank < world; ++rank)
+    made.batches.push_back(rank == 1 ? 0 : 1);
+  made.world = world;
+  return made;
+}
+
+void check(const TransformerCase &of, const std::vector<ModuleError> &errors) {
+  CAPTURE(of.name());
+  CHECK(errors.size() == 2 + weightsOf(of.options).size());
+  for (const ModuleError &error : errors) {
+    CAPTURE(error.result);
+    CAPTURE(error.rank);
+    CHECK(error.ours <= error.bar);
+  }
+}
+
+} // namespace
+
+TEST_CASE("the transformer of one rank on a device") {
+  for (DType dtype : {DType::F32, DType::BF16}) {
+    TransformerCase of = small(1);
+    of.options.dtype = dtype;
+    of.options.recompute = dtype == DType::BF16;
+    of.keyMask = true;
+    DeviceContext device = fakeWorld().front();
+    CudaStream stream(device.device);
+    check(of, errorsOf(of, deviceModuleBackend(device, stream)));
+  }
+}
+
+TEST_CASE("the transformer of several ranks over NCCL") {
+  for (int size : {2, 3})
+    for (bool labels : {true, false}) {
+      TransformerCase of = small(size);
+      of.options.stripedRingAttn = true;
+      of.labels = labels;
+      NcclWorld world(size);
+      std::vector<std::vector<ModuleError>> errors(static_cast<size_t>(size));
+      std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
+        const DeviceContext &device = world.devices[size_t(rank)];
+        CudaStream stream(device.device);
+        errors[size_t(rank)] = errorsOf(of, deviceModuleBackend(device, stream, transport));
+      });
+      for (const std::string &each : said)
+        CHECK(each == "nothing thrown");
+      for (const std::vector<ModuleError> &ofRank : errors)
+        check(of, ofRank);
+    }
+}
