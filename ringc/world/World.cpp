@@ -1,7 +1,7 @@
 #include "ringc/world/World.h"
 
 #include "ringc/Env.h"
-#include "ringc/comm/Transport.h"
+#include "ringc/comm/InProcess.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 #include "ringc/world/DeviceRing.h"
@@ -50,6 +50,10 @@ public:
   std::unique_ptr<WorldRing> ring(const AttentionOptions &options, const AttentionContext &context,
                                   const AttentionInputs &inputs, const Tensor &dout) override {
     return std::make_unique<ThreadRing>(options, count, context, inputs, dout);
+  }
+  void onRanks(const std::function<void(const WorldRank &)> &body) override {
+    InProcessWorld world(count);
+    runRanks(world, [&](int rank) { body({.rank = rank, .transport = &world.at(rank)}); });
   }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
   std::string ofFirst(const std::string &own) override { return own; }
@@ -106,7 +110,7 @@ std::unique_ptr<World> makeWorld(const WorldOptions &options) {
   if (options.ranks && *options.ranks < 1)
     throw InputError("ranks", std::to_string(*options.ranks), "1 or more");
   ProcessRank process = ProcessRank::of(Env::read()).value_or(ProcessRank());
-  int ranks = options.ranks.value_or(1), processes = process.world;
+  int ranks = options.ranks.value_or(options.usualRanks), processes = process.world;
   if (processes == 1 && options.onDevices)
     return makeDeviceWorld(ranks, options.devices, options.tell);
   if (processes == 1)

@@ -4,6 +4,7 @@
 #include "ringc/attention/HostAttentionRing.h"
 #include "ringc/attention/device/DeviceCode.h"
 #include "ringc/comm/ProcessRank.h"
+#include "ringc/comm/StreamTransport.h"
 #include "ringc/ring/Agreement.h"
 
 #include <chrono>
@@ -48,6 +49,14 @@ public:
   virtual Results collect() = 0;
 };
 
+/// A rank of this process at work, and how it reaches the others.
+struct WorldRank {
+  int rank = 0;
+  Transport *transport = nullptr;        ///< between memory of hosts; null on a device
+  const DeviceContext *device = nullptr; ///< that it works on; null: the host's CPU
+  RemoteTransport *remote = nullptr;     ///< between devices of processes; null for a rank alone
+};
+
 /// The ranks that work together: threads of this process, devices of it that ranks are dealt over,
 /// or processes that a launcher has started, one each.
 /// All processes call the same functions in the same order.
@@ -75,6 +84,11 @@ public:
                                              const AttentionInputs &inputs,
                                              const Tensor &dout) const;
 
+  /// Runs `body` for each rank of this process, at once. Where one throws, its others end, too, and
+  /// what the first to fail has thrown is thrown. Throws InputError for several ranks of one
+  /// process on devices.
+  virtual void onRanks(const std::function<void(const WorldRank &)> &body) = 0;
+
   /// In the first process what all have given, in the order of their ranks; each gives as many
   /// numbers for each of its ranks. In others nothing.
   virtual std::vector<double> gather(const std::vector<double> &own) = 0;
@@ -97,7 +111,8 @@ std::string ofFirst(const GatherBytes &gather, const std::string &own);
 
 /// What a world is asked for.
 struct WorldOptions {
-  std::optional<int> ranks; ///< of one process: absent, one; else at most the launcher's number
+  std::optional<int> ranks; ///< absent: in one process `usualRanks`, else as many as processes
+  int usualRanks = 1;
   bool onDevices = false;
   std::vector<int> devices; ///< ordinals that ranks are dealt over; empty: all
   std::chrono::milliseconds deadline =

@@ -17,6 +17,23 @@ void addOptional(Agreement &to, const char *name, const std::optional<Tensor> &t
 
 } // namespace
 
+void addArguments(Agreement &to, const std::map<std::string, ArgumentValue> &arguments) {
+  std::string names;
+  for (const auto &[name, value] : arguments)
+    names += (names.empty() ? "" : ", ") + name;
+  to.add("arguments", names);
+  for (const auto &[name, value] : arguments) {
+    if (auto *tensor = std::get_if<Tensor>(&value))
+      addTensor(to, "argument " + name, *tensor, Memory::Host);
+    else if (auto *integer = std::get_if<int64_t>(&value))
+      to.add("argument " + name, *integer);
+    else if (auto *truth = std::get_if<bool>(&value))
+      to.add("argument " + name, *truth);
+    else
+      to.add("argument " + name, std::get<double>(value));
+  }
+}
+
 Agreement agreementOf(const AttentionOptions &options, const SourceSet &sources,
                       const AttentionInputs &inputs, const Tensor &dout) {
   Agreement made;
@@ -25,20 +42,7 @@ Agreement agreementOf(const AttentionOptions &options, const SourceSet &sources,
   made.add("dout", dout.rank() == 0 ? std::string() : describe(dout));
   addOptions(made, options);
   addSources(made, options, sources);
-  std::string names;
-  for (const auto &[name, value] : inputs.arguments)
-    names += (names.empty() ? "" : ", ") + name;
-  made.add("arguments", names);
-  for (const auto &[name, value] : inputs.arguments) {
-    if (auto *tensor = std::get_if<Tensor>(&value))
-      addTensor(made, "argument " + name, *tensor, Memory::Host);
-    else if (auto *integer = std::get_if<int64_t>(&value))
-      made.add("argument " + name, *integer);
-    else if (auto *truth = std::get_if<bool>(&value))
-      made.add("argument " + name, *truth);
-    else
-      made.add("argument " + name, std::get<double>(value));
-  }
+  addArguments(made, inputs.arguments);
   addOptional(made, "key mask", inputs.keyMask);
   addOptional(made, "bias", inputs.bias);
   addOptional(made, "cu_seqlens", inputs.cuSeqlens);

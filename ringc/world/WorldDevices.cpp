@@ -43,6 +43,12 @@ public:
     return makeDeviceRing(options, count, contexts, inputs, dout);
   }
   const std::vector<DeviceContext> &devices() const override { return contexts; }
+  void onRanks(const std::function<void(const WorldRank &)> &body) override {
+    if (count > 1)
+      throw InputError("ranks", std::to_string(count) + " of one process on devices",
+                       "1, or a process for each, which a launcher starts");
+    body({.device = contexts.data()});
+  }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
   std::string ofFirst(const std::string &own) override { return own; }
   void agree(const Agreement &) override {}
@@ -74,6 +80,9 @@ public:
     return makeRemoteRing(options, *transport, contexts[0], inputs, dout);
   }
   const std::vector<DeviceContext> &devices() const override { return contexts; }
+  void onRanks(const std::function<void(const WorldRank &)> &body) override {
+    body({.rank = transport->rank(), .device = contexts.data(), .remote = &*transport});
+  }
 
   std::vector<double> gather(const std::vector<double> &own) override {
     std::vector<double> all = ofAll(own);

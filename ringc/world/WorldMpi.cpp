@@ -151,6 +151,10 @@ public:
     return std::make_unique<MpiRing>(options, transport, context, inputs, dout);
   }
 
+  void onRanks(const std::function<void(const WorldRank &)> &body) override {
+    body({.rank = transport.rank(), .transport = &transport});
+  }
+
   std::vector<double> gather(const std::vector<double> &own) override {
     if (transport.rank() != 0) {
       send(transport, 0, std::as_bytes(std::span(own)));

@@ -7,18 +7,17 @@
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 #include "tests/support/ReferenceAttention.h"
+#include "tools/ringc/DecodeCase.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
 
 using namespace ringc;
+using namespace ringc::cli;
 
 namespace {
 
@@ -42,181 +41,63 @@ HostTensor integers(const std::vector<int64_t> &values, std::vector<int64_t> sha
   return made;
 }
 
-struct Case {
-  AttentionOptions options;
-  int64_t queries = 1, rows = 100; ///< keys that an entry has room for
-  std::vector<int64_t> lengths = {100};
-  int64_t page = 0; ///< 0: contiguous
-  int ranks = 1;
-  int64_t split = 0;
-};
-
-/// Of all entries, out and lse.
-reference::Result expected(const Case &given, const Tensor &q, const Tensor &k, const Tensor &v) {
-  const AttentionOptions &of = given.options;
-  auto batch = int64_t(given.lengths.size());
-  reference::Result whole;
-  whole.out = reference::Array({batch, given.queries, of.heads, of.valueHeadDim});
-  whole.lse = reference::Array({batch, of.heads, given.queries, 1});
-  for (int64_t entry = 0; entry < batch; ++entry) {
-    int64_t length = given.lengths[size_t(entry)];
-    reference::Problem problem;
-    problem.q = reference::arrayOf(q.slice(0, entry, 1));
-    problem.k = reference::arrayOf(k.slice(0, entry, 1).slice(1, 0, length));
-    problem.v = reference::arrayOf(v.slice(0, entry, 1).slice(1, 0, length));
-    problem.headMap =
-        of.headMap == HeadMap::Tiled ? reference::HeadMap::Tiled : reference::HeadMap::Blocked;
-    problem.softcap = of.softcap;
-    problem.scale = of.scale;
-    problem.alibi = of.alibi;
-    problem.mask.causal = of.causal;
-    problem.mask.windowLeft = of.window.left;
-    problem.mask.windowRight = of.window.right;
-    reference::Result one = reference::attention(problem);
-    for (int64_t row = 0; row < given.queries; ++row)
-      for (int64_t head = 0; head < of.heads; ++head) {
-        whole.lse.at(entry, head, row, 0) = one.lse.at(0, head, row, 0);
-        for (int64_t c = 0; c < of.valueHeadDim; ++c)
-          whole.out.at(entry, row, head, c) = one.out.at(0, row, head, c);
-      }
+void check(const DecodeCase &given) {
+  CAPTURE(given.name());
+  DecodeCheck against(given);
+  std::vector<DecodeErrors> errors(static_cast<size_t>(given.ranks));
+  InProcessWorld world(given.ranks);
+  runRanks(world,
+           [&](int rank) { errors[size_t(rank)] = against.onHost(context(), world.at(rank)); });
+  for (const DecodeErrors &ofRank : errors) {
+    for (const DecodeError &each : ofRank)
+      CHECK(each.ours <= each.bar);
+    if (given.options.attention.dtype == DType::F32)
+      CHECK(ofRank[1].ours < 2e-6);
   }
-  return whole;
 }
 
-/// Keys and values dealt to pages in a random order, with others' rows and NaN in between.
-struct Pages {
-  HostTensor k, v, table;
-};
-
-Pages pagesOf(const Case &given, const Tensor &k, const Tensor &v, int rank, std::mt19937 &random) {
-  auto batch = int64_t(given.lengths.size());
-  int64_t all = (given.rows + given.page - 1) / given.page,
-          own = (all - rank + given.ranks - 1) / given.ranks, pool = batch * own + 3;
-  std::vector<int64_t> order(static_cast<size_t>(pool));
-  std::iota(order.begin(), order.end(), 0);
-  std::shuffle(order.begin(), order.end(), random);
-  Pages made{HostTensor(k.dtype(), {pool, given.page, k.dim(2), k.dim(3)}),
-             HostTensor(v.dtype(), {pool, given.page, v.dim(2), v.dim(3)}),
-             HostTensor(DType::I32, {batch, own})};
-  for (HostTensor *each : {&made.k, &made.v}) {
-    HostTensor nan(DType::F32, each->shape());
-    std::fill_n(nan.dataAs<float>(), nan.elementCount(), std::numeric_limits<float>::quiet_NaN());
-    convert(nan, *each);
-  }
-  size_t next = 0;
-  for (int64_t entry = 0; entry < batch; ++entry)
-    for (int64_t column = 0; column < own; ++column) {
-      int64_t begin = (column * given.ranks + rank) * given.page,
-              length = given.lengths[size_t(entry)],
-              count = std::clamp<int64_t>(length - begin, 0, given.page);
-      int64_t at = count > 0 ? order[next++] : -1;
-      made.table.dataAs<int32_t>()[entry * own + column] = int32_t(at);
-      if (count == 0)
-        continue;
-      copy(k.select(0, entry).slice(0, begin, count),
-           made.k.view().select(0, at).slice(0, 0, count));
-      copy(v.select(0, entry).slice(0, begin, count),
-           made.v.view().select(0, at).slice(0, 0, count));
-    }
+/// Whole keys of one rank, or pages.
+DecodeCase caseOf(const AttentionOptions &options, int64_t queries, int64_t rows,
+                  std::vector<int64_t> lengths, int64_t page, uint64_t seed) {
+  DecodeCase made{.options = {options}, .queries = queries, .rows = rows, .page = page};
+  made.lengths = std::move(lengths);
+  made.cuts = {0, rows};
+  made.seed = seed;
   return made;
-}
-
-void check(Case given, unsigned seed) {
-  std::mt19937 random(seed);
-  AttentionOptions &of = given.options;
-  if (of.kvHeads == 0)
-    of.kvHeads = of.heads;
-  if (of.valueHeadDim == 0)
-    of.valueHeadDim = of.headDim;
-  auto batch = int64_t(given.lengths.size());
-  HostTensor q = randomTensor(of.dtype, {batch, given.queries, of.heads, of.headDim}, random),
-             k = randomTensor(of.dtype, {batch, given.rows, of.kvHeads, of.headDim}, random),
-             v = randomTensor(of.dtype, {batch, given.rows, of.kvHeads, of.valueHeadDim}, random),
-             lengths = integers(given.lengths, {batch});
-  reference::Result right = expected(given, q, k, v);
-  // What is beyond an entry's length may hold anything.
-  for (HostTensor *each : {&k, &v})
-    for (int64_t entry = 0; entry < batch; ++entry) {
-      int64_t length = given.lengths[size_t(entry)];
-      Tensor rest = each->view().select(0, entry).slice(0, length, given.rows - length);
-      HostTensor nan(DType::F32, rest.shape());
-      std::fill_n(nan.dataAs<float>(), nan.elementCount(), std::numeric_limits<float>::quiet_NaN());
-      convert(nan, rest);
-    }
-  std::vector<HostTensor> outs, lses;
-  for (int rank = 0; rank < given.ranks; ++rank) {
-    outs.emplace_back(of.dtype,
-                      std::vector<int64_t>{batch, given.queries, of.heads, of.valueHeadDim});
-    lses.emplace_back(DType::F32, std::vector<int64_t>{batch, of.heads, given.queries});
-  }
-  std::vector<Pages> pages;
-  for (int rank = 0; given.page > 0 && rank < given.ranks; ++rank)
-    pages.push_back(pagesOf(given, k, v, rank, random));
-  auto inputsOf = [&](int rank) {
-    DecodeInputs inputs{.q = q, .k = k, .v = v};
-    inputs.lengths = lengths;
-    if (given.page > 0) {
-      inputs.k = pages[size_t(rank)].k;
-      inputs.v = pages[size_t(rank)].v;
-      inputs.pageTable = pages[size_t(rank)].table;
-    }
-    return inputs;
-  };
-  DecodeOptions options{of, given.split};
-  if (given.ranks == 1) {
-    HostDecode(options, context()).run(inputsOf(0), outs[0], lses[0]);
-  } else {
-    InProcessWorld world(given.ranks);
-    runRanks(world, [&](int rank) {
-      DecodeInputs inputs = inputsOf(rank);
-      DecodeKeys keys = DecodeKeys::ofPages(rank, given.ranks, std::max<int64_t>(given.page, 1));
-      if (given.page == 0) { // unequal shares, the last one empty
-        int64_t each = (given.rows + given.ranks - 2) / std::max(given.ranks - 1, 1),
-                begin = std::min(each * rank, given.rows), end = std::min(begin + each, given.rows);
-        inputs.k = k.view().slice(1, begin, end - begin);
-        inputs.v = v.view().slice(1, begin, end - begin);
-        keys = {};
-        keys.positions.first = begin;
-      }
-      HostDecode(options, context())
-          .run(inputs, keys, world.at(rank), outs[size_t(rank)], lses[size_t(rank)]);
-    });
-  }
-  double bar = of.dtype == DType::F32 ? 2e-5 : of.dtype == DType::F16 ? 4e-3 : 2e-2;
-  for (int rank = 0; rank < given.ranks; ++rank) {
-    CHECK(reference::relativeError(reference::arrayOf(outs[size_t(rank)]), right.out) < bar);
-    CHECK(reference::relativeError(reference::arrayOf(lses[size_t(rank)]), right.lse) <
-          (of.dtype == DType::F32 ? 2e-6 : bar));
-  }
 }
 
 } // namespace
 
 TEST_CASE("entries of any length, empty ones too, contiguous and in pages of any size") {
-  unsigned seed = 1;
+  uint64_t seed = 1;
   for (int64_t page : {0, 64, 128, 16, 48, 7, 1})
     for (int64_t queries : {1, 3, 16})
       for (bool causal : {false, true}) {
-        CAPTURE(page);
-        CAPTURE(queries);
-        CAPTURE(causal);
-        Case given{.options = {.heads = 4, .kvHeads = 2, .headDim = 32, .causal = causal},
-                   .queries = queries,
-                   .rows = 300,
-                   .lengths = {300, 0, 1, 17, 64, 257},
-                   .page = page};
+        DecodeCase given = caseOf({.heads = 4, .kvHeads = 2, .headDim = 32, .causal = causal},
+                                  queries, 300, {300, 0, 1, 17, 64, 257}, page, seed++);
         if (causal) // fewer keys than queries: rows before the first key see nothing
           given.lengths.push_back(2);
-        check(given, seed++);
+        check(given);
+      }
+}
+
+TEST_CASE("pages that are nowhere hide their keys") {
+  uint64_t seed = 50;
+  for (int64_t page : {1, 7, 16, 64, 200})
+    for (int ranks : {1, 3})
+      for (bool causal : {false, true}) {
+        DecodeCase given = caseOf({.heads = 4, .kvHeads = 2, .headDim = 32, .causal = causal}, 3,
+                                  700, {700, 0, 1, 650}, page, seed++);
+        given.missingPages = true;
+        given.ranks = ranks;
+        check(given);
       }
 }
 
 TEST_CASE("windows, softcap, ALiBi, scales, head maps, value dims and types") {
-  unsigned seed = 100;
+  uint64_t seed = 100;
   for (DType dtype : {DType::F32, DType::BF16, DType::F16})
     for (int64_t page : {0, 64, 24}) {
-      CAPTURE(nameOf(dtype));
-      CAPTURE(page);
       AttentionOptions plain{
           .heads = 8, .kvHeads = 1, .headDim = 48, .valueHeadDim = 40, .dtype = dtype};
       std::vector<AttentionOptions> all(6, plain);
@@ -229,21 +110,18 @@ TEST_CASE("windows, softcap, ALiBi, scales, head maps, value dims and types") {
       all[5].causal = true;
       all[5].kvHeads = 8;
       for (const AttentionOptions &options : all)
-        check(
-            {.options = options, .queries = 2, .rows = 400, .lengths = {399, 33, 5}, .page = page},
-            seed++);
+        check(caseOf(options, 2, 400, {399, 33, 5}, page, seed++));
     }
 }
 
 TEST_CASE("parts give the same within rounding, and with a split the same bits in any batch") {
   for (int64_t split : {64, 128, 1024})
-    for (int64_t page : {0, 64})
-      check({.options = {.heads = 2, .kvHeads = 1, .headDim = 64, .causal = true},
-             .rows = 700,
-             .lengths = {700, 300, 0},
-             .page = page,
-             .split = split},
-            7);
+    for (int64_t page : {0, 64}) {
+      DecodeCase given = caseOf({.heads = 2, .kvHeads = 1, .headDim = 64, .causal = true}, 1, 700,
+                                {700, 300, 0}, page, 7);
+      given.options.split = split;
+      check(given);
+    }
   AttentionOptions options{.heads = 4, .kvHeads = 2, .headDim = 32};
   std::mt19937 random(3);
   HostTensor q = randomTensor(DType::F32, {5, 1, 4, 32}, random),
@@ -267,21 +145,26 @@ TEST_CASE("parts give the same within rounding, and with a split the same bits i
 }
 
 TEST_CASE("ranks that share the keys, some without any, all have the whole result") {
-  unsigned seed = 200;
+  uint64_t seed = 200;
   for (int ranks : {2, 3, 5})
     for (int64_t page : {0, 64, 16})
-      for (bool causal : {false, true})
-        check({.options = {.heads = 4,
-                           .kvHeads = 2,
-                           .headDim = 32,
-                           .causal = causal,
-                           .window = {causal ? 70 : -1, -1}},
-               .queries = 3,
-               .rows = 230,
-               .lengths = {230, 0, 3, 100},
-               .page = page,
-               .ranks = ranks},
-              seed++);
+      for (bool causal : {false, true}) {
+        DecodeCase given = caseOf({.heads = 4,
+                                   .kvHeads = 2,
+                                   .headDim = 32,
+                                   .causal = causal,
+                                   .window = {causal ? 70 : -1, -1}},
+                                  3, 230, {230, 0, 3, 100}, page, seed++);
+        given.ranks = ranks;
+        given.cuts = evenCuts(230, ranks - 1); // the last one has nothing
+        given.cuts.push_back(230);
+        check(given);
+        if (page > 0)
+          continue;
+        given.cuts.clear();
+        given.block = 5;
+        check(given);
+      }
 }
 
 TEST_CASE("a cache: appended tokens, shared prefixes, freed pages, over ranks") {

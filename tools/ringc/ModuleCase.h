@@ -39,11 +39,28 @@ struct ModuleError {
   double bar = 0; ///< what ours may be (Bars)
 };
 
-/// Of out, the gradient of the tokens and those of all weights, on every rank; and an
-/// infinite one where ranks have weight gradients of other bits.
+/// A case's tensors, and what double precision makes of them.
+class ModuleCheck {
+public:
+  explicit ModuleCheck(const ModuleCase &module);
+  ~ModuleCheck();
+  ModuleCheck(ModuleCheck &&) noexcept;
+  ModuleCheck &operator=(ModuleCheck &&) noexcept;
+
+  /// Of one rank, which all others call, too: out, the gradient of the tokens and those of all
+  /// weights, which is infinite where its bits are not those of rank 0. Several threads may call
+  /// it.
+  std::vector<ModuleError> ofRank(std::unique_ptr<ModuleBackend> backend) const;
+
+private:
+  class Impl;
+  std::unique_ptr<Impl> self;
+};
+
+/// Of every rank, each a thread.
 std::vector<ModuleError> errorsOf(const ModuleCase &module, const AttentionContext &context);
 
-/// The same of one rank of many, each a process or a thread.
+/// Of one rank of many, each a process or a thread.
 std::vector<ModuleError> errorsOf(const ModuleCase &module, std::unique_ptr<ModuleBackend> backend);
 
 } // namespace ringc::cli

@@ -8,7 +8,8 @@ reference::Problem problemOf(const AttentionOptions &options, const AttentionInp
   problem.q = reference::arrayOf(inputs.q);
   problem.k = reference::arrayOf(inputs.k);
   problem.v = reference::arrayOf(inputs.v);
-  problem.dout = reference::arrayOf(dout);
+  if (dout.rank() != 0)
+    problem.dout = reference::arrayOf(dout);
   problem.scale = options.scale;
   problem.headMap =
       options.headMap == HeadMap::Tiled ? reference::HeadMap::Tiled : reference::HeadMap::Blocked;

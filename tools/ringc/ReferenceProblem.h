@@ -6,7 +6,7 @@
 namespace ringc::cli {
 
 /// The same attention for the reference, but the user's masks and scores: see Interpreter. `inputs`
-/// are those of the whole sequence.
+/// are those of the whole sequence; `dout` may be empty.
 reference::Problem problemOf(const AttentionOptions &options, const AttentionInputs &inputs,
                              const Tensor &dout);
 

@@ -11,11 +11,12 @@
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/ReferenceProblem.h"
 #include "tools/ringc/Shape.h"
-#include "tools/ringc/Table.h"
+#include "tools/ringc/VerifyDecode.h"
+#include "tools/ringc/VerifyFlags.h"
 #include "tools/ringc/VerifyModule.h"
+#include "tools/ringc/VerifyTable.h"
 #include "tools/ringc/WorldCommand.h"
 
-#include <iostream>
 #include <optional>
 #include <random>
 
@@ -23,28 +24,11 @@ namespace ringc::cli {
 
 namespace {
 
-struct VerifyFlags {
-  AttentionFlags attention;
-  WorldFlags world;
-  ModuleFlags module;
-  std::string program = std::string(enumName(VerifyProgram::Attention));
-  std::string shape; ///< empty: the program's
-  uint64_t seed = 1;
-};
-
 constexpr const char *usualShape = "1,257,4,2,64", *flashShape = "2,62,2,2,16";
 
-using Rows = std::vector<std::vector<std::string>>;
-
-/// Adds a line; whether the check passed.
-bool check(Rows &rows, const std::string &who, const char *tensor, double error, double bar) {
-  bool passed = error <= bar;
-  rows.push_back({who, tensor, number(error), number(bar), passed ? "pass" : "FAIL"});
-  return passed;
-}
-
-int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
-  bool flash = parseEnum<VerifyProgram>("program", flags.program) == VerifyProgram::Flash;
+/// Both passes.
+int verifyAttention(const Session &session, World &world, const VerifyFlags &flags) {
+  bool flash = flags.what() == VerifyProgram::Flash;
   Shape shape = parseShape(!flags.shape.empty() ? flags.shape : flash ? flashShape : usualShape);
   AttentionOptions options = optionsOf(flags.attention);
   options.dtype =
@@ -87,52 +71,77 @@ int verifyIn(World &world, const Session &session, const VerifyFlags &flags) {
     bars.plain.emplace(reference::plainAttention(problem, dtype));
 
   constexpr size_t tensors = Results::names.size();
-  std::vector<double> errors; // and bars, of each tensor of each rank
+  std::vector<std::vector<RankError>> own;
   for (int rank : world.ranks()) {
     RankProblem part(options, world.size(), rank, lengths);
     double rows = independentRows(options, part.batch().count, part.queryRows(), part.keyRows());
-    for (size_t tensor = 0; tensor < tensors; ++tensor) {
-      errors.push_back(measure.ofRank(many, tensor, part));
-      errors.push_back(bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part), rows)
-                                  : bars.ofF32());
-    }
+    std::vector<RankError> &errors = own.emplace_back();
+    for (size_t tensor = 0; tensor < tensors; ++tensor)
+      errors.push_back({measure.ofRank(many, tensor, part),
+                        bars.plain ? bars.against(measure.ofRank(*bars.plain, tensor, part), rows)
+                                   : bars.ofF32()});
   }
-  errors = world.gather(errors);
+  std::vector<std::vector<RankError>> all = gatherErrors(world, own);
   if (!world.isFirst())
     return Ok; // what this rank missed is the first's to say
 
-  Rows rows = {{"rank", "tensor", "error", "bar", "result"}};
-  bool passed = true;
-  for (size_t i = 0; i < errors.size(); i += 2)
-    passed &= check(rows, std::to_string(i / (2 * tensors)), Results::names[i / 2 % tensors],
-                    errors[i], errors[i + 1]);
+  VerifyTable table({"rank", "tensor"});
+  for (size_t rank = 0; rank < all.size(); ++rank)
+    for (size_t tensor = 0; tensor < tensors; ++tensor)
+      table.add({std::to_string(rank), Results::names[tensor]}, all[rank][tensor]);
   if (world.size() > 1) {
     AttentionOptions alone = options;
     alone.ringSize = 1;
     Results ofOne = runBoth(*world.oneRank(alone, context, inputs, dout));
-    double all = independentRows(options, shape.batch, shape.queries, shape.keys);
+    double rows = independentRows(options, shape.batch, shape.queries, shape.keys);
     for (size_t tensor = 0; tensor < tensors; ++tensor)
-      passed &=
-          check(rows, std::to_string(world.size()) + " to 1", Results::names[tensor],
-                measure.whole(many, tensor), bars.ofManyRanks(measure.whole(ofOne, tensor), all));
+      table.add(
+          {std::to_string(world.size()) + " to 1", Results::names[tensor]},
+          {measure.whole(many, tensor), bars.ofManyRanks(measure.whole(ofOne, tensor), rows)});
   }
-  std::cout << table(rows);
-  session.say(passed ? "all within their bars" : "an error is above its bar");
-  return passed ? Ok : Wrong;
+  return table.tell(session);
+}
+
+/// Of one process, where --ranks does not say it.
+int usualRanks(const VerifyFlags &flags) {
+  bool onDevice = flags.attention.device == "cuda";
+  switch (flags.what()) {
+  case VerifyProgram::Attention:
+  case VerifyProgram::Flash:
+    return 1;
+  case VerifyProgram::Module:
+  case VerifyProgram::ZigZag:
+  case VerifyProgram::Tree:
+    return onDevice ? 1 : 8;
+  case VerifyProgram::Decode:
+    return onDevice ? 1 : 5;
+  }
+  return 1;
+}
+
+int verifyIn(const Session &session, World &world, const VerifyFlags &flags) {
+  switch (flags.what()) {
+  case VerifyProgram::Attention:
+  case VerifyProgram::Flash:
+    return verifyAttention(session, world, flags);
+  case VerifyProgram::Module:
+  case VerifyProgram::ZigZag:
+    return verifyModule(session, world, flags);
+  case VerifyProgram::Decode:
+    return verifyDecode(session, world, flags);
+  case VerifyProgram::Tree:
+    return verifyTree(session, world, flags);
+  }
+  return Internal;
 }
 
 int verifyCommand(const Session &session, const VerifyFlags &flags) {
   checkMachine(flags.attention);
-  switch (parseEnum<VerifyProgram>("program", flags.program)) {
-  case VerifyProgram::Module:
-  case VerifyProgram::ZigZag:
-    return verifyModule(session, flags.attention, flags.module, flags.program, flags.seed);
-  case VerifyProgram::Attention:
-  case VerifyProgram::Flash:
-    break;
-  }
-  return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
-    return verifyIn(world, heard, flags);
+  refuseOtherFlags(flags);
+  WorldFlags ofWorld = flags.world;
+  ofWorld.usualRanks = usualRanks(flags);
+  return runInWorld(session, flags.attention, ofWorld, [&](const Session &heard, World &world) {
+    return verifyIn(heard, world, flags);
   });
 }
 
@@ -140,23 +149,25 @@ int verifyCommand(const Session &session, const VerifyFlags &flags) {
 
 void addVerify(CLI::App &app, Session &session) {
   auto flags = std::make_shared<VerifyFlags>();
+  flags->program = enumName(VerifyProgram::Attention);
   CLI::App *command =
       addCommand(app, session, "verify",
-                 "Both passes on random input, every rank against double precision: relative "
-                 "Frobenius errors, their bars; exit 1 if one is missed",
+                 "On random input, every rank against double precision: relative Frobenius "
+                 "errors, their bars; exit 1 if one is missed",
                  flags, verifyCommand);
   command
       ->add_option(
           "--program", flags->program,
           "What is checked, with the defaults of the assertion program of "
           "ring-attention-pytorch that has the name: attention itself; flash, with a random "
-          "key mask; module, the attention module; zigzag, that dealt in zigzags")
-      ->type_name("attention|flash|module|zigzag")
+          "key mask; module, the attention module; zigzag, that dealt in zigzags; tree, one query "
+          "to keys of all ranks; and decode, random decodes")
+      ->type_name("attention|flash|module|zigzag|decode|tree")
       ->capture_default_str();
   command
       ->add_option("--shape", flags->shape,
                    "Of the unsharded tensors: " + std::string(usualShape) + ", of flash " +
-                       flashShape + ", unless given")
+                       flashShape + ", of decode random, unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
   addNumber(*command, "--seed", flags->seed, "Of the random input")
       ->type_name("S")
@@ -164,6 +175,7 @@ void addVerify(CLI::App &app, Session &session) {
   flags->attention.addTo(*command);
   flags->world.addTo(*command);
   flags->module.addTo(*command);
+  flags->decode.addTo(*command);
 }
 
 } // namespace ringc::cli

@@ -1,35 +1,19 @@
 #include "tools/ringc/VerifyModule.h"
 
-#include "ringc/Env.h"
-#include "ringc/comm/ProcessRank.h"
+#include "ringc/driver/CudaStream.h"
 #include "ringc/jit/HostCompiler.h"
+#include "ringc/module/DeviceModuleBackend.h"
+#include "ringc/module/HostModuleBackend.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/ModuleCase.h"
-#include "tools/ringc/Numbers.h"
-#include "tools/ringc/Table.h"
+#include "tools/ringc/VerifyTable.h"
 
-#include <iostream>
+#include <string>
 #include <vector>
 
 namespace ringc::cli {
 
 namespace {
-
-constexpr int usualRanks = 8;
-
-void requireInteger(const char *flag, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high)
-    throw InputError(flag, std::to_string(value),
-                     std::to_string(low) + " to " + std::to_string(high));
-}
-
-void checkPlace(const AttentionFlags &attention, const std::string &program) {
-  if (attention.device != "cpu")
-    throw InputError("device", attention.device, "cpu with --program " + program);
-  if (ProcessRank::of(Env::read()).value_or(ProcessRank()).world > 1)
-    throw InputError("program", program + " in one of several processes",
-                     "one process, with --ranks N");
-}
 
 /// ring_seq_size and bucket_size as the program makes them of its flags.
 void setSizes(RingAttentionOptions &options, const ModuleFlags &flags, int world) {
@@ -41,17 +25,19 @@ void setSizes(RingAttentionOptions &options, const ModuleFlags &flags, int world
   options.bucketSize = rows / flags.numBuckets;
 }
 
-ModuleCase caseOf(const AttentionFlags &attention, const ModuleFlags &flags, bool zigzag,
-                  uint64_t seed) {
+ModuleCase caseOf(const VerifyFlags &all, int world) {
+  const AttentionFlags &attention = all.attention;
+  const ModuleFlags &flags = all.module;
+  bool zigzag = all.what() == VerifyProgram::ZigZag;
   constexpr int64_t most = 1 << 20;
   requireInteger("batch-size", flags.batchSize, 0, most);
   requireInteger("seq-len", flags.seqLen, 1, most);
   requireInteger("num-buckets", flags.numBuckets, 1, most);
   ModuleCase made;
-  made.world = flags.ranks && flags.ranks->count() > 0 ? attention.ranks : usualRanks;
+  made.world = world;
   requireInteger("num-sharded-batches", flags.numShardedBatches, 1, made.world);
   made.length = flags.seqLen;
-  made.seed = seed;
+  made.seed = all.seed;
   made.keyMask = flags.randomKeyMask;
   for (int rank = 0; rank < made.world; ++rank)
     made.batches.push_back(flags.batchSize + (flags.batchSizeVarLen ? rank : 0));
@@ -63,6 +49,7 @@ ModuleCase caseOf(const AttentionFlags &attention, const ModuleFlags &flags, boo
   options.numGroupedQueryHeads = flags.groupedQueryHeads;
   options.causal = asked.causal || zigzag;
   options.softcap = asked.softcap;
+  options.f32Products = asked.f32Products;
   options.ringAttn = options.autoShardSeq = true;
   options.rotaryEmbed = !zigzag;
   options.stripedRingAttn = flags.stripedRingAttn;
@@ -79,46 +66,40 @@ ModuleCase caseOf(const AttentionFlags &attention, const ModuleFlags &flags, boo
   return made;
 }
 
-} // namespace
-
-void ModuleFlags::addTo(CLI::App &command) {
-  ranks = command.get_option("--ranks");
-  std::string group = "Of --program module and zigzag (--ranks: 8 unless given)";
-  auto number = [&](const char *name, int64_t &into, const char *what) {
-    addNumber(command, name, into, what)->capture_default_str()->group(group);
-  };
-  number("--batch-size", batchSize, "Entries of each rank");
-  command.add_flag("--batch-size-var-len", batchSizeVarLen, "Rank r has r entries more")
-      ->group(group);
-  number("--num-sharded-batches", numShardedBatches, "Rings that the world holds");
-  number("--num-buckets", numBuckets, "Of the rows of a rank; changes no result");
-  number("--seq-len", seqLen, "Tokens of an entry");
-  number("--model-dim", modelDim, "Elements of a token");
-  number("--heads", heads, "Of queries");
-  number("--num-grouped-query-heads", groupedQueryHeads, "Query heads for each KV head");
-  number("--dim-head", dimHead, "Elements of a head");
-  command.add_flag("--striped-ring-attn", stripedRingAttn, "Rows are dealt in stripes")
-      ->group(group);
-  command.add_flag("--random-key-mask", randomKeyMask, "Half of the keys are hidden")->group(group);
+/// A rank's backend, and what it must not outlive.
+std::vector<ModuleError> errorsOfRank(const ModuleCheck &check, const AttentionContext &context,
+                                      const WorldRank &rank) {
+  if (!rank.device)
+    return check.ofRank(hostModuleBackend(context, *rank.transport));
+  CudaStream stream(rank.device->device);
+  return check.ofRank(rank.remote ? deviceModuleBackend(*rank.device, stream, *rank.remote)
+                                  : deviceModuleBackend(*rank.device, stream));
 }
 
-int verifyModule(const Session &session, const AttentionFlags &attention, const ModuleFlags &flags,
-                 const std::string &program, uint64_t seed) {
-  checkPlace(attention, program);
-  bool zigzag = parseEnum<VerifyProgram>("program", program) == VerifyProgram::ZigZag;
-  ModuleCase module = caseOf(attention, flags, zigzag, seed);
-  AttentionContext context = hostContext(attention.threads, session.details());
-  std::vector<std::vector<std::string>> rows = {{"rank", "tensor", "error", "bar", "result"}};
-  bool passed = true;
-  for (const ModuleError &error : errorsOf(module, context)) {
-    bool good = error.ours <= error.bar;
-    passed &= good;
-    rows.push_back({std::to_string(error.rank), error.result, number(error.ours), number(error.bar),
-                    good ? "pass" : "FAIL"});
+} // namespace
+
+int verifyModule(const Session &session, World &world, const VerifyFlags &flags) {
+  ModuleCheck check(caseOf(flags, world.size()));
+  AttentionContext context = hostContext(flags.attention.threads, session.details());
+  int first = world.ranks().front();
+  std::vector<std::vector<ModuleError>> found(world.ranks().size());
+  world.onRanks([&](const WorldRank &rank) {
+    found[size_t(rank.rank - first)] = errorsOfRank(check, context, rank);
+  });
+  std::vector<std::vector<RankError>> own;
+  for (const std::vector<ModuleError> &ofRank : found) {
+    std::vector<RankError> &errors = own.emplace_back();
+    for (const ModuleError &each : ofRank)
+      errors.push_back({each.ours, each.bar});
   }
-  std::cout << table(rows);
-  session.say(passed ? "all within their bars" : "an error is above its bar");
-  return passed ? Ok : Wrong;
+  std::vector<std::vector<RankError>> all = gatherErrors(world, own);
+  if (!world.isFirst())
+    return Ok; // what this rank missed is the first's to say
+  VerifyTable table({"rank", "tensor"});
+  for (size_t rank = 0; rank < all.size(); ++rank)
+    for (size_t i = 0; i < all[rank].size(); ++i)
+      table.add({std::to_string(rank), found[0][i].result}, all[rank][i]);
+  return table.tell(session);
 }
 
 } // namespace ringc::cli

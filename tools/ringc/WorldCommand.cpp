@@ -27,6 +27,7 @@ WorldOptions worldOptions(const Session &session, const AttentionFlags &attentio
     throw InputError("devices", flags.devices, "nothing without --device cuda");
   if (attention.ranks != 1 || (flags.ranks && flags.ranks->count() > 0))
     options.ranks = attention.ranks;
+  options.usualRanks = flags.usualRanks;
   options.devices = parseDevices(flags.devices);
   options.deadline = std::chrono::ceil<std::chrono::milliseconds>(
       std::chrono::duration<double>(flags.deadlineSeconds));

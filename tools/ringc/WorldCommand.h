@@ -16,6 +16,7 @@ struct WorldFlags {
   std::string devices;                ///< "0,1"; empty: all
   const CLI::Option *ranks = nullptr; ///< --ranks
   const CLI::App *app = nullptr;      ///< the command
+  int usualRanks = 1;                 ///< of one process, without --ranks
 
   /// After --ranks.
   void addTo(CLI::App &command);

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "ringc/attention/Context.h"
+#include "ringc/attention/device/DeviceCode.h"
+#include "ringc/comm/Transport.h"
+#include "ringc/decode/Decode.h"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ringc::cli {
+
+/// One decode of random tensors, whose keys are dealt to ranks.
+struct DecodeCase {
+  DecodeOptions options;
+  std::map<std::string, ArgumentValue> arguments = {}; ///< of the options' masks and scores
+  int64_t queries = 1;
+  int64_t rows = 100;                   ///< keys that each entry has room for
+  std::vector<int64_t> lengths = {100}; ///< of each entry; what is beyond holds NaN
+  int ranks = 1;
+
+  /// Rows of a page, and of what ranks get in turn; 0: keys lie side by side.
+  int64_t page = 0;
+  bool missingPages = false; ///< a quarter of the pages is nowhere
+
+  /// Where ranks begin, and the last one ends, of keys side by side: rank r has rows cuts[r] to
+  /// cuts[r + 1]. Empty: ranks get `block` rows in turn.
+  std::vector<int64_t> cuts = {};
+  int64_t block = 1;
+
+  uint64_t seed = 1; ///< of the tensors, and of the pages' places
+
+  std::string name() const;
+};
+
+/// Consecutive shares, of one size but for the last ones, which may be empty.
+std::vector<int64_t> evenCuts(int64_t rows, int ranks);
+
+/// Of one result on one rank against double precision.
+struct DecodeError {
+  double ours = 0;
+  double bar = 0; ///< what it may be (Bars)
+};
+/// Of out and lse.
+using DecodeErrors = std::array<DecodeError, 2>;
+
+/// A case's tensors, and what double precision makes of them. Several threads may use it.
+class DecodeCheck {
+public:
+  static constexpr std::array<const char *, 2> names = {"out", "lse"};
+
+  /// Throws InputError for masks and scores that cannot be.
+  explicit DecodeCheck(const DecodeCase &decode);
+  ~DecodeCheck();
+  DecodeCheck(DecodeCheck &&) noexcept;
+  DecodeCheck &operator=(DecodeCheck &&) noexcept;
+
+  /// Of one rank of the transport's world, which has as many as the case. Throws InputError.
+  DecodeErrors onHost(const AttentionContext &context, Transport &transport) const;
+  /// Of a case of one rank.
+  DecodeErrors onDevice(const DeviceContext &context) const;
+
+private:
+  class Impl;
+  std::unique_ptr<Impl> self;
+};
+
+} // namespace ringc::cli
