@@ -71,7 +71,13 @@ class Decode(RingcTest):
 
     def test_bad_input(self):
         self.save("lengths.npy", [2], [41, 5], "i4")
-        self.refused("length of entry 0: got 41, allowed: 0 to 40, its keys", "decode", FILES, "--lengths lengths.npy --out out.npy")
+        for ranks in 1, 3:
+            self.refused("length of entry 0: got 41, allowed: 0 to 40, its keys", "decode", FILES, "--lengths lengths.npy --out out.npy --ranks", ranks)
+        self.save("table.npy", [2], [0, 1], "i4")
+        self.save("short.npy", [2, 20, 2, 8])
+        for ranks in 1, 3:
+            self.refused("page table: got i32[2], allowed: i32 [b, pages of an entry]", "decode", FILES, "--lengths lengths.npy --page-table table.npy --ranks", ranks)
+            self.refused("v: got f32[2, 20, 2, 8], allowed: ", "decode --q q.npy --k k.npy --v short.npy --ranks", ranks)
         self.save("q.npy", [2, 17, 4, 16])
         self.refused("queries of an entry: got 17, allowed: 1 to 16", "decode", FILES, "--out out.npy")
         self.refused("--page-table requires --lengths", "decode", FILES, "--page-table lengths.npy", code=2)

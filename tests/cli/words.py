@@ -38,6 +38,8 @@ class Words(RingcTest):
         self.usage("got an empty value", "compile", "")
         self.usage("--shape: got an empty value", "verify --shape", "")
         self.usage("--shape: got an empty value", "bench --shape", "")
+        self.usage("--page-table: got an empty value", "decode", INPUTS, "--page-table", "")
+        self.usage("--program: got an empty value", "verify --program", "")
         self.usage("got an empty value", "cache show", "")
 
     def test_integers_are_decimal(self):
@@ -50,6 +52,9 @@ class Words(RingcTest):
             "plan --ranks 2 --layout contiguous": ["--length"],
             "run " + INPUTS + " --out out.npy": ["--ranks", "--ring-size", "--prefix", "--threads"],
             "verify": ["--ranks", "--ring-size", "--prefix", "--threads", "--seed"],
+            "verify --program decode": ["--count", "--page", "--split"],
+            "verify --program tree": ["--batch", "--dim", "--heads", "--seq-len"],
+            "decode " + INPUTS + " --out out.npy": ["--ranks", "--split", "--threads"],
             "bench": ["--ranks", "--threads", "--repeats"],
         }
         for command, names in flags.items():
@@ -90,6 +95,7 @@ class Words(RingcTest):
         self.usage("--Q is no option of ringc run", "run --Q q.npy --k q.npy --v q.npy")
         self.usage("--casual is no option of ringc verify; did you mean --causal?", "verify --casual")
         self.usage("--rank is no option of ringc verify; did you mean --ranks?", "verify --rank=4")
+        self.usage("--pages is no option of ringc verify; did you mean --page?", "verify --program decode --pages=4")
         self.usage('"extra" is not expected by ringc info', "info extra")
 
     def test_values_that_are_missing_or_given_twice(self):

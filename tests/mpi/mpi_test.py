@@ -126,6 +126,52 @@ class Commands(MpiTest):
             self.assertEqual(done.stdout.count("pass"), 25)
             self.assertEqual(done.stderr, "all within their bars\n")
 
+    def test_verify_programs(self):
+        for program, ranks, lines in [
+            ("module --causal --num-buckets 1", 3, 3 * 5),
+            ("zigzag", 2, 2 * 5),
+            ("tree", 3, 3 * 8),
+            ("decode --count 4", 3, 4 * 2),
+        ]:
+            with self.subTest(program):
+                done = self.runs(ranks, PROGRAM, "verify --program", program)
+                self.assertEqual(done.stdout.count("pass"), lines)
+                self.assertEqual(done.stderr, "all within their bars\n")
+        self.write("one.tile", "mask near(b: index, h: index, i: index, j: index) { return i - j < 5 }\n")
+        self.write("two.tile", "mask near(b: index, h: index, i: index, j: index) { return i - j < 6 }\n")
+        line = f"{PROGRAM} verify --program decode --count 1 --deadline 20 --mask"
+        done = self.mpirun(1, f"{line} one.tile:near", ":", "-n 1", f"{line} two.tile:near", recover=True)
+        self.assertEqual(done.stderr.count("the ranks do not agree: source of mask near: sha256 "), 2, done.stderr)
+
+    def test_decode(self):
+        self.save("q.npy", [2, 3, 4, 16])
+        self.save("k.npy", [8, 4, 2, 16])
+        self.save("v.npy", [8, 4, 2, 8])
+        self.save("lengths.npy", [2], [13, 6], "i4")
+        self.save("table.npy", [2, 4], [5, 0, 3, 7, 1, 2, -1, -1], "i4")
+        self.save("rows.npy", [2, 16, 2, 16])
+        self.save("values.npy", [2, 16, 2, 8])
+        pages = "decode --q q.npy --k k.npy --v v.npy --page-table table.npy --lengths lengths.npy --causal"
+        rows = "decode --q q.npy --k rows.npy --v values.npy --softcap 2"
+        for line in pages, rows:
+            for ranks in 3, 5:  # of rows and of pages one or more have none
+                targets = "--out NAME-out.npy --lse NAME-lse.npy"
+                self.ok(line, targets.replace("NAME", "one"), "--ranks", ranks)
+                done = self.runs(ranks, PROGRAM, line, targets.replace("NAME", "many"))
+                self.assertEqual(done.stderr.count("decode: "), 1)
+                for name in "out", "lse":
+                    self.assertEqual(self.load(f"many-{name}.npy"), self.load(f"one-{name}.npy"))
+        self.save("table2.npy", [2, 4], [5, 0, 3, 7, 1, 2, -1, 8], "i4")
+        line = f"{PROGRAM} {pages} --out none.npy --deadline 20"
+        done = self.mpirun(2, line, ":", "-n 1", line.replace("table.npy", "table2.npy"), recover=True)
+        self.assertEqual(len(re.findall(r"the ranks do not agree: page table: i32\[2, 4\] with checksum", done.stderr)), 3, done.stderr)
+        done = self.mpirun(3, line.replace("table.npy", "table2.npy"), recover=True)
+        self.assertIn("page 1 of entry 1: got 8, allowed: -1, none, to 7", done.stderr)
+        self.assertEqual(len(re.findall("^ringc: ", done.stderr, re.M)), 3, done.stderr)  # each has ended
+        done = self.mpirun(2, f"{PROGRAM} {rows} --split 64", ":", "-n 1", f"{PROGRAM} {rows} --split 128", recover=True)
+        self.disagrees(done, 3, "--split: 64 on rank 0, 128 on rank 2")
+        self.assertFalse(os.path.exists(self.path("none.npy")))
+
     def test_run(self):
         self.save("q.npy", [2, 21, 4, 32])
         self.save("k.npy", [2, 37, 2, 32])

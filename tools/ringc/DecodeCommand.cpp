@@ -1,20 +1,20 @@
-#include "ringc/attention/device/DeviceTensor.h"
-#include "ringc/comm/InProcess.h"
+#include "ringc/attention/shared/CallAgreement.h"
+#include "ringc/attention/shared/Options.h"
 #include "ringc/decode/Decode.h"
-#include "ringc/driver/CudaStream.h"
 #include "ringc/files/TensorFile.h"
-#include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
+#include "ringc/world/WorldAgreement.h"
 #include "tools/ringc/AttentionFlags.h"
 #include "tools/ringc/Command.h"
+#include "tools/ringc/DecodeOnDevice.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/WorldCommand.h"
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace ringc::cli {
@@ -23,6 +23,7 @@ namespace {
 
 struct DecodeFlags {
   AttentionFlags attention;
+  WorldFlags world;
   std::string q, k, v, lengths, pageTable, out, lse;
   int64_t split = 0;
 };
@@ -60,6 +61,20 @@ Files readFiles(const Session &session, const DecodeFlags &flags) {
   return read;
 }
 
+/// What ranks do not see of the whole, of which each has a share.
+void checkWhole(const DecodeInputs &whole) {
+  if (whole.v.dim(1) != whole.k.dim(1))
+    throw InputError("v", describe(whole.v), "as many rows as k, " + describe(whole.k));
+  if (whole.pageTable && whole.pageTable->rank() != 2)
+    throw InputError("page table", describe(*whole.pageTable), "i32 [b, pages of an entry]");
+  int64_t rows = (whole.pageTable ? whole.pageTable->dim(1) : 1) * whole.k.dim(1);
+  for (int64_t entry = 0; whole.lengths->rank() == 1 && entry < whole.lengths->dim(0); ++entry)
+    if (int64_t length = *whole.lengths->select(0, entry).dataAs<int32_t>(); length > rows)
+      throw InputError("length of entry " + std::to_string(entry), std::to_string(length),
+                       "0 to " + std::to_string(rows) +
+                           (whole.pageTable ? ", the rows of its pages" : ", its keys"));
+}
+
 /// What a rank has: of rows a share of consecutive ones, of pages each `ranks`-th.
 struct Share {
   DecodeInputs inputs;
@@ -91,46 +106,7 @@ Share shareOf(const DecodeInputs &whole, int rank, int ranks) {
   return made;
 }
 
-void runOnDevice(const Session &session, const DecodeOptions &options, const DecodeInputs &inputs,
-                 HostTensor &out, HostTensor &lse) {
-  DeviceContext context = deviceContext(0, session.details());
-  CudaStream stream(context.device);
-  std::vector<DeviceTensor> memory;
-  auto put = [&](const Tensor &tensor) -> Tensor {
-    return memory.emplace_back(DeviceTensor::copyOf(stream, tensor)).view();
-  };
-  DecodeInputs placed{.q = put(inputs.q), .k = put(inputs.k), .v = put(inputs.v)};
-  if (inputs.pageTable)
-    placed.pageTable = put(*inputs.pageTable);
-  if (inputs.lengths)
-    placed.lengths = put(*inputs.lengths);
-  for (const auto &[name, value] : inputs.arguments) {
-    auto *tensor = std::get_if<Tensor>(&value);
-    placed.arguments.emplace(name, tensor ? ArgumentValue(put(*tensor)) : value);
-  }
-  DeviceTensor ownOut(context.device, out.dtype(), out.shape()),
-      ownLse(context.device, lse.dtype(), lse.shape());
-  DeviceDecode(options, context).run(stream, placed, ownOut, ownLse);
-  out = ownOut.download(stream);
-  lse = ownLse.download(stream);
-}
-
-int runCommand(const Session &session, const DecodeFlags &flags) {
-  checkMachine(flags.attention);
-  bool onDevice = flags.attention.device == "cuda";
-  if (onDevice && flags.attention.ranks > 1)
-    throw InputError("ranks", std::to_string(flags.attention.ranks), "1 with --device cuda");
-  std::vector<std::string> sources = sourcesOf(flags.attention), targets;
-  for (const std::string *file : {&flags.q, &flags.k, &flags.v, &flags.lengths, &flags.pageTable})
-    if (!file->empty())
-      sources.push_back(*file);
-  for (const std::string *file : {&flags.out, &flags.lse})
-    if (!file->empty())
-      targets.push_back(*file);
-  checkTargets(targets, sources);
-  Files files = readFiles(session, flags);
-  SideInputs side = readSideInputs(session, flags.attention);
-
+DecodeOptions optionsFor(const Session &session, const DecodeFlags &flags, const Files &files) {
   DecodeOptions options;
   options.attention = optionsOf(flags.attention);
   options.split = flags.split;
@@ -141,7 +117,77 @@ int runCommand(const Session &session, const DecodeFlags &flags) {
   attention.headDim = files.q.dim(3);
   attention.valueHeadDim = files.v.dim(3);
   setAlibiSlopes(session, flags.attention, attention);
+  return options;
+}
 
+/// Throws DisagreementError where the files of the processes do not hold the same.
+void agree(World &world, const DecodeOptions &options, const DecodeInputs &inputs,
+           const AttentionContext &context) {
+  const AttentionOptions &of = options.attention;
+  AttentionInputs main{.q = inputs.q, .k = inputs.k, .v = inputs.v};
+  main.arguments = inputs.arguments;
+  Agreement files =
+      agreementOf(of, context.kernels->sources(userSources(of)), main, /*dout=*/Tensor());
+  for (auto [name, tensor] :
+       {std::pair("lengths", &inputs.lengths), {"page table", &inputs.pageTable}}) {
+    files.add("shape of " + std::string(name), *tensor ? describe(**tensor) : "not given");
+    if (*tensor)
+      addTensor(files, name, **tensor, Memory::Host);
+  }
+  world.agree(files);
+}
+
+std::vector<std::string> sourcesOf(const DecodeFlags &flags) {
+  std::vector<std::string> sources = sourcesOf(flags.attention);
+  for (const std::string *file : {&flags.q, &flags.k, &flags.v, &flags.lengths, &flags.pageTable})
+    if (!file->empty())
+      sources.push_back(*file);
+  return sources;
+}
+
+std::vector<std::string> targetsOf(const DecodeFlags &flags) {
+  std::vector<std::string> targets;
+  for (const std::string *file : {&flags.out, &flags.lse})
+    if (!file->empty())
+      targets.push_back(*file);
+  return targets;
+}
+
+/// out and lse, which all ranks have.
+struct Results {
+  HostTensor out, lse;
+};
+
+/// Those of the first rank of this process.
+Results decodeIn(World &world, const DecodeOptions &options, const DecodeInputs &inputs,
+                 const AttentionContext &context) {
+  const AttentionOptions &of = options.attention;
+  int64_t batch = inputs.q.dim(0), queries = inputs.q.dim(1);
+  std::vector<Results> results;
+  for (size_t rank = 0; rank < world.ranks().size(); ++rank)
+    results.push_back({HostTensor(of.dtype, {batch, queries, of.heads, of.valueHeadDim}),
+                       HostTensor(DType::F32, {batch, of.heads, queries})});
+  world.onRanks([&](const WorldRank &rank) {
+    Results &own = results[size_t(rank.rank - world.ranks().front())];
+    if (rank.device)
+      return decodeOnDevice(*rank.device, options, inputs, own.out, own.lse);
+    HostDecode decode(options, context);
+    if (world.size() == 1)
+      return decode.run(inputs, own.out, own.lse);
+    Share share = shareOf(inputs, rank.rank, world.size());
+    decode.run(share.inputs, share.keys, *rank.transport, own.out, own.lse);
+  });
+  return std::move(results.front());
+}
+
+int runIn(World &world, const Session &session, const DecodeFlags &flags) {
+  if (!world.devices().empty() && world.size() > 1)
+    throw InputError("ranks", std::to_string(world.size()), "1 with --device cuda");
+  if (world.isFirst())
+    checkTargets(targetsOf(flags), sourcesOf(flags));
+  Files files = readFiles(session, flags);
+  SideInputs side = readSideInputs(session, flags.attention);
+  DecodeOptions options = optionsFor(session, flags, files);
   DecodeInputs inputs{.q = files.q, .k = files.k, .v = files.v};
   inputs.arguments = side.inputs.arguments;
   if (!flags.lengths.empty())
@@ -149,46 +195,38 @@ int runCommand(const Session &session, const DecodeFlags &flags) {
   if (!flags.pageTable.empty())
     inputs.pageTable = files.table;
   HostTensor whole;
-  int ranks = flags.attention.ranks;
   if (!inputs.lengths && !inputs.pageTable) { // each rank says how long the whole is
     whole = HostTensor(DType::I32, {inputs.q.dim(0)});
     std::fill_n(whole.dataAs<int32_t>(), whole.elementCount(), int32_t(inputs.k.dim(1)));
     inputs.lengths = whole;
   }
-  if (targets.empty())
+  AttentionContext context = hostContext(flags.attention.threads, session.details());
+  agree(world, options, inputs, context);
+  if (world.size() > 1)
+    checkWhole(inputs);
+  if (targetsOf(flags).empty())
     session.say("ringc: nothing will be written: name a file by --out or --lse");
 
-  int64_t batch = files.q.dim(0), queries = files.q.dim(1);
-  AttentionContext context = hostContext(flags.attention.threads, session.details());
-  std::vector<std::pair<HostTensor, HostTensor>> results;
-  for (int rank = 0; rank < ranks; ++rank)
-    results.emplace_back(
-        HostTensor(attention.dtype, {batch, queries, attention.heads, attention.valueHeadDim}),
-        HostTensor(DType::F32, {batch, attention.heads, queries}));
   auto start = std::chrono::steady_clock::now();
-  if (onDevice) {
-    runOnDevice(session, options, inputs, results[0].first, results[0].second);
-  } else if (ranks == 1) {
-    HostDecode(options, context).run(inputs, results[0].first, results[0].second);
-  } else {
-    InProcessWorld world(ranks);
-    runRanks(world, [&](int rank) {
-      Share share = shareOf(inputs, rank, ranks);
-      HostDecode(options, context)
-          .run(share.inputs, share.keys, world.at(rank), results[size_t(rank)].first,
-               results[size_t(rank)].second);
-    });
-  }
+  Results results = decodeIn(world, options, inputs, context);
   double ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  if (!world.isFirst())
+    return Ok;
   std::vector<TensorOutput> outputs;
   if (!flags.out.empty())
-    outputs.push_back({flags.out, results[0].first});
+    outputs.push_back({flags.out, results.out});
   if (!flags.lse.empty())
-    outputs.push_back({flags.lse, results[0].second});
+    outputs.push_back({flags.lse, results.lse});
   writeTensors(outputs);
   session.say("decode: " + number(ms, 4) + " ms, compiling included");
   return Ok;
+}
+
+int runCommand(const Session &session, const DecodeFlags &flags) {
+  checkMachine(flags.attention);
+  return runInWorld(session, flags.attention, flags.world,
+                    [&](const Session &heard, World &world) { return runIn(world, heard, flags); });
 }
 
 } // namespace
@@ -215,6 +253,7 @@ void addDecode(CLI::App &app, Session &session) {
   command->add_option("--ranks", attention.ranks, "Logical ranks that share the keys")
       ->transform(decimal<int>())
       ->type_name("N");
+  flags->world.addTo(*command);
   command
       ->add_option("--split", flags->split,
                    "Keys that a program attends to, a multiple of 64; 0: as fills the processors")
