@@ -126,10 +126,15 @@ verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout zigzag --d
 verify --device cuda --shape 1,200,2,2,128 --ranks 3 --layout striped
 verify --device cuda --shape 1,257,4,2,64 --causal --ranks 4 --layout striped --dtype bf16 --schedule all-gather
 verify --device cuda --shape 1,129,2,1,64 --causal --f32 tf32
+verify --device cuda --program module --num-buckets 1 --causal --dtype bf16
+verify --device cuda --program tree
+verify --device cuda --program decode --count 40
 if [[ -z $no_ring ]]; then
   echo "ringc verify on 2 processes" >>"$out/verify.txt"
   on_ranks 2 120 "$ringc" verify --device cuda --shape 1,513,4,2,64 --causal --layout zigzag \
     --dtype bf16 >>"$out/verify.txt" || fail "ringc verify over NCCL"
+  on_ranks 2 120 "$ringc" verify --device cuda --program module --causal >>"$out/verify.txt" ||
+    fail "ringc verify --program module over NCCL"
 fi
 
 # b,n,h,hkv,d: 16k tokens in all, as many heads as give 2048 columns.

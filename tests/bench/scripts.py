@@ -101,7 +101,7 @@ echo "skipped: something: $2" >&2
 """
         done, processes = self.machine(2, "2.28.9, libnccl.so.2", python)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(processes, ["2"] * 8)  # one check and three lengths, of two processes each
+        self.assertEqual(processes, ["2"] * 10)  # two checks and three lengths, of two processes each
         self.assertIn("skipped: ring-attention-pytorch: gpu_peers.py original, exit code 7\n", done.stderr)
         for peers in "single", "ring":
             self.assertIn(f"skipped: something: {peers}\n", done.stdout)

@@ -1,5 +1,6 @@
 """`ringc verify --program`: what the assertion programs of ring-attention-pytorch check, by their flags."""
 
+import os
 import unittest
 
 from ringc import RingcTest
@@ -76,6 +77,15 @@ class Programs(RingcTest):
         )
         self.refused("num-buckets: got 3, allowed: a divisor", "verify", "--program", "module", "--num-buckets", "3")
         self.refused("seq-len: got 0", "verify", "--program", "module", "--seq-len", "0")
+
+    @unittest.skipUnless(os.environ.get("RINGC_FAKE_CUDA"), "no stand-in for a driver")
+    def test_ranks_of_one_process_on_devices(self):
+        env = {"RINGC_CUDA_LIBRARY": os.environ["RINGC_FAKE_CUDA"]}
+        self.refused("ranks: got 2 of one process on devices, allowed: 1, or a process for each",
+                     "verify --program module --device cuda --ranks 2", env=env)
+        for program in "decode", "tree":
+            self.refused(f"ranks: got 2, allowed: 1 with --device cuda and --program {program}",
+                         "verify --device cuda --ranks 2 --program", program, env=env)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "tests/support/ReferenceAttention.h"
+#include "tools/ringc/DecodeCase.h"
 
 #include <doctest/doctest.h>
 
@@ -95,4 +96,25 @@ TEST_CASE("a decode on a device is the host's, with pages of any size and any gr
                                          reference::arrayOf(lse)) <
                 (dtype == DType::F32 ? 3e-6 : 1e-3));
         }
+}
+
+TEST_CASE("pages that are nowhere hide their keys on a device") {
+  DeviceContext device = deviceContext(0);
+  uint64_t seed = 1;
+  for (DType dtype : {DType::F32, DType::BF16})
+    for (int64_t page : {1, 7, 16, 64, 200})
+      for (bool causal : {false, true}) {
+        cli::DecodeCase given;
+        given.options.attention = {
+            .heads = 4, .kvHeads = 2, .headDim = 64, .dtype = dtype, .causal = causal};
+        given.queries = 3;
+        given.rows = 700;
+        given.lengths = {700, 0, 1, 650};
+        given.page = page;
+        given.missingPages = true;
+        given.seed = seed++;
+        CAPTURE(given.name());
+        for (const cli::DecodeError &each : cli::DecodeCheck(given).onDevice(device))
+          CHECK(each.ours <= each.bar);
+      }
 }

@@ -34,6 +34,7 @@ struct DecodeCase {
 
   uint64_t seed = 1; ///< of the tensors, and of the pages' places
 
+  int64_t batch() const { return int64_t(lengths.size()); }
   std::string name() const;
 };
 
