@@ -31,6 +31,7 @@
 #include "ringc/decode/Decode.h"
 #include "ringc/decode/KvCache.h"
 #include "ringc/driver/CudaStream.h"
+#include "ringc/files/File.h"
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/kernel/DeviceKernel.h"
@@ -45,4 +46,5 @@
 #include "ringc/transformer/AdamW.h"
 #include "ringc/transformer/RingTransformer.h"
 #include "ringc/transformer/TokenDecoder.h"
+#include "ringc/world/ModuleWorld.h"
 #include "ringc/world/World.h"

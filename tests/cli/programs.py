@@ -29,6 +29,16 @@ class Programs(RingcTest):
         self.passes("--program", "zigzag")
         self.passes("--program", "zigzag", "--ranks", "3", "--seq-len", "64", "--num-buckets", "1")
 
+    def test_assert(self):
+        lines = self.passes("--program", "assert", "--causal")
+        self.assertEqual(len(lines), 8 * (2 + 1 + 2 * 8 + 2))  # every rank, logits and loss, every weight
+        for flags in (
+            ["--causal", "--striped-ring-attn", "--batch-size-var-len", "--ranks", "3"],
+            ["--num-sharded-batches", "2", "--ranks", "4", "--layout", "zigzag", "--random-key-mask"],
+            ["--causal", "--dtype", "bf16", "--window", "7,-1", "--ranks", "2"],
+        ):
+            self.passes("--program", "assert", *flags)
+
     def test_flash(self):
         self.passes("--program", "flash")
         self.passes("--program", "flash", "--causal", "--softcap", "50", "--ranks", "2")
@@ -65,7 +75,7 @@ class Programs(RingcTest):
                     "--score", "own.tile:bent", "--arg", "of=of.npy", "--arg", "by=0.01")
 
     def test_refusals(self):
-        self.refused("program: got modul, allowed: attention, flash, module, zigzag, decode, tree", "verify", "--program", "modul")
+        self.refused("program: got modul, allowed: attention, flash, module, zigzag, assert, decode, tree", "verify", "--program", "modul")
         self.refused("program: got tree with --mask, allowed: attention, flash, decode", "verify --program tree --mask a.tile:b")
         self.refused("program: got decode with --bias, allowed: attention, flash", "verify --program decode --bias bias.npy")
         self.refused("program: got attention with --page, allowed: decode", "verify --page 3")

@@ -15,6 +15,7 @@ using namespace ringc;
 using namespace ringc::test;
 using cli::ModuleError;
 using cli::TransformerCase;
+using cli::TransformerCheck;
 
 namespace {
 
@@ -33,7 +34,7 @@ TransformerCase small(int world) {
   return made;
 }
 
-void check(const TransformerCase &of, const std::vector<ModuleError> &errors) {
+void checkErrors(const TransformerCase &of, const std::vector<ModuleError> &errors) {
   CAPTURE(of.name());
   CHECK(errors.size() == 2 + weightsOf(of.options).size());
   for (const ModuleError &error : errors) {
@@ -53,7 +54,7 @@ TEST_CASE("the transformer of one rank on a device") {
     of.keyMask = true;
     DeviceContext device = fakeWorld().front();
     CudaStream stream(device.device);
-    check(of, errorsOf(of, deviceModuleBackend(device, stream)));
+    checkErrors(of, TransformerCheck(of).ofRank(deviceModuleBackend(device, stream)));
   }
 }
 
@@ -63,16 +64,17 @@ TEST_CASE("the transformer of several ranks over NCCL") {
       TransformerCase of = small(size);
       of.options.stripedRingAttn = true;
       of.labels = labels;
+      TransformerCheck check(of);
       NcclWorld world(size);
       std::vector<std::vector<ModuleError>> errors(static_cast<size_t>(size));
       std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
         const DeviceContext &device = world.devices[size_t(rank)];
         CudaStream stream(device.device);
-        errors[size_t(rank)] = errorsOf(of, deviceModuleBackend(device, stream, transport));
+        errors[size_t(rank)] = check.ofRank(deviceModuleBackend(device, stream, transport));
       });
       for (const std::string &each : said)
         CHECK(each == "nothing thrown");
       for (const std::vector<ModuleError> &ofRank : errors)
-        check(of, ofRank);
+        checkErrors(of, ofRank);
     }
 }

@@ -19,6 +19,7 @@
 using namespace ringc;
 using cli::ModuleError;
 using cli::TransformerCase;
+using cli::TransformerCheck;
 
 namespace {
 
@@ -40,7 +41,8 @@ void check(const TransformerCase &of) {
   CAPTURE(of.seed);
   DeviceContext device = deviceContext();
   CudaStream stream(device.device);
-  std::vector<ModuleError> errors = errorsOf(of, deviceModuleBackend(device, stream));
+  std::vector<ModuleError> errors =
+      TransformerCheck(of).ofRank(deviceModuleBackend(device, stream));
   CHECK(errors.size() == 2 + weightsOf(of.options).size());
   for (const ModuleError &error : errors) {
     CAPTURE(error.result);

@@ -73,7 +73,7 @@ bool isOfFirst(ModuleRanks &ranks, const HostTensor &gradient) {
 }
 
 OfRank runRank(const ModuleCase &module, const Whole &whole,
-               std::unique_ptr<ModuleBackend> backend) {
+               std::shared_ptr<ModuleBackend> backend) {
   ModuleParts parts = partsOf(module);
   int rank = backend->ranks().rank();
   RingAttention attention(module.options, std::move(backend), whole.weights);
@@ -250,7 +250,7 @@ public:
   explicit Impl(const ModuleCase &of)
       : module(of), whole(wholeOf(module)), expected(module, whole) {}
 
-  std::vector<ModuleError> ofRank(std::unique_ptr<ModuleBackend> backend) const {
+  std::vector<ModuleError> ofRank(std::shared_ptr<ModuleBackend> backend) const {
     int rank = backend->ranks().rank();
     OfRank own = runRank(module, whole, std::move(backend));
     return errorsOfRank(module, own, expected, rank);
@@ -267,7 +267,7 @@ ModuleCheck::~ModuleCheck() = default;
 ModuleCheck::ModuleCheck(ModuleCheck &&) noexcept = default;
 ModuleCheck &ModuleCheck::operator=(ModuleCheck &&) noexcept = default;
 
-std::vector<ModuleError> ModuleCheck::ofRank(std::unique_ptr<ModuleBackend> backend) const {
+std::vector<ModuleError> ModuleCheck::ofRank(std::shared_ptr<ModuleBackend> backend) const {
   return self->ofRank(std::move(backend));
 }
 
@@ -285,7 +285,7 @@ std::vector<ModuleError> errorsOf(const ModuleCase &module, const AttentionConte
 }
 
 std::vector<ModuleError> errorsOf(const ModuleCase &module,
-                                  std::unique_ptr<ModuleBackend> backend) {
+                                  std::shared_ptr<ModuleBackend> backend) {
   return ModuleCheck(module).ofRank(std::move(backend));
 }
 

@@ -50,7 +50,7 @@ public:
   /// Of one rank, which all others call, too: out, the gradient of the tokens and those of all
   /// weights, which is infinite where its bits are not those of rank 0. Several threads may call
   /// it.
-  std::vector<ModuleError> ofRank(std::unique_ptr<ModuleBackend> backend) const;
+  std::vector<ModuleError> ofRank(std::shared_ptr<ModuleBackend> backend) const;
 
 private:
   class Impl;
@@ -61,6 +61,6 @@ private:
 std::vector<ModuleError> errorsOf(const ModuleCase &module, const AttentionContext &context);
 
 /// Of one rank of many, each a process or a thread.
-std::vector<ModuleError> errorsOf(const ModuleCase &module, std::unique_ptr<ModuleBackend> backend);
+std::vector<ModuleError> errorsOf(const ModuleCase &module, std::shared_ptr<ModuleBackend> backend);
 
 } // namespace ringc::cli

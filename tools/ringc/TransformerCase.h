@@ -31,13 +31,26 @@ struct TransformerCase {
   std::string name() const;
 };
 
-/// Of the logits, the loss and the gradients of all weights, on every rank, against double
-/// precision; and an infinite one where ranks have a loss or gradients of other bits.
+/// A case's tensors, and what double precision makes of them.
+class TransformerCheck {
+public:
+  explicit TransformerCheck(const TransformerCase &transformer);
+  ~TransformerCheck();
+  TransformerCheck(TransformerCheck &&) noexcept;
+  TransformerCheck &operator=(TransformerCheck &&) noexcept;
+
+  /// Of one rank, which all others call, too: logits, loss and the gradients of all weights; loss
+  /// and gradients are infinite where their bits are not those of rank 0. Several threads may call
+  /// it.
+  std::vector<ModuleError> ofRank(std::shared_ptr<ModuleBackend> backend) const;
+
+private:
+  class Impl;
+  std::unique_ptr<Impl> self;
+};
+
+/// Of every rank, each a thread.
 std::vector<ModuleError> errorsOf(const TransformerCase &transformer,
                                   const AttentionContext &context);
-
-/// The same of one rank of many, each a process or a thread.
-std::vector<ModuleError> errorsOf(const TransformerCase &transformer,
-                                  std::unique_ptr<ModuleBackend> backend);
 
 } // namespace ringc::cli

@@ -111,6 +111,7 @@ int usualRanks(const VerifyFlags &flags) {
     return 1;
   case VerifyProgram::Module:
   case VerifyProgram::ZigZag:
+  case VerifyProgram::Assert:
   case VerifyProgram::Tree:
     return onDevice ? 1 : 8;
   case VerifyProgram::Decode:
@@ -126,6 +127,7 @@ int verifyIn(const Session &session, World &world, const VerifyFlags &flags) {
     return verifyAttention(session, world, flags);
   case VerifyProgram::Module:
   case VerifyProgram::ZigZag:
+  case VerifyProgram::Assert:
     return verifyModule(session, world, flags);
   case VerifyProgram::Decode:
     return verifyDecode(session, world, flags);

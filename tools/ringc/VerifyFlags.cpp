@@ -25,12 +25,12 @@ std::vector<FlagUse> flagUses() {
        {Attention, Flash, Decode}},
       {{"--bias", "--key-mask", "--cu-seqlens", "--ring-size", "--schedule", "--backward"},
        {Attention, Flash}},
-      {{"--layout"}, {Attention, Flash, Module, ZigZag}},
-      {{"--causal", "--window", "--softcap"}, {Attention, Flash, Module, ZigZag, Decode}},
+      {{"--layout"}, {Attention, Flash, Module, ZigZag, Assert}},
+      {{"--causal", "--window", "--softcap"}, {Attention, Flash, Module, ZigZag, Assert, Decode}},
       {{"--batch-size", "--batch-size-var-len", "--num-sharded-batches", "--num-buckets",
         "--model-dim", "--dim-head", "--striped-ring-attn", "--random-key-mask"},
-       {Module, ZigZag}},
-      {{"--seq-len", "--heads", "--num-grouped-query-heads"}, {Module, ZigZag, Tree}},
+       {Module, ZigZag, Assert}},
+      {{"--seq-len", "--heads", "--num-grouped-query-heads"}, {Module, ZigZag, Assert, Tree}},
       {{"--count", "--page", "--split"}, {Decode}},
       {{"--batch", "--dim"}, {Tree}},
   };
@@ -59,7 +59,8 @@ void requireInteger(const char *flag, int64_t value, int64_t low, int64_t high) 
 }
 
 void ModuleFlags::addTo(CLI::App &command) {
-  std::string group = "Of --program module and zigzag (--ranks: 8 unless given, on a device 1)";
+  std::string group =
+      "Of --program module, zigzag and assert (--ranks: 8 unless given, on a device 1)";
   auto number = [&](const char *name, int64_t &into, const char *what) {
     addNumber(command, name, into, what)->capture_default_str()->group(group);
   };

@@ -16,7 +16,7 @@
 namespace ringc::cli {
 
 /// What `ringc verify` checks.
-enum class VerifyProgram : uint8_t { Attention, Flash, Module, ZigZag, Decode, Tree };
+enum class VerifyProgram : uint8_t { Attention, Flash, Module, ZigZag, Assert, Decode, Tree };
 
 /// The flags of ring-attention-pytorch's assertion programs that `ringc verify` has not by another
 /// name, with their defaults.
@@ -60,11 +60,12 @@ void requireInteger(const char *flag, int64_t value, int64_t low, int64_t high);
 } // namespace ringc::cli
 
 template <> struct ringc::EnumNames<ringc::cli::VerifyProgram> {
-  static constexpr std::array<std::pair<cli::VerifyProgram, std::string_view>, 6> table = {
+  static constexpr std::array<std::pair<cli::VerifyProgram, std::string_view>, 7> table = {
       {{cli::VerifyProgram::Attention, "attention"},
        {cli::VerifyProgram::Flash, "flash"},
        {cli::VerifyProgram::Module, "module"},
        {cli::VerifyProgram::ZigZag, "zigzag"},
+       {cli::VerifyProgram::Assert, "assert"},
        {cli::VerifyProgram::Decode, "decode"},
        {cli::VerifyProgram::Tree, "tree"}}};
 };

@@ -1,13 +1,14 @@
 #include "tools/ringc/VerifyModule.h"
 
-#include "ringc/driver/CudaStream.h"
 #include "ringc/jit/HostCompiler.h"
-#include "ringc/module/DeviceModuleBackend.h"
-#include "ringc/module/HostModuleBackend.h"
 #include "ringc/support/Error.h"
+#include "ringc/world/ModuleWorld.h"
 #include "tools/ringc/ModuleCase.h"
+#include "tools/ringc/TransformerCase.h"
 #include "tools/ringc/VerifyTable.h"
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -66,25 +67,63 @@ ModuleCase caseOf(const VerifyFlags &all, int world) {
   return made;
 }
 
-/// A rank's backend, and what it must not outlive.
-std::vector<ModuleError> errorsOfRank(const ModuleCheck &check, const AttentionContext &context,
-                                      const WorldRank &rank) {
-  if (!rank.device)
-    return check.ofRank(hostModuleBackend(context, *rank.transport));
-  CudaStream stream(rank.device->device);
-  return check.ofRank(rank.remote ? deviceModuleBackend(*rank.device, stream, *rank.remote)
-                                  : deviceModuleBackend(*rank.device, stream));
+/// Layers and tokens of what the program `assert` checks.
+constexpr int64_t assertDepth = 2, assertTokens = 256;
+
+/// The same of a transformer of such modules; tokens are their own labels.
+TransformerCase transformerOf(const ModuleCase &module) {
+  const RingAttentionOptions &layer = module.options;
+  TransformerCase made;
+  made.world = module.world;
+  made.length = module.length;
+  made.batches = module.batches;
+  made.keyMask = module.keyMask;
+  made.seed = module.seed;
+  made.labels = false;
+  RingTransformerOptions &options = made.options;
+  options.numTokens = assertTokens;
+  options.dim = layer.dim;
+  options.depth = assertDepth;
+  options.causal = layer.causal;
+  options.dimHead = layer.dimHead;
+  options.heads = layer.heads;
+  options.numGroupedQueryHeads = layer.numGroupedQueryHeads;
+  options.bucketSize = layer.bucketSize;
+  options.ringAttn = layer.ringAttn;
+  options.stripedRingAttn = layer.stripedRingAttn;
+  options.ringSeqSize = layer.ringSeqSize;
+  options.autoShardSeq = layer.autoShardSeq;
+  if (layer.maxLookbackSeqLen)
+    options.maxLookbackSeqLen = {layer.maxLookbackSeqLen};
+  options.softcap = layer.softcap;
+  options.layout = layer.layout;
+  options.dtype = layer.dtype;
+  options.f32Products = layer.f32Products;
+  validate(options);
+  return made;
+}
+
+using ErrorsOfRank =
+    std::function<std::vector<ModuleError>(const std::shared_ptr<ModuleBackend> &)>;
+
+ErrorsOfRank checkOf(const VerifyFlags &flags, int world) {
+  ModuleCase module = caseOf(flags, world);
+  if (flags.what() == VerifyProgram::Assert)
+    return [check = std::make_shared<TransformerCheck>(transformerOf(module))](
+               const std::shared_ptr<ModuleBackend> &backend) { return check->ofRank(backend); };
+  return [check = std::make_shared<ModuleCheck>(module)](
+             const std::shared_ptr<ModuleBackend> &backend) { return check->ofRank(backend); };
 }
 
 } // namespace
 
 int verifyModule(const Session &session, World &world, const VerifyFlags &flags) {
-  ModuleCheck check(caseOf(flags, world.size()));
+  ErrorsOfRank check = checkOf(flags, world.size());
   AttentionContext context = hostContext(flags.attention.threads, session.details());
   int first = world.ranks().front();
   std::vector<std::vector<ModuleError>> found(world.ranks().size());
-  world.onRanks([&](const WorldRank &rank) {
-    found[size_t(rank.rank - first)] = errorsOfRank(check, context, rank);
+  onModuleRanks(world, context, [&](const std::shared_ptr<ModuleBackend> &backend) {
+    found[size_t(backend->ranks().rank() - first)] = check(backend);
   });
   std::vector<std::vector<RankError>> own;
   for (const std::vector<ModuleError> &ofRank : found) {
