@@ -33,7 +33,7 @@ class Programs(RingcTest):
         lines = self.passes("--program", "assert", "--causal")
         self.assertEqual(len(lines), 8 * (2 + 1 + 2 * 8 + 2))  # every rank, logits and loss, every weight
         for flags in (
-            ["--causal", "--striped-ring-attn", "--batch-size-var-len", "--ranks", "3"],
+            ["--causal", "--striped-ring-attn", "--batch-size-var-len", "--ranks", "3", "--num-buckets", "1"],
             ["--num-sharded-batches", "2", "--ranks", "4", "--layout", "zigzag", "--random-key-mask"],
             ["--causal", "--dtype", "bf16", "--window", "7,-1", "--ranks", "2"],
         ):
