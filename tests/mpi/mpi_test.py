@@ -385,10 +385,14 @@ class Tune(MpiTest):
         job = subprocess.Popen(
             self.command(2, PROGRAM, "tune", self.LINE, "--layout striped --schedule ring --pass forward",
                          "--budget 100s --deadline 5 --all --json --out tune.json"),
-            cwd=self.folder.name, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        time.sleep(8)
-        workers = self.workers(job.pid)
+            cwd=self.folder.name, env=ENVIRONMENT | {"RINGC_CACHE_DIR": self.path("cache")},  # long enough, by what it compiles
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        workers, patience = [], time.monotonic() + 60
+        while len(workers) < 2 and time.monotonic() < patience and job.poll() is None:
+            time.sleep(0.05)
+            workers = self.workers(job.pid)
         self.assertEqual(len(workers), 2)
+        time.sleep(6)  # until a few sizes are measured
         os.kill(max(workers), signal.SIGKILL)
         out, err = job.communicate(timeout=90)
         verdicts = [each["verdict"] for each in json.loads(out.splitlines()[0])["candidates"]]
