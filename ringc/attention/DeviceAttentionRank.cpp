@@ -5,7 +5,6 @@
 #include "ringc/ring/Agreement.h"
 #include "ringc/support/Error.h"
 
-#include <exception>
 #include <span>
 #include <utility>
 
@@ -49,19 +48,6 @@ public:
 
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) {
     return prepared(pass, shape, inputs).ring;
-  }
-
-  /// Gives up the ring where this rank will not take part, unless all ranks have seen that their
-  /// calls differ.
-  template <typename Body> auto guarded(Body &&body) {
-    try {
-      return body();
-    } catch (const DisagreementError &) {
-      throw;
-    } catch (const std::exception &error) {
-      transport.abort(error.what());
-      throw;
-    }
   }
 
   RemoteTransport &transport;
@@ -128,18 +114,18 @@ DeviceAttentionRank &DeviceAttentionRank::operator=(DeviceAttentionRank &&) noex
 
 void DeviceAttentionRank::prepare(Pass pass, const AttentionShape &shape,
                                   const AttentionInputs &inputs) {
-  self->guarded([&] { self->prepare(pass, shape, inputs); });
+  guarded(self->transport, [&] { self->prepare(pass, shape, inputs); });
 }
 
 int64_t DeviceAttentionRank::workspaceBytes(Pass pass, const AttentionShape &shape,
                                             const AttentionInputs &inputs) {
-  return self->guarded([&] { return self->workspaceBytes(pass, shape, inputs); });
+  return guarded(self->transport, [&] { return self->workspaceBytes(pass, shape, inputs); });
 }
 
 void DeviceAttentionRank::forward(const CudaStream &stream, const AttentionShape &shape,
                                   const AttentionInputs &inputs, const ForwardResults &results,
                                   std::span<std::byte> workspace) {
-  self->guarded([&] {
+  guarded(self->transport, [&] {
     self->run(stream, Pass::Forward, shape, {.inputs = inputs, .results = results}, workspace);
   });
 }
@@ -148,7 +134,7 @@ void DeviceAttentionRank::backward(const CudaStream &stream, const AttentionShap
                                    const AttentionInputs &inputs, const ForwardResults &results,
                                    const Tensor &dout, const GradientResults &gradients,
                                    std::span<std::byte> workspace) {
-  self->guarded([&] {
+  guarded(self->transport, [&] {
     self->run(stream, Pass::Backward, shape, {inputs, results, &dout, &gradients}, workspace);
   });
 }
@@ -157,7 +143,7 @@ void DeviceAttentionRank::wait(const CudaStream &stream) { self->transport.wait(
 
 std::vector<Plan> DeviceAttentionRank::plans(Pass pass, const AttentionShape &shape,
                                              const AttentionInputs &inputs) {
-  return self->guarded([&] { return self->plans(pass, shape, inputs); });
+  return guarded(self->transport, [&] { return self->plans(pass, shape, inputs); });
 }
 
 } // namespace ringc

@@ -1,13 +1,12 @@
 #include "ringc/attention/DeviceAttentionRing.h"
 
 #include "ringc/attention/device/DeviceRank.h"
+#include "ringc/attention/device/RingDevices.h"
 #include "ringc/attention/shared/Options.h"
 #include "ringc/comm/InProcessDevices.h"
-#include "ringc/driver/CudaEventPool.h"
 #include "ringc/ring/Agreement.h"
 #include "ringc/support/Error.h"
 
-#include <algorithm>
 #include <deque>
 #include <optional>
 #include <string>
@@ -17,17 +16,13 @@ namespace ringc {
 
 namespace {
 
-/// One of the devices, and what its ranks share.
-struct RingDevice {
-  RingDevice(DeviceContext given, const AttentionOptions &options)
-      : context(std::move(given)), sources(context.kernels->sources(userSources(options))),
-        elementwise(context.device), stream(context.device), events(context.device) {}
+/// What the ranks on a device share.
+struct SharedOnDevice {
+  SharedOnDevice(const DeviceContext &context, const AttentionOptions &options)
+      : sources(context.kernels->sources(userSources(options))), elementwise(context.device) {}
 
-  DeviceContext context;
   SourceSet sources;
   DeviceElementwise elementwise;
-  CudaStream stream; ///< not of the first device, which has the user's
-  CudaEventPool events;
   DeviceMemory workspace;
 };
 
@@ -36,21 +31,14 @@ struct RingDevice {
 class DeviceAttentionRing::World {
 public:
   World(AttentionOptions given, int size, std::vector<DeviceContext> contexts)
-      : options((validate(given), completed(std::move(given)))), world(size) {
-    if (world < 1)
-      throw InputError("world", std::to_string(world), "1 or more ranks");
-    check(contexts);
-    for (DeviceContext &context : contexts)
-      devices.emplace_back(std::move(context), options);
+      : options((validate(given), completed(std::move(given)))), world(size),
+        devices(size, std::move(contexts)) {
+    for (size_t i = 0; i < devices.count(); ++i)
+      shared.emplace_back(devices.at(i), options);
     connect();
   }
 
-  RingDevice &deviceOf(int rank) {
-    if (rank < 0 || rank >= world)
-      throw InputError("rank", std::to_string(rank), "0 to " + std::to_string(world - 1));
-    int64_t count = int64_t(devices.size());
-    return devices[size_t(rank * count / world)];
-  }
+  const DeviceContext &deviceOf(int rank) const { return devices.of(rank); }
 
   void prepare(Pass pass, const AttentionShape &shape, std::span<const AttentionInputs> inputs) {
     checkCount("inputs", inputs.size());
@@ -75,14 +63,14 @@ public:
     }
     std::vector<const PreparedPass *> ready = prepared(pass, shape, inputs);
     allocate(ready);
-    fork(stream);
+    devices.fork(stream);
     try {
       runAll(stream, shape, tensors, ready);
     } catch (...) { // messages without their other end stay
       broken = true;
       throw;
     }
-    join(stream);
+    devices.join(stream);
   }
 
   std::vector<Plan> plans(Pass pass, const AttentionShape &shape,
@@ -95,16 +83,6 @@ public:
   }
 
 private:
-  static void check(const std::vector<DeviceContext> &contexts) {
-    if (contexts.empty())
-      throw InputError("devices", "none", "one or more");
-    for (size_t a = 0; a < contexts.size(); ++a)
-      for (size_t b = 0; b < a; ++b)
-        if (contexts[a].device->facts().ordinal == contexts[b].device->facts().ordinal)
-          throw InputError("devices", contexts[a].device->facts().describe() + " twice",
-                           "each once: several ranks share one");
-  }
-
   void checkCount(std::string_view argument, size_t count) const {
     if (count != size_t(world))
       throw InputError(argument, std::to_string(count), std::to_string(world) + ", one a rank");
@@ -120,14 +98,11 @@ private:
   void connect() {
     broken = false;
     ranks.clear();
-    std::vector<std::shared_ptr<const CudaDevice>> ofRanks;
-    for (int rank = 0; rank < world; ++rank)
-      ofRanks.push_back(deviceOf(rank).context.device);
-    transports.emplace(std::move(ofRanks));
+    transports.emplace(devices.ofRanks());
     for (int rank = 0; rank < world; ++rank) {
-      RingDevice &device = deviceOf(rank);
-      ranks.emplace_back(options, transports->at(rank), device.context, device.sources,
-                         device.elementwise);
+      SharedOnDevice &own = shared[devices.indexOf(rank)];
+      ranks.emplace_back(options, transports->at(rank), devices.of(rank), own.sources,
+                         own.elementwise);
     }
   }
 
@@ -157,23 +132,17 @@ private:
   }
 
   std::vector<int64_t> bytesOf(const std::vector<const PreparedPass *> &ready) {
-    std::vector<int64_t> bytes(devices.size());
+    std::vector<int64_t> bytes(devices.count());
     for (int rank = 0; rank < world; ++rank)
-      bytes[indexOf(rank)] += ready[size_t(rank)]->workspaceBytes;
+      bytes[devices.indexOf(rank)] += ready[size_t(rank)]->workspaceBytes;
     return bytes;
-  }
-  size_t indexOf(int rank) {
-    const RingDevice *device = &deviceOf(rank);
-    return size_t(
-        std::ranges::find_if(devices, [&](const RingDevice &each) { return &each == device; }) -
-        devices.begin());
   }
 
   void allocate(const std::vector<const PreparedPass *> &ready) {
     std::vector<int64_t> bytes = bytesOf(ready);
-    for (size_t i = 0; i < devices.size(); ++i)
-      if (devices[i].workspace.bytes() < bytes[i])
-        devices[i].workspace = DeviceMemory(devices[i].context.device, bytes[i]);
+    for (size_t i = 0; i < devices.count(); ++i)
+      if (shared[i].workspace.bytes() < bytes[i])
+        shared[i].workspace = DeviceMemory(devices.at(i).device, bytes[i]);
   }
 
   void runAll(const CudaStream &stream, const AttentionShape &shape,
@@ -181,13 +150,13 @@ private:
               const std::vector<const PreparedPass *> &ready) {
     std::deque<DeviceRank::Run> runs;
     std::vector<Execution *> executions;
-    std::vector<int64_t> taken(devices.size());
+    std::vector<int64_t> taken(devices.count());
     for (int rank = 0; rank < world; ++rank) {
-      size_t index = indexOf(rank);
-      const CudaStream &order = index == 0 ? stream : devices[index].stream;
+      size_t index = devices.indexOf(rank);
+      const CudaStream &order = devices.orderOf(rank, stream);
       int64_t bytes = ready[size_t(rank)]->workspaceBytes;
-      DeviceRoom room({static_cast<std::byte *>(devices[index].workspace.data()) + taken[index],
-                       size_t(bytes)});
+      DeviceRoom room(
+          {static_cast<std::byte *>(shared[index].workspace.data()) + taken[index], size_t(bytes)});
       taken[index] += bytes;
       transports->at(rank).follow(order);
       executions.push_back(&runs.emplace_back(ranks[size_t(rank)], *ready[size_t(rank)], order,
@@ -199,21 +168,10 @@ private:
       run.finish();
   }
 
-  void fork(const CudaStream &stream) {
-    if (devices.size() == 1)
-      return;
-    std::shared_ptr<const CudaEvent> start = devices[0].events.record(stream);
-    for (size_t i = 1; i < devices.size(); ++i)
-      devices[i].stream.wait(*start);
-  }
-  void join(const CudaStream &stream) {
-    for (size_t i = 1; i < devices.size(); ++i)
-      stream.wait(*devices[i].events.record(devices[i].stream));
-  }
-
   AttentionOptions options;
   int world;
-  std::deque<RingDevice> devices; ///< addresses stay
+  RingDevices devices;
+  std::deque<SharedOnDevice> shared; ///< by device; addresses stay
   std::optional<InProcessDevices> transports;
   std::deque<DeviceRank> ranks;
   bool broken = false; ///< a call ended halfway
@@ -226,9 +184,7 @@ DeviceAttentionRing::~DeviceAttentionRing() = default;
 DeviceAttentionRing::DeviceAttentionRing(DeviceAttentionRing &&) noexcept = default;
 DeviceAttentionRing &DeviceAttentionRing::operator=(DeviceAttentionRing &&) noexcept = default;
 
-const DeviceContext &DeviceAttentionRing::deviceOf(int rank) const {
-  return self->deviceOf(rank).context;
-}
+const DeviceContext &DeviceAttentionRing::deviceOf(int rank) const { return self->deviceOf(rank); }
 
 void DeviceAttentionRing::prepare(Pass pass, const AttentionShape &shape,
                                   std::span<const AttentionInputs> inputs) {

@@ -10,7 +10,6 @@
 #include "ringc/comm/Transport.h"
 #include "ringc/support/Error.h"
 
-#include <exception>
 #include <future>
 #include <memory>
 #include <span>
@@ -75,8 +74,8 @@ private:
 class HostAttentionRank::Rank {
 public:
   Rank(const AttentionOptions &asked, Transport &ownTransport, AttentionContext ownContext)
-      : given((validate(asked), asked)), options(completed(asked, hostProcessors())),
-        transport(ownTransport), context(std::move(ownContext)),
+      : transport(ownTransport), given((validate(asked), asked)),
+        options(completed(asked, hostProcessors())), context(std::move(ownContext)),
         sources(context.kernels->sources(userSources(options))),
         schedule(options, ringSize(), transport.lends(), typicalHostSpeed(options.dtype)) {
     SubRings{transport.world(), ringSize()}.check();
@@ -146,17 +145,7 @@ public:
                     call.visibility(ring, *code.kernel, inputs));
   }
 
-  /// Tells the other ranks why this one will not take part, unless all know.
-  template <typename Pass> ExecutionReport guarded(Pass &&pass) {
-    try {
-      return pass();
-    } catch (const DisagreementError &) {
-      throw;
-    } catch (const std::exception &error) {
-      transport.abort(error.what());
-      throw;
-    }
-  }
+  Transport &transport;
 
 private:
   int ringSize() const { return options.ringSize == 0 ? transport.world() : options.ringSize; }
@@ -241,7 +230,6 @@ private:
   }
 
   AttentionOptions given, options; ///< as the user has them; complete
-  Transport &transport;
   AttentionContext context;
   SourceSet sources;
   RankSchedule schedule;
@@ -259,14 +247,15 @@ HostAttentionRank &HostAttentionRank::operator=(HostAttentionRank &&) noexcept =
 ExecutionReport HostAttentionRank::forward(const AttentionShape &shape,
                                            const AttentionInputs &inputs,
                                            const ForwardResults &results) {
-  return self->guarded([&] { return self->forward(shape, inputs, results); });
+  return guarded(self->transport, [&] { return self->forward(shape, inputs, results); });
 }
 
 ExecutionReport HostAttentionRank::backward(const AttentionShape &shape,
                                             const AttentionInputs &inputs,
                                             const ForwardResults &results, const Tensor &dout,
                                             const GradientResults &gradients) {
-  return self->guarded([&] { return self->backward(shape, inputs, results, dout, gradients); });
+  return guarded(self->transport,
+                 [&] { return self->backward(shape, inputs, results, dout, gradients); });
 }
 
 void HostAttentionRank::prepare(Pass pass, const AttentionInputs &inputs) {

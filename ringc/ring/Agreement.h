@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <optional>
 #include <span>
@@ -48,6 +49,19 @@ class DisagreementError : public PeerError {
 public:
   using PeerError::PeerError;
 };
+
+/// What `body` gives; where it throws, the other ranks are told that this one will not take part,
+/// unless all have seen that their calls differ.
+template <typename Body> auto guarded(Transport &transport, Body &&body) {
+  try {
+    return body();
+  } catch (const DisagreementError &) {
+    throw;
+  } catch (const std::exception &error) {
+    transport.abort(error.what());
+    throw;
+  }
+}
 
 /// What all ranks give to the same call, pieces of one size, by place.
 using GatherBytes =

@@ -57,17 +57,6 @@ std::vector<int64_t> keyOf(Pass pass, const AttentionShape &shape, const Attenti
   return key;
 }
 
-/// The host cannot convert what lies on a device.
-void checkTypes(const CompiledKernel &kernel, const AttentionOptions &options,
-                const AttentionInputs &inputs) {
-  for (const auto &[name, value] : namedValues(kernel.arguments, options, inputs))
-    for (const KernelArgument &argument : kernel.arguments)
-      if (auto *tensor = std::get_if<Tensor>(&value);
-          tensor && argument.name == name && tensor->dtype() != dtypeOf(argument.type))
-        throw InputError("argument " + name, describe(*tensor),
-                         std::string(nameOf(dtypeOf(argument.type))) + ", on a device");
-}
-
 /// CUDA C++ programming guide, technical specifications: the largest y and z of a grid.
 void checkGrid(const AttentionOptions &options, const RankProblem &problem) {
   constexpr int64_t largest = 65535;
@@ -147,7 +136,8 @@ const PreparedPass &DeviceRank::prepare(Pass pass, const AttentionShape &shape,
                                        kernel(names.keys, inputs, shape.keyLength),
                                        kernel(names.queries, inputs, shape.keyLength)};
   }
-  checkTypes(made.kernel(), options, inputs);
+  const std::vector<KernelArgument> &arguments = made.kernel().arguments;
+  checkTypes(arguments, namedValues(arguments, options, inputs));
 
   RankCall host(options, transport.world(), transport.rank(), shape, inputs);
   host.setParameters(made.kernel(), inputs);

@@ -35,30 +35,6 @@ bool isDealt(const KernelArgument &argument) {
   return axisOf(argument, "Nq") || axisOf(argument, "Nk");
 }
 
-void addArguments(Agreement &to, const CallDescription &what) {
-  NamedValues values = namedValues(what.kernel.arguments, what.call.options, what.inputs),
-              ofOptions = optionValues(what.call.options, what.inputs);
-  std::vector<const KernelArgument *> given;
-  std::vector<std::string> names;
-  for (const KernelArgument &argument : what.kernel.arguments)
-    if (values.contains(argument.name) && !ofOptions.contains(argument.name)) {
-      given.push_back(&argument);
-      names.push_back(argument.name);
-    }
-  to.add("arguments", joined(names));
-  for (const KernelArgument *argument : given) {
-    std::string name = "argument " + argument->name;
-    auto *tensor = std::get_if<Tensor>(&values.find(argument->name)->second);
-    if (!tensor)
-      std::visit([&](auto number) { to.add(name, number); },
-                 what.call.parameters->scalars.at(argument->name));
-    else if (isDealt(*argument))
-      to.add(name, "rows");
-    else
-      addTensor(to, name, *tensor, what.memory);
-  }
-}
-
 } // namespace
 
 std::string buildText(std::string_view compilerBuild) {
@@ -142,6 +118,29 @@ void addTensor(Agreement &to, std::string_view name, const Tensor &tensor, Memor
   to.add(name, text);
 }
 
+void addArguments(Agreement &to, std::span<const KernelArgument> arguments,
+                  const NamedValues &values, const NamedValues &ofOptions,
+                  const predicate::ParameterValues &scalars, Memory memory) {
+  std::vector<const KernelArgument *> given;
+  std::vector<std::string> names;
+  for (const KernelArgument &argument : arguments)
+    if (values.contains(argument.name) && !ofOptions.contains(argument.name)) {
+      given.push_back(&argument);
+      names.push_back(argument.name);
+    }
+  to.add("arguments", joined(names));
+  for (const KernelArgument *argument : given) {
+    std::string name = "argument " + argument->name;
+    auto *tensor = std::get_if<Tensor>(&values.find(argument->name)->second);
+    if (!tensor)
+      std::visit([&](auto number) { to.add(name, number); }, scalars.at(argument->name));
+    else if (isDealt(*argument))
+      to.add(name, "rows");
+    else
+      addTensor(to, name, *tensor, memory);
+  }
+}
+
 Agreement agreementOf(const CallDescription &what) {
   const RankProblem &problem = what.call.problem;
   const AttentionInputs &inputs = what.inputs;
@@ -164,7 +163,9 @@ Agreement agreementOf(const CallDescription &what) {
     addTensor(made, "cu_seqlens", *inputs.cuSeqlens, Memory::Host);
   else
     made.add("cu_seqlens", "");
-  addArguments(made, what);
+  std::span<const KernelArgument> arguments = what.kernel.arguments;
+  addArguments(made, arguments, namedValues(arguments, what.call.options, inputs),
+               optionValues(what.call.options, inputs), what.call.parameters->scalars, what.memory);
   return made.add("chosen schedule", nameOf(what.schedule));
 }
 

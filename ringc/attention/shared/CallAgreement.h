@@ -1,11 +1,13 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/attention/shared/Parameters.h"
 #include "ringc/attention/shared/RankCall.h"
 #include "ringc/compiler/spec/CompiledKernel.h"
 #include "ringc/compiler/spec/KernelRequest.h"
 #include "ringc/ring/Agreement.h"
 
+#include <span>
 #include <string_view>
 
 namespace ringc {
@@ -25,6 +27,13 @@ void addSources(Agreement &to, const AttentionOptions &options, const SourceSet 
 
 /// Type, shape and, where the host can read it, a checksum of what a tensor holds.
 void addTensor(Agreement &to, std::string_view name, const Tensor &tensor, Memory memory);
+
+/// What masks and scores are given besides what the options say: which, and of each its number, or
+/// what `addTensor` says; of rows of queries or keys, of which others have others, that it is some.
+/// `arguments` are those of the kernel, `values` of them are given, `scalars` as they are taken.
+void addArguments(Agreement &to, std::span<const KernelArgument> arguments,
+                  const NamedValues &values, const NamedValues &ofOptions,
+                  const predicate::ParameterValues &scalars, Memory memory);
 
 /// All that a call of a rank must have in common with those of the others of its ring. What they
 /// each have a part of is compared by kind alone; what all have, by what it holds: arguments of the

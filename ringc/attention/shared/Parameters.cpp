@@ -155,6 +155,15 @@ std::optional<int> axisOf(const KernelArgument &argument, std::string_view exten
   return std::nullopt;
 }
 
+void checkTypes(std::span<const KernelArgument> arguments, const NamedValues &values) {
+  for (const auto &[name, value] : values)
+    for (const KernelArgument &argument : arguments)
+      if (auto *tensor = std::get_if<Tensor>(&value);
+          tensor && argument.name == name && tensor->dtype() != dtypeOf(argument.type))
+        throw InputError("argument " + name, describe(*tensor),
+                         std::string(nameOf(dtypeOf(argument.type))) + ", on a device");
+}
+
 std::optional<int> travellingAxis(const KernelArgument &argument) {
   return axisOf(argument, "Nq") ? std::nullopt : axisOf(argument, "Nk");
 }

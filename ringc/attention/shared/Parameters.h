@@ -25,6 +25,10 @@ NamedValues optionValues(const AttentionOptions &options, const AttentionInputs 
 NamedValues namedValues(std::span<const KernelArgument> arguments, const AttentionOptions &options,
                         const AttentionInputs &inputs);
 
+/// Throws InputError for a tensor of another type than the kernel reads: what lies on a device the
+/// host cannot convert.
+void checkTypes(std::span<const KernelArgument> arguments, const NamedValues &values);
+
 /// The axis of extent Nk of data that travels with its keys: data that has rows of queries too
 /// stays with them.
 std::optional<int> travellingAxis(const KernelArgument &argument);
