@@ -12,7 +12,8 @@
 /// compile and keep kernels for all that share them. RingAttention is the attention module around a
 /// rank of either kind: norm, projections, rotary embedding, weights, and all gradients.
 /// RingTransformer is a model of such layers, AdamW trains it, and TokenDecoder continues sequences
-/// with it.
+/// with it. HostDecode and DeviceDecode are attention of a few queries to long keys, of a rank or
+/// of several (DeviceDecodeRing: of one process), such as a KvCache holds.
 
 #include "ringc/Env.h"
 #include "ringc/Tensor.h"
@@ -29,7 +30,9 @@
 #include "ringc/comm/ProcessRank.h"
 #include "ringc/comm/Transport.h"
 #include "ringc/decode/Decode.h"
+#include "ringc/decode/DeviceDecodeRing.h"
 #include "ringc/decode/KvCache.h"
+#include "ringc/decode/TreeAttnDecode.h"
 #include "ringc/driver/CudaStream.h"
 #include "ringc/files/File.h"
 #include "ringc/jit/DeviceCompiler.h"

@@ -13,6 +13,7 @@
 namespace ringc {
 
 class CudaStream;
+class RemoteTransport;
 class Transport;
 
 /// What a decode attends with, besides options: any strides, with a unit last one.
@@ -27,8 +28,9 @@ struct DecodeInputs {
   /// which hides them.
   std::optional<Tensor> pageTable = {};
 
-  /// i32 [b]: keys of each entry, of all ranks; absent: all rows. May exceed what is there: what no
-  /// rank has is not attended to.
+  /// i32 [b]: keys of each entry, of all ranks, the same on each; absent: as DecodeKeys say, else
+  /// all rows, which over ranks have no positions then: for options without masks and scores of
+  /// them. May exceed what is there: what no rank has is not attended to.
   std::optional<Tensor> lengths = {};
 
   /// Of masks and scores, as AttentionInputs has them; views with rows of queries or keys have
@@ -41,10 +43,20 @@ struct DecodeInputs {
 /// {rank * page size, page size, ranks * page size}.
 struct DecodeKeys {
   Positions positions = {0, int64_t(1) << 30, int64_t(1) << 30};
+  std::optional<int64_t> length = {}; ///< of each entry, where DecodeInputs have none
+
+  bool operator==(const DecodeKeys &) const = default;
 
   static DecodeKeys ofPages(int rank, int ranks, int64_t pageSize) {
-    return {{rank * pageSize, pageSize, ranks * pageSize}};
+    return {.positions = {rank * pageSize, pageSize, ranks * pageSize}};
   }
+};
+
+/// What one of several ranks works on, and where its results go.
+struct RankDecode {
+  DecodeInputs inputs;
+  DecodeKeys keys;
+  Tensor out, lse;
 };
 
 /// How a decode is computed.
@@ -75,8 +87,9 @@ public:
   void run(const DecodeInputs &inputs, const Tensor &out, const Tensor &lse);
 
   /// The same of ranks that each have some of the keys, all of them the same q, lengths and
-  /// options: one exchange of [b, n_q, h, d_v + 1] f32. Every rank gets the whole result. Throws
-  /// PeerError where a rank fails or another call is made.
+  /// options: one exchange of [b, n_q, h, d_v + 1] f32, merged in the order of ranks. Every rank
+  /// gets the whole result, with the same bits. What must be the same is compared first: throws a
+  /// DisagreementError on all ranks where something differs, and PeerError where a rank fails.
   void run(const DecodeInputs &inputs, const DecodeKeys &keys, Transport &transport,
            const Tensor &out, const Tensor &lse);
 
@@ -87,9 +100,11 @@ private:
 
 /// The same on a device: all tensors lie in its memory, and work goes in the order of a stream.
 /// What a table and lengths hold is not looked at: a page that the pool lacks is nowhere, and what
-/// is beyond the table is not attended to. Calls of one kind after the first neither allocate nor
-/// wait, and can be captured in a graph. One thread at a time calls it, one stream at a time uses
-/// it.
+/// is beyond the table is not attended to. Calls with the same tensors and numbers after the first
+/// neither allocate nor wait, for the device or for peers, and can be captured in a graph; what
+/// tables and lengths hold may change in between. A graph keeps the addresses that it was captured
+/// with: of the object's own memory, until a call needs more of it. One thread at a time calls it,
+/// one stream at a time uses it.
 class DeviceDecode {
 public:
   /// Throws InputError for options that cannot be.
@@ -101,6 +116,14 @@ public:
   /// As HostDecode's. Throws InputError for inputs that do not agree, and CudaError.
   void run(const CudaStream &stream, const DecodeInputs &inputs, const Tensor &out,
            const Tensor &lse);
+
+  /// Of ranks, as HostDecode's, over a transport of the device, the same one each time, which must
+  /// outlive it. The first call of a kind is compared with the other ranks' before anything is sent
+  /// (of what lies on a device type and shape alone), and waits for them; others are announced in
+  /// the order of the streams, those of a graph too: where ranks run different ones results are a
+  /// mixture, and the transport's `wait`, or the next call, throws on each of them.
+  void run(const CudaStream &stream, const DecodeInputs &inputs, const DecodeKeys &keys,
+           RemoteTransport &transport, const Tensor &out, const Tensor &lse);
 
 private:
   class Impl;

@@ -17,6 +17,9 @@ namespace {
 
 constexpr int64_t mostQueries = 16;
 constexpr int64_t keysOfSplit = 64;
+constexpr int64_t mostPositions = int64_t(1) << 31;
+/// Of within_length, which the user does not give.
+constexpr const char *lengthsOfMask = "within_length.lengths";
 
 int64_t roundedUp(int64_t number, int64_t of) { return (number + of - 1) / of * of; }
 
@@ -35,7 +38,7 @@ void requireShape(const char *name, const Tensor &tensor, DType dtype,
 AttentionInputs withArguments(const DecodeInputs &inputs, const Tensor &lengths) {
   AttentionInputs made{.q = inputs.q, .k = inputs.k, .v = inputs.v};
   made.arguments = inputs.arguments;
-  made.arguments.emplace("within_length.lengths", lengths);
+  made.arguments.emplace(lengthsOfMask, lengths);
   return made;
 }
 
@@ -52,11 +55,34 @@ KernelValue valueOf(const predicate::ScalarValue &scalar) {
       scalar);
 }
 
+/// Whether it matters to the results where keys are.
+bool seesPositions(const AttentionOptions &of) {
+  return of.causal || of.window != Window() || of.alibi || !of.masks.empty() || !of.scores.empty();
+}
+
 } // namespace
 
-DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
+DecodePlace DecodePlace::of(const DecodeOptions &options, const DecodeInputs &inputs,
+                            const DecodeKeys &keys, int ranks) {
+  if (inputs.lengths)
+    return {keys, std::nullopt};
+  if (inputs.pageTable)
+    throw InputError("lengths", "none", "i32 [b], with a page table");
+  if (keys.length && (*keys.length < 0 || *keys.length >= mostPositions))
+    throw InputError("length of all entries", std::to_string(*keys.length), "0 to 2^31 - 1");
+  if (keys.length)
+    return {keys, keys.length};
+  if (ranks > 1 && seesPositions(options.attention))
+    throw InputError("lengths", "none",
+                     "i32 [b], or one for all entries, where masks and scores see positions");
+  if (inputs.q.rank() != 4 || inputs.k.rank() != 4)
+    return {};
+  return {{}, inputs.k.dim(1)};
+}
+
+DecodeCall::DecodeCall(const DecodeOptions &asked, const DecodeInputs &with,
                        const DecodeKeys &ofRank, const Tensor &ofEntries, const Target &target)
-    : options(given), inputs(with), keys(ofRank), lengths(ofEntries) {
+    : options(asked), inputs(with), keys(ofRank), lengths(ofEntries), memory(target.memory) {
   check();
   AttentionInputs all = withArguments(inputs, lengths);
   kernel = specOf(options.attention, 1, all, inputs.pageTable ? "decode_rows" : "decode");
@@ -76,14 +102,15 @@ DecodeCall::DecodeCall(const DecodeOptions &given, const DecodeInputs &with,
     if (page % tile == 0)
       kernel.kernel = "decode_pages";
   }
-  std::shared_ptr<const CompiledKernel> made = target.compiled(kernel);
+  compiled = target.compiled(kernel);
+  given = namedValues(compiled->arguments, options.attention, all);
+  if (memory == Memory::Device)
+    checkTypes(compiled->arguments, given);
   Extents extents{batch(), queries(), keyRows(), keyRows()};
-  Parameters parameters(made->arguments, namedValues(made->arguments, options.attention, all),
-                        options.attention, extents);
+  Parameters parameters(compiled->arguments, given, options.attention, extents);
   for (const Parameters::View &view : parameters.views)
     ofFunctions[view.name] = view.made ? target.place(view.name, view.tensor) : view.tensor;
-  for (const auto &[name, scalar] : parameters.scalars)
-    valuesOfFunctions[name] = valueOf(scalar);
+  scalars = parameters.scalars;
 }
 
 int64_t DecodeCall::keyRows() const {
@@ -109,8 +136,13 @@ void DecodeCall::check() const {
   requireShape("lengths", lengths, DType::I32, {batch()}, "one an entry");
   if (options.split < 0 || options.split % keysOfSplit)
     throw InputError("split", std::to_string(options.split), "0, or a multiple of 64 keys");
-  if (!inputs.pageTable)
-    return;
+  if (inputs.pageTable)
+    checkPages();
+  checkPositions();
+}
+
+void DecodeCall::checkPages() const {
+  int64_t rows = inputs.k.dim(1);
   if (rows < 1 || rows > 4096)
     throw InputError("page size", std::to_string(rows), "1 to 4096 rows");
   if (inputs.pageTable->rank() != 2)
@@ -120,6 +152,52 @@ void DecodeCall::check() const {
   for (auto [name, pool] : {std::pair("k", &inputs.k), {"v", &inputs.v}})
     if (pool->dim(0) > 1 && pool->stride(0) != rows * pool->stride(1))
       throw InputError(name, describe(*pool), "pages without gaps between them");
+}
+
+void DecodeCall::checkPositions() const {
+  const auto &[first, block, jump] = keys.positions;
+  if (first < 0 || first >= mostPositions || block < 1 || jump < block || jump >= mostPositions)
+    throw InputError("positions of keys",
+                     "first " + std::to_string(first) + ", block " + std::to_string(block) +
+                         ", jump " + std::to_string(jump),
+                     "a block of 1 or more, a jump as long or longer, all below 2^31");
+  int64_t last = keyRows() == 0 ? first : keys.positions(keyRows() - 1);
+  if (last >= mostPositions)
+    throw InputError("position of the last key", std::to_string(last), "below 2^31");
+}
+
+void DecodeCall::checkResults(const Tensor &out, const Tensor &lse) const {
+  const AttentionOptions &of = options.attention;
+  requireShape("out", out, of.dtype, {batch(), queries(), of.heads, of.valueHeadDim},
+               "batch, queries, heads, value head dim");
+  requireShape("lse", lse, DType::F32, {batch(), of.heads, queries()}, "batch, heads, queries");
+}
+
+Agreement DecodeCall::agreement(int ranks, const SourceSet &sources,
+                                std::string_view compilerBuild) const {
+  Agreement made;
+  made.add("ringc", buildText(compilerBuild))
+      .add("pass", "decode")
+      .add("ranks of the world", ranks)
+      .add("entries in the batch", batch())
+      .add("queries", queries())
+      .add("split", options.split);
+  AttentionOptions compared = options.attention;
+  compared.layout = {}; // of a ring's
+  compared.ringSize = 0;
+  compared.schedule = {};
+  compared.backward = {};
+  addOptions(made, compared);
+  addSources(made, options.attention, sources);
+  if (inputs.lengths)
+    addTensor(made, "lengths", *inputs.lengths, memory);
+  else
+    made.add("lengths", keys.length ? std::to_string(*keys.length) + " of each entry" : "");
+  NamedValues ofUser = given;
+  ofUser.erase(lengthsOfMask);
+  addArguments(made, compiled->arguments, ofUser, optionValues(options.attention, {}), scalars,
+               memory);
+  return made;
 }
 
 DecodeCall::Parts DecodeCall::parts(int64_t programsAtOnce) const {
@@ -168,7 +246,9 @@ KernelViews DecodeCall::views(const Tensor &parts, const Tensor &logs) const {
 }
 
 KernelValues DecodeCall::values(const Parts &parts) const {
-  KernelValues made = valuesOfFunctions;
+  KernelValues made;
+  for (const auto &[name, scalar] : scalars)
+    made[name] = valueOf(scalar);
   constexpr int64_t whole = int64_t(1) << 30;
   made["qpos"] = Positions{-queries(), whole, whole};
   made["kpos"] = keys.positions;

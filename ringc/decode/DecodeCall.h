@@ -1,19 +1,34 @@
 #pragma once
 
+#include "ringc/attention/shared/CallAgreement.h"
+#include "ringc/attention/shared/Parameters.h"
 #include "ringc/compiler/spec/KernelRequest.h"
 #include "ringc/compiler/spec/Spec.h"
 #include "ringc/decode/Decode.h"
 #include "ringc/kernel/Arguments.h"
+#include "ringc/ring/Agreement.h"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace ringc {
 
 struct CompiledKernel;
+
+/// Where the keys of a call are, and how many an entry has, where its inputs have no lengths: as
+/// the caller says, or all rows.
+struct DecodePlace {
+  DecodeKeys keys;
+  std::optional<int64_t> length; ///< absent also where q and k are none at all
+
+  /// Throws InputError where lengths are missing.
+  static DecodePlace of(const DecodeOptions &options, const DecodeInputs &inputs,
+                        const DecodeKeys &keys, int ranks);
+};
 
 /// One decode, checked: which kernel, its arguments but for the parts, and how it is cut.
 class DecodeCall {
@@ -26,9 +41,11 @@ public:
     std::function<Tensor(const std::string &name, const Tensor &onHost)> place;
     /// Keys of a tile, where the options do not say: a power of 2 up to 64.
     int64_t keysOfTile = 64;
+    /// Of the tensors of the call.
+    Memory memory = Memory::Host;
   };
 
-  /// `options` are complete. `lengths`, i32 [b], where there are none in `inputs`. Throws
+  /// `options` are complete. `lengths`, i32 [b], those of `inputs` or as the place has them. Throws
   /// InputError.
   DecodeCall(const DecodeOptions &options, const DecodeInputs &inputs, const DecodeKeys &keys,
              const Tensor &lengths, const Target &target);
@@ -38,6 +55,13 @@ public:
   int64_t queries() const { return inputs.q.dim(1); }
   /// Of an entry, in this rank.
   int64_t keyRows() const;
+
+  /// Throws InputError where they do not fit.
+  void checkResults(const Tensor &out, const Tensor &lse) const;
+
+  /// What the calls of all ranks must have in common. Which keys each has, and how they lie there,
+  /// is its own matter.
+  Agreement agreement(int ranks, const SourceSet &sources, std::string_view compilerBuild) const;
 
   /// Into how many parts, of how many keys, where so many programs run at once.
   struct Parts {
@@ -51,15 +75,20 @@ public:
 
 private:
   void check() const;
+  void checkPages() const;
+  void checkPositions() const;
   int64_t tileOfKeys() const;
 
   const DecodeOptions &options;
   const DecodeInputs &inputs;
   DecodeKeys keys;
   Tensor lengths;
+  Memory memory;
   Spec kernel;
+  std::shared_ptr<const CompiledKernel> compiled;
+  NamedValues given; ///< to masks and scores
+  predicate::ParameterValues scalars;
   KernelViews ofFunctions;
-  KernelValues valuesOfFunctions;
 };
 
 /// The spec of decode_merge.

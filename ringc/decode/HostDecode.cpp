@@ -3,15 +3,16 @@
 #include "ringc/comm/Transport.h"
 #include "ringc/compiler/spec/CompiledKernel.h"
 #include "ringc/decode/DecodeCall.h"
+#include "ringc/decode/RankParts.h"
 #include "ringc/driver/HostMemory.h"
 #include "ringc/driver/HostPool.h"
 #include "ringc/kernel/Kernel.h"
 #include "ringc/support/Error.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -55,37 +56,24 @@ public:
   }
 
   void run(const DecodeInputs &inputs, const Tensor &out, const Tensor &lse) {
-    const AttentionOptions &of = options.attention;
-    Local local = attend(inputs, {}, /*isWhole=*/true);
-    merge(of.dtype, local.parts, local.logs, out, lse);
+    Local local = attend(inputs, {}, nullptr, out, lse);
+    merge(options.attention.dtype, local.parts, local.logs, out, lse);
   }
 
   void run(const DecodeInputs &inputs, const DecodeKeys &keys, Transport &transport,
            const Tensor &out, const Tensor &lse) {
     const AttentionOptions &of = options.attention;
-    Local local = attend(inputs, keys, transport.world() == 1);
+    Local local = attend(inputs, keys, &transport, out, lse);
     if (transport.world() == 1)
       return merge(of.dtype, local.parts, local.logs, out, lse);
-    int64_t batch = inputs.q.dim(0), queries = inputs.q.dim(1);
-    int64_t numbers = batch * queries * of.heads, bytesOfOut = numbers * of.valueHeadDim * 4;
-    // out, then lse: one message.
-    std::vector<std::byte> packed(size_t(bytesOfOut + numbers * 4));
-    Tensor ownOut(packed.data(), DType::F32, {batch, queries, of.heads, of.valueHeadDim}),
-        ownLse(packed.data() + bytesOfOut, DType::F32, {batch, of.heads, queries});
-    merge(DType::F32, local.parts, local.logs, ownOut, ownLse);
-    std::vector<int> ranks(size_t(transport.world()));
-    std::iota(ranks.begin(), ranks.end(), 0);
-    std::vector<std::vector<std::byte>> all = gather(transport, ranks, packed);
-    int64_t world = transport.world();
-    Tensor parts = gathered.tensor(
-               DType::F32, std::vector<int64_t>{world, batch, queries, of.heads, of.valueHeadDim}),
-           logs = gatheredLogs.tensor(DType::F32,
-                                      std::vector<int64_t>{world, batch, of.heads, queries});
-    for (int64_t rank = 0; rank < world; ++rank) {
-      const std::vector<std::byte> &theirs = all[size_t(rank)];
-      std::memcpy(parts.select(0, rank).data(), theirs.data(), size_t(bytesOfOut));
-      std::memcpy(logs.select(0, rank).data(), theirs.data() + bytesOfOut, size_t(numbers * 4));
-    }
+    RankParts ranks(transport.world(),
+                    {inputs.q.dim(0), inputs.q.dim(1), of.heads, of.valueHeadDim});
+    void *memory = rankMemory.reserve(ranks.bytes());
+    Tensor parts = ranks.parts(memory), logs = ranks.logs(memory);
+    int own = transport.rank();
+    merge(DType::F32, local.parts, local.logs, parts.select(0, own), logs.select(0, own));
+    if (Exchange exchange = ranks.exchange(memory, own); !exchange.empty())
+      transport.post(exchange)->wait();
     merge(of.dtype, parts, logs, out, lse);
   }
 
@@ -94,10 +82,14 @@ private:
     Tensor parts, logs;
   };
 
-  Local attend(const DecodeInputs &inputs, const DecodeKeys &keys, bool isWhole) {
+  /// `transport`: of ranks; null without.
+  Local attend(const DecodeInputs &inputs, const DecodeKeys &keys, Transport *transport,
+               const Tensor &out, const Tensor &lse) {
     const AttentionOptions &of = options.attention;
-    Tensor lengths = lengthsOf(inputs);
-    DecodeCall call(options, inputs, keys, lengths,
+    int world = transport ? transport->world() : 1;
+    DecodePlace place = DecodePlace::of(options, inputs, keys, world);
+    Tensor lengths = lengthsOf(inputs, place);
+    DecodeCall call(options, inputs, place.keys, lengths,
                     {.compiled =
                          [&](const Spec &spec) {
                            return context.kernels->get(spec, *sources, {.table = of.tune}).kernel;
@@ -105,7 +97,10 @@ private:
                      .place = [&](const std::string &name, const Tensor &onHost) -> Tensor {
                        return placed[name] = HostTensor::copyOf(onHost);
                      }});
-    checkEntries(inputs, lengths, isWhole);
+    call.checkResults(out, lse);
+    checkEntries(inputs, lengths, world == 1);
+    if (world > 1 && transport->comparesCalls())
+      compare(call, *transport);
     // Some programs for each thread, so that none waits long.
     constexpr int64_t programsOfThread = 4;
     DecodeCall::Parts cut = call.parts(int64_t(context.pool->threads()) * programsOfThread);
@@ -119,30 +114,34 @@ private:
     return made;
   }
 
+  /// Each time, as HostAttentionRank does.
+  void compare(const DecodeCall &call, Transport &transport) const {
+    std::vector<int> ranks(size_t(transport.world()));
+    std::iota(ranks.begin(), ranks.end(), 0);
+    requireAgreement(call.agreement(transport.world(), *sources, context.kernels->build()),
+                     transport.rank(), ranks,
+                     [&](std::span<const std::byte> own) { return gather(transport, ranks, own); });
+  }
+
   void merge(DType dtype, const Tensor &parts, const Tensor &logs, const Tensor &out,
              const Tensor &lse) {
     launch(Kernel(context, *sources, mergeSpecOf(options.attention, dtype), options.attention.tune),
            {{"parts", parts}, {"logs", logs}, {"out", out}, {"lse", lse}}, {}, *context.pool);
   }
 
-  /// All rows of each entry, where it is not said.
-  Tensor lengthsOf(const DecodeInputs &inputs) {
-    if (inputs.lengths)
-      return *inputs.lengths;
-    if (inputs.pageTable)
-      throw InputError("lengths", "none", "i32 [b], with a page table");
-    if (inputs.k.rank() != 4 || inputs.q.rank() != 4)
-      return Tensor();
+  Tensor lengthsOf(const DecodeInputs &inputs, const DecodePlace &place) {
+    if (!place.length)
+      return inputs.lengths ? *inputs.lengths : Tensor();
     wholeLengths = HostTensor(DType::I32, {inputs.q.dim(0)});
     std::fill_n(wholeLengths.dataAs<int32_t>(), wholeLengths.elementCount(),
-                int32_t(inputs.k.dim(1)));
+                int32_t(*place.length));
     return wholeLengths;
   }
 
   DecodeOptions options;
   AttentionContext context;
   std::optional<SourceSet> sources;
-  KeptMemory partMemory, logMemory, gathered, gatheredLogs;
+  KeptMemory partMemory, logMemory, rankMemory;
   HostTensor wholeLengths;
   std::map<std::string, HostTensor> placed;
 };
@@ -158,7 +157,7 @@ void HostDecode::run(const DecodeInputs &inputs, const Tensor &out, const Tensor
 }
 void HostDecode::run(const DecodeInputs &inputs, const DecodeKeys &keys, Transport &transport,
                      const Tensor &out, const Tensor &lse) {
-  self->run(inputs, keys, transport, out, lse);
+  guarded(transport, [&] { self->run(inputs, keys, transport, out, lse); });
 }
 
 void merge(const AttentionContext &context, const Tensor &outA, const Tensor &lseA,

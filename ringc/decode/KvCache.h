@@ -4,11 +4,12 @@
 #include "ringc/decode/Decode.h"
 
 #include <cstdint>
-#include <optional>
-#include <span>
+#include <memory>
 #include <vector>
 
 namespace ringc {
+
+class KvMemory;
 
 /// What a cache is made for.
 struct KvCacheOptions {
@@ -22,14 +23,21 @@ struct KvCacheOptions {
 };
 
 /// Keys and values of sequences that grow, in pages of a pool (vLLM's PagedAttention, arXiv
-/// 2309.06180), in memory of the host. Each rank of a ring has one, and all make the same calls:
-/// each keeps the tokens of its own pages. Entries that begin alike may share whole pages of their
-/// prefix; a page is free again when its last entry is.
+/// 2309.06180). Each rank of a ring has one, and all make the same calls: each keeps the tokens of
+/// its own pages. Entries that begin alike may share whole pages of their prefix; a page is free
+/// again when its last entry is.
 ///
 /// Errors are InputErrors and change nothing.
 class KvCache {
 public:
+  /// In memory of the host.
   explicit KvCache(const KvCacheOptions &options);
+  /// In memory of the stream's device; what changes it goes in the stream's order, and neither
+  /// waits nor allocates. The stream must outlive it. Throws CudaError, too.
+  KvCache(const KvCacheOptions &options, const CudaStream &stream);
+  ~KvCache();
+  KvCache(KvCache &&) noexcept;
+  KvCache &operator=(KvCache &&) noexcept;
 
   int64_t length(int64_t entry) const {
     return lengths.at(size_t(entry));
@@ -37,7 +45,9 @@ public:
   int64_t freePages() const { return int64_t(unused.size()); }
 
   /// Adds tokens to an entry: k [n, h_kv, d], v [n, h_kv, d_v], all of them on every rank, any
-  /// strides with a unit last one. Throws where the pool or the entry's table is full.
+  /// strides with a unit last one, in the cache's memory or, on a device, another place that it
+  /// reaches; they are read in the stream's order. Throws where the pool or the entry's table is
+  /// full.
   void append(int64_t entry, const Tensor &k, const Tensor &v);
 
   /// The same of `tokens` of which this rank has those of its own pages alone, in their order: k
@@ -51,25 +61,31 @@ public:
   /// Gives back an entry's pages.
   void free(int64_t entry);
 
-  /// For HostDecode: pools, page table and lengths, of all entries; they last as long as the cache
-  /// and change with it.
+  /// For HostDecode or DeviceDecode: pools, page table and lengths, of all entries. They last as
+  /// long as the cache and change with it where they are, under a captured graph too.
   DecodeInputs inputs(const Tensor &q) const;
   DecodeKeys keys() const {
     return DecodeKeys::ofPages(options.rank, options.ranks, options.pageSize);
   }
 
 private:
-  int32_t &pageAt(int64_t entry, int64_t column) const;
+  KvCache(const KvCacheOptions &options, std::unique_ptr<KvMemory> memory);
+  int32_t &pageAt(int64_t entry, int64_t column);
+  /// Columns [begin, end) of an entry in the table.
+  Tensor columns(int64_t entry, int64_t begin, int64_t end) const;
   int64_t ownPages(int64_t tokens) const;
   /// Of the first `tokens` of an entry.
   int64_t ownTokens(int64_t tokens) const;
   enum class Given : uint8_t { All, Own };
   void add(int64_t entry, int64_t tokens, const Tensor &k, const Tensor &v, Given given);
   void checkEntry(int64_t entry) const;
+  void setLength(int64_t entry, int64_t tokens);
 
   KvCacheOptions options;
-  HostTensor poolK, poolV, table, lengthsOfEntries;
+  std::unique_ptr<KvMemory> memory;
+  Tensor poolK, poolV, table, lengthsOfEntries; ///< in it
   std::vector<int64_t> lengths;
+  std::vector<int32_t> pages;   ///< what the table holds
   std::vector<int32_t> unused;  ///< pages
   std::vector<int32_t> holders; ///< entries that hold a page
 };
