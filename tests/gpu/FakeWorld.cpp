@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <mutex>
 #include <stdexcept>
+#include <string_view>
 
 namespace ringc::test {
 
@@ -64,16 +65,25 @@ public:
     kernel->entry = "kernel" + std::to_string(++number);
     kernel->code = "PTX";
     kernel->threads = 1;
-    int batchSlot = -1;
-    for (const KernelArgument &argument : kernel->arguments)
-      if (kernel->perHead && argument.kind == KernelArgument::Kind::Extent && argument.name == "B")
-        batchSlot = argument.slot;
+    auto slotOf = [&](std::string_view extent) {
+      for (const KernelArgument &argument : kernel->arguments)
+        if (argument.kind == KernelArgument::Kind::Extent && argument.name == extent)
+          return argument.slot;
+      return -1;
+    };
+    bool second = kernel->grid.size() > 1;
     CudaFake::Kernel made{kernel->entry,
                           code.entry,
                           size_t(kernel->scratchBytes),
                           size_t(kernel->slotCount),
-                          batchSlot,
-                          kernel->grid.size() > 1};
+                          kernel->perHead ? slotOf("B") : -1,
+                          second && !kernel->perHead};
+    if (second && kernel->perHead) {
+      const GridAxis &axis = kernel->grid[1];
+      made.secondSlot = slotOf(axis.extent);
+      made.secondFactor = axis.extent == "Nq" ? kernel->groupSize : 1;
+      made.secondStep = axis.step;
+    }
     find<void (*)(const CudaFake::Kernel *)>("ringcCudaFakeAddKernel")(&made);
     std::lock_guard lock(mutex);
     codes.push_back(std::move(code));

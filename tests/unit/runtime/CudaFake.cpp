@@ -412,11 +412,16 @@ CudaResult cuLaunchKernelEx(const CudaLaunchConfig *given, CudaFunctionHandle fu
         std::aligned_alloc(64, (kernel.scratchBytes + 127) / 64 * 64), std::free);
     int64_t first =
         kernel.batchSlot < 0 ? 0 : int64_t(slots[size_t(kernel.batchSlot)]) - config.gridZ;
+    int64_t along = 1; // the second axis, in x
+    if (kernel.secondSlot >= 0)
+      along = (int64_t(slots[size_t(kernel.secondSlot)]) * kernel.secondFactor + kernel.secondStep -
+               1) /
+              kernel.secondStep;
     for (int64_t z = 0; z < config.gridZ && kernel.run; ++z)
       for (int64_t y = 0; y < config.gridY; ++y)
         for (int64_t x = 0; x < config.gridX; ++x)
-          kernel.run(slots.data(), x, kernel.twoAxes ? y : 0, kernel.twoAxes ? 0 : y, first + z,
-                     scratch.get());
+          kernel.run(slots.data(), x / along, kernel.twoAxes ? y : x % along,
+                     kernel.twoAxes ? 0 : y, first + z, scratch.get());
   };
   return enqueue(config.stream, run, "cuLaunchKernelEx", config.gridX, config.gridY, config.gridZ,
                  config.blockX, config.blockY, config.blockZ, config.sharedBytes,
@@ -434,12 +439,15 @@ CudaResult cuGraphLaunch(CudaGraphExecHandle ready, CudaStreamHandle stream) {
   std::unique_lock lock(fakeMutex);
   std::shared_ptr<FakeGraph> graph = graphs[ready];
   lock.unlock();
-  auto run = [graph] {
-    std::mt19937 random(fake.seed);
-    if (!graph->run(random))
-      std::abort(); // events that nothing records: a deadlock on a device
-  };
-  return enqueue(stream, run, "cuGraphLaunch");
+  CudaResult result = record("cuGraphLaunch");
+  if (result != CudaResult::Success)
+    return result;
+  auto replay = std::make_shared<FakeReplay>(graph, fake.seed);
+  return streams.push(stream, {.run = {},
+                               .ready = [replay] { return replay->advance(); },
+                               .begin = {},
+                               .waits = {},
+                               .completes = {}});
 }
 CudaResult cuGraphDestroy(CudaGraphHandle graph) {
   std::lock_guard lock(fakeMutex);
@@ -454,7 +462,7 @@ CudaResult cuGraphExecDestroy(CudaGraphExecHandle ready) {
 
 void ringcCudaFakeEnqueue(CudaStreamHandle stream, const CudaFakeWork *work) {
   (void)streams.push(stream,
-                     {.run = work->run, .ready = work->ready, .waits = {}, .completes = {}});
+                     {.run = {}, .ready = {}, .begin = work->begin, .waits = {}, .completes = {}});
 }
 void ringcCudaFakeAddKernel(const CudaFake::Kernel *kernel) {
   std::lock_guard lock(fakeMutex);

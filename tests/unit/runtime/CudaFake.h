@@ -34,6 +34,10 @@ struct CudaFake {
     size_t slotCount = 0;
     int batchSlot = -1;   ///< of the extent B, whose last entries are the grid's z
     bool twoAxes = false; ///< the grid's y is the second axis, not the head
+    /// Of a grid with heads and a second axis, which share its x: the axis's extent, times or by so
+    /// many.
+    int secondSlot = -1;
+    int64_t secondFactor = 1, secondStep = 1;
   };
   std::vector<Kernel> kernels; ///< by one thread; others call the following
 };
@@ -42,10 +46,10 @@ extern "C" void ringcCudaFakeAddKernel(const CudaFake::Kernel *kernel);
 /// The symbol under which the library exports its `CudaFake *()`.
 inline constexpr const char *cudaFakeSymbol = "ringcCudaFake";
 
-/// Work of another library's fake: is run when it is the head of the queue and `ready` says so.
+/// Work of another library's fake, which is over when it is the head of the queue and says so:
+/// `begin` is called for each time that it runs, of a graph each replay, and gives whom to ask.
 struct CudaFakeWork {
-  std::function<bool()> ready;
-  std::function<void()> run;
+  std::function<std::function<bool()>()> begin;
 };
 extern "C" void ringcCudaFakeEnqueue(CudaStreamHandle stream, const CudaFakeWork *work);
 /// Lets all streams run as far as they can.

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <set>
+#include <cstdlib>
 #include <thread>
+#include <utility>
 
 namespace ringc {
 
@@ -37,37 +38,42 @@ bool FakeGraph::joins(CudaStreamHandle origin) const {
       streams, [&](const auto &each) { return reached[each.first] == each.second.size(); });
 }
 
-bool FakeGraph::run(std::mt19937 &random) const {
-  std::map<CudaStreamHandle, size_t> next;
-  std::set<const FakeTicket *> done;
-  std::vector<CudaStreamHandle> open;
-  for (const auto &[stream, works] : streams)
-    open.push_back(stream);
-  while (!open.empty()) {
-    std::ranges::shuffle(open, random);
-    bool ran = false;
-    for (auto stream = open.begin(); stream != open.end() && !ran; ++stream) {
-      const std::vector<FakeWork> &works = streams.at(*stream);
-      size_t &at = next[*stream];
-      if (at == works.size()) {
-        open.erase(stream);
-        ran = true;
-        break;
-      }
-      const FakeWork &work = works[at];
-      if (work.waits && !done.contains(work.waits.get()))
-        continue;
-      if (work.run)
-        work.run();
-      if (work.completes)
-        done.insert(work.completes.get());
-      ++at;
-      ran = true;
-    }
-    if (!ran)
-      return false;
+FakeReplay::FakeReplay(std::shared_ptr<const FakeGraph> what, unsigned seed)
+    : graph(std::move(what)), random(seed) {
+  for (const auto &[stream, works] : graph->streams)
+    if (!works.empty())
+      open.push_back({stream});
+}
+
+bool FakeReplay::step(Line &line) {
+  const FakeWork &work = graph->streams.at(line.stream)[line.next];
+  if (work.waits && !done.contains(work.waits.get()))
+    return false;
+  if (work.begin && !line.ready)
+    line.ready = work.begin();
+  if (line.ready && !line.ready()) {
+    waits = true;
+    return false;
   }
+  if (work.run)
+    work.run();
+  if (work.completes)
+    done.insert(work.completes.get());
+  line = {line.stream, line.next + 1};
   return true;
+}
+
+bool FakeReplay::advance() {
+  for (bool ran = true; ran && !open.empty();) {
+    std::ranges::shuffle(open, random);
+    ran = waits = false;
+    for (size_t at = 0; at < open.size() && !ran; ++at)
+      if ((ran = step(open[at])) && open[at].next == graph->streams.at(open[at].stream).size())
+        open.erase(open.begin() + ptrdiff_t(at));
+  }
+  if (!open.empty() && !waits)
+    std::abort();
+  return open.empty();
 }
 
 CudaResult FakeStreams::push(CudaStreamHandle handle, FakeWork work) {
@@ -75,8 +81,11 @@ CudaResult FakeStreams::push(CudaStreamHandle handle, FakeWork work) {
   Stream &stream = streams[handle];
   if (stream.capture)
     stream.capture->streams[handle].push_back(std::move(work));
-  else
+  else {
+    if (work.begin)
+      work.ready = work.begin();
     stream.queue.push_back(std::move(work));
+  }
   return CudaResult::Success;
 }
 

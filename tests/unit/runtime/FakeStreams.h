@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <vector>
 
 namespace ringc {
@@ -26,6 +27,8 @@ struct FakeTicket {
 struct FakeWork {
   std::function<void()> run;
   std::function<bool()> ready;
+  /// Gives `ready` anew for each time that it runs: of a graph, each replay.
+  std::function<std::function<bool()>()> begin = {};
   std::shared_ptr<FakeTicket> waits, completes;
 };
 
@@ -35,8 +38,30 @@ struct FakeGraph {
 
   /// Whether all that was captured comes before the end of the stream.
   bool joins(CudaStreamHandle origin) const;
-  /// Runs everything, in an order that the events allow; false where they allow none.
-  bool run(std::mt19937 &random) const;
+};
+
+/// One launch of it.
+class FakeReplay {
+public:
+  FakeReplay(std::shared_ptr<const FakeGraph> what, unsigned seed);
+
+  /// Runs what can run now, in an order that the events allow. Whether all has run. Aborts where
+  /// they allow none, and nothing waits for another library: a deadlock on a device.
+  bool advance();
+
+private:
+  struct Line {
+    CudaStreamHandle stream;
+    size_t next = 0;
+    std::function<bool()> ready = {}; ///< of the next one, where it has begun
+  };
+  bool step(Line &line); ///< whether something ran
+
+  std::shared_ptr<const FakeGraph> graph;
+  std::mt19937 random;
+  std::set<const FakeTicket *> done;
+  std::vector<Line> open;
+  bool waits = false; ///< for another library
 };
 
 /// All streams of a process; safe to use from many threads.

@@ -199,9 +199,9 @@ NcclResult ncclGroupEnd() {
     return NcclResult::Success;
   NcclComm comm = grouped.front().first;
   CudaStreamHandle stream = grouped.front().second.first;
-  auto group = std::make_shared<Group>();
+  std::vector<Message> messages;
   for (auto &[of, message] : grouped)
-    group->messages.push_back(message.second);
+    messages.push_back(message.second);
   grouped.clear();
   std::shared_ptr<ncclComm> owner;
   {
@@ -209,7 +209,10 @@ NcclResult ncclGroupEnd() {
     owner = communicators.at(comm);
   }
   // Without the lock: work is looked at under the driver's, and takes this one.
-  CudaFakeWork work{.ready = [owner, group] { return isOver(*owner, *group); }, .run = {}};
+  CudaFakeWork work{.begin = [owner, messages] {
+    auto group = std::make_shared<Group>(Group{messages, false});
+    return [owner, group] { return isOver(*owner, *group); };
+  }};
   ringcCudaFakeEnqueue(stream, &work);
   return begun(*comm);
 }
