@@ -1,12 +1,9 @@
 #include "tests/gpu/Rank.h"
 
-#include "ringc/Env.h"
 #include "ringc/attention/shared/Options.h"
-#include "ringc/comm/Bootstrap.h"
-#include "ringc/comm/Nccl.h"
 #include "ringc/driver/CudaMemory.h"
-#include "ringc/jit/DeviceCompiler.h"
 #include "ringc/ring/Sharding.h"
+#include "tests/gpu/RankSelf.h"
 #include "tests/gpu/RankTensors.h"
 #include "tests/support/ReferenceAttention.h"
 
@@ -41,35 +38,6 @@ AttentionOptions optionsOf(DType dtype, const SequenceLayout &layout, int ringSi
           .ringSize = ringSize,
           .schedule = schedule};
 }
-
-/// One rank's device, its place in the world, and how it reaches the others, once it is connected.
-struct Self {
-  explicit Self(std::chrono::milliseconds deadline)
-      : env(Env::read()), process(*ProcessRank::of(env)),
-        context(
-            deviceContext(process.localRank % CudaDriver::open(env.cudaLibrary)->deviceCount())),
-        library(NcclLibrary::open(env.ncclLibrary)), patience(deadline) {}
-
-  NcclUniqueId uniqueId() const {
-    return shareUniqueId(*library, process, std::chrono::minutes(1));
-  }
-  void connect() {
-    transport.reset();
-    transport.emplace(library, context.device, process.rank, process.world, uniqueId(),
-                      NcclOptions{.deadline = patience});
-  }
-  void borrow(NcclComm theirs) {
-    transport.reset();
-    transport.emplace(library, context.device, theirs, NcclOptions{.deadline = patience});
-  }
-
-  Env env;
-  ProcessRank process;
-  DeviceContext context;
-  std::shared_ptr<const NcclLibrary> library;
-  std::chrono::milliseconds patience;
-  std::optional<NcclTransport> transport;
-};
 
 reference::Problem problemOf(const RingInputs &whole) {
   reference::Problem problem;
@@ -449,6 +417,10 @@ int runRank(int argc, char **argv) {
       code = mixture(mode == "mixture-graph", deadline);
     else if (mode.starts_with("other-"))
       code = disagreement(mode.substr(6), deadline);
+    else if (mode == "decode")
+      code = decodes(deadline);
+    else if (mode == "decode-other")
+      code = otherDecode(deadline);
     else if (mode == "speed")
       code = speed(deadline);
     else

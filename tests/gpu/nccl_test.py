@@ -108,6 +108,31 @@ class Numbers(NcclTest):
                 self.assertIn(f"rank {rank} of the user's communicator: {number} from rank {1 - rank}\n", said)
 
 
+class Decodes(NcclTest):
+    def exact_and_alike(self, world, **options):
+        said = self.exact(world, "decode", **options)
+        bits = [re.findall(r"^(\w+ page \d+ bits \d+) of rank", text, re.M) for text in said]
+        self.assertTrue(bits[0])
+        for other in bits:
+            self.assertEqual(other, bits[0])
+
+    def test_two_devices(self):
+        if devices() < 2:
+            self.skipTest("one device")
+        self.exact_and_alike(2)
+
+    def test_three_ranks_on_one_device(self):
+        self.exact_and_alike(3, shared=True)
+
+    def test_a_rank_has_another_option(self):
+        said, codes = self.ranks(3, "decode-other", DEADLINE, shared=devices() < 3)
+        self.assertEqual(codes, [5] * 3)
+        for rank, text in enumerate(said):
+            self.assertRegex(text, rf"rank {rank} ended: rank {rank}: hop 0, plans, peer \d: the ranks do not agree: "
+                                   rf"split: 0 on rank 0, 64 on rank 1\n")
+            self.assertIn(f"rank {rank} goes on: right", text)
+
+
 class Launchers(NcclTest):
     def test_as_srun_starts_ranks(self):
         self.exact(2, "few", shared=devices() < 2, launcher=by_srun)

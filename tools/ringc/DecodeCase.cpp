@@ -128,22 +128,40 @@ public:
       : decode(completed(of)), whole(decode), expected(decode, whole),
         measure(shapesOf(decode, whole), expected.exact) {}
 
+  DecodeShare shareOf(int rank) const { return {decode, whole, rank}; }
+
   DecodeErrors onHost(const AttentionContext &context, Transport &transport) const {
-    DecodeShare share(decode, whole, transport.rank());
+    DecodeShare share = shareOf(transport.rank());
     Made made(decode);
     HostDecode host(decode.options, context);
     if (transport.world() == 1)
       host.run(share.inputs, made.out, made.lse);
     else
       host.run(share.inputs, share.keys, transport, made.out, made.lse);
-    return errorsOf(made);
+    return errorsOf(made.out, made.lse);
   }
 
   DecodeErrors onDevice(const DeviceContext &context) const {
-    DecodeShare share(decode, whole, /*rank=*/0);
+    DecodeShare share = shareOf(/*rank=*/0);
     Made made(decode);
     decodeOnDevice(context, decode.options, share.inputs, made.out, made.lse);
-    return errorsOf(made);
+    return errorsOf(made.out, made.lse);
+  }
+
+  DecodeErrors errorsOf(const Tensor &out, const Tensor &lse) const {
+    const AttentionOptions &of = decode.options.attention;
+    reference::Result result;
+    result.out = reference::arrayOf(out);
+    result.lse = reference::arrayOf(lse);
+    Results ours(result), plain(expected.plain);
+    Bars bars{of.dtype, of.f32Products, std::nullopt};
+    DecodeErrors errors;
+    for (size_t tensor = 0; tensor < errors.size(); ++tensor)
+      errors[tensor] = {measure.whole(ours, tensor),
+                        of.dtype == DType::F32
+                            ? bars.ofF32()
+                            : bars.against(measure.whole(plain, tensor), expected.rows)};
+    return errors;
   }
 
 private:
@@ -156,22 +174,6 @@ private:
     HostTensor out, lse;
   };
 
-  DecodeErrors errorsOf(const Made &made) const {
-    const AttentionOptions &of = decode.options.attention;
-    reference::Result result;
-    result.out = reference::arrayOf(made.out);
-    result.lse = reference::arrayOf(made.lse);
-    Results ours(result), plain(expected.plain);
-    Bars bars{of.dtype, of.f32Products, std::nullopt};
-    DecodeErrors errors;
-    for (size_t tensor = 0; tensor < errors.size(); ++tensor)
-      errors[tensor] = {measure.whole(ours, tensor),
-                        of.dtype == DType::F32
-                            ? bars.ofF32()
-                            : bars.against(measure.whole(plain, tensor), expected.rows)};
-    return errors;
-  }
-
   DecodeCase decode;
   DecodeTensors whole;
   Expected expected;
@@ -183,6 +185,10 @@ DecodeCheck::~DecodeCheck() = default;
 DecodeCheck::DecodeCheck(DecodeCheck &&) noexcept = default;
 DecodeCheck &DecodeCheck::operator=(DecodeCheck &&) noexcept = default;
 
+DecodeShare DecodeCheck::shareOf(int rank) const { return self->shareOf(rank); }
+DecodeErrors DecodeCheck::errorsOf(const Tensor &out, const Tensor &lse) const {
+  return self->errorsOf(out, lse);
+}
 DecodeErrors DecodeCheck::onHost(const AttentionContext &context, Transport &transport) const {
   return self->onHost(context, transport);
 }

@@ -49,6 +49,8 @@ struct DecodeError {
 /// Of out and lse.
 using DecodeErrors = std::array<DecodeError, 2>;
 
+class DecodeShare;
+
 /// A case's tensors, and what double precision makes of them. Several threads may use it.
 class DecodeCheck {
 public:
@@ -59,6 +61,11 @@ public:
   ~DecodeCheck();
   DecodeCheck(DecodeCheck &&) noexcept;
   DecodeCheck &operator=(DecodeCheck &&) noexcept;
+
+  /// What one rank has; the check must outlive it.
+  DecodeShare shareOf(int rank) const;
+  /// Of results that a rank has made of it, on the host.
+  DecodeErrors errorsOf(const Tensor &out, const Tensor &lse) const;
 
   /// Of one rank of the transport's world, which has as many as the case. Throws InputError.
   DecodeErrors onHost(const AttentionContext &context, Transport &transport) const;
