@@ -173,6 +173,27 @@ private:
   const CudaStream &stream;
 };
 
+class DeviceDecodeOfRanks final : public ModuleDecode {
+public:
+  /// `ofRank` is null for a rank alone.
+  DeviceDecodeOfRanks(const DecodeOptions &options, const DeviceContext &context,
+                      const CudaStream &order, RemoteTransport *ofRank)
+      : decode(options, context), stream(order), transport(ofRank) {}
+
+  void run(const DecodeInputs &inputs, const DecodeKeys &keys, const Tensor &out,
+           const Tensor &lse) override {
+    if (transport)
+      decode.run(stream, inputs, keys, *transport, out, lse);
+    else
+      decode.run(stream, inputs, out, lse);
+  }
+
+private:
+  DeviceDecode decode;
+  const CudaStream &stream;
+  RemoteTransport *transport;
+};
+
 class DeviceBackend final : public ModuleBackend {
 public:
   DeviceBackend(DeviceContext ofDevice, const CudaStream &order, RemoteTransport *ofRank)
@@ -195,11 +216,13 @@ public:
       return std::make_unique<DeviceAttentionAlone>(options, context, stream);
     return std::make_unique<DeviceAttentionOfRing>(options, *transport, context, stream);
   }
-  std::unique_ptr<ModuleDecode> decode(const DecodeOptions &) override {
-    throw InputError("decode", "on a device", "the host"); // MERGE
+  std::unique_ptr<ModuleDecode> decode(const DecodeOptions &options) override {
+    return std::make_unique<DeviceDecodeOfRanks>(options, context, stream, transport);
   }
-  KvCache kvCache(KvCacheOptions) override {
-    throw InputError("KV cache", "on a device", "the host"); // MERGE
+  KvCache kvCache(KvCacheOptions options) override {
+    options.rank = together->rank();
+    options.ranks = together->world();
+    return KvCache(options, stream);
   }
   SharedTensor allocate(DType dtype, std::span<const int64_t> shape) override {
     return memory.allocate(dtype, shape);

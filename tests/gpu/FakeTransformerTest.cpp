@@ -2,12 +2,17 @@
 // of streams, against double precision.
 
 #include "ringc/module/DeviceModuleBackend.h"
+#include "ringc/transformer/TokenDecoder.h"
 #include "tests/gpu/FakeNcclWorld.h"
 #include "tests/gpu/FakeWorld.h"
+#include "tests/support/ReferenceAttention.h"
 #include "tools/ringc/TransformerCase.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <random>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -77,4 +82,39 @@ TEST_CASE("the transformer of several ranks over NCCL") {
       for (const std::vector<ModuleError> &ofRank : errors)
         checkErrors(of, ofRank);
     }
+}
+
+TEST_CASE("tokens one by one on devices say what the whole sequence says") {
+  for (int size : {1, 2}) {
+    RingTransformerOptions options = small(1).options;
+    unsigned seed = std::random_device{}();
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    HostTensor tokens(DType::I32, {1, 44});
+    std::span<int32_t> text(tokens.dataAs<int32_t>(), 44);
+    std::ranges::generate(text, [&] { return int32_t(random() % 13); });
+    RingTransformerWeights weights = RingTransformerWeights::initial(options, seed);
+    options.ringSeqSize = options.bucketSize = 44;
+    NcclWorld world(size);
+    std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
+      const DeviceContext &device = world.devices[size_t(rank)];
+      CudaStream stream(device.device);
+      RingTransformer model(options, deviceModuleBackend(device, stream, transport), weights);
+      SharedTensor logits = model.logits({.tokens = tokens}); // each rank has the sequence
+      HostTensor whole(DType::F32, {44, 13});
+      model.backend().download(logits.view().select(0, 0), whole);
+      TokenDecoder decoder(model, {.tokens = 44, .pageSize = 8});
+      auto check = [&](const HostTensor &made, int64_t at) {
+        CAPTURE(at);
+        CHECK(reference::relativeError(reference::arrayOf(made),
+                                       reference::arrayOf(whole.view().slice(0, at, 1))) < 2e-5);
+      };
+      check(decoder.append(0, text.first(33)), 32);
+      for (int64_t at = 33; at < 39; ++at)
+        check(decoder.step(text.subspan(size_t(at), 1)), at);
+      check(decoder.append(0, text.last(5)), 43);
+    });
+    for (const std::string &each : said)
+      CHECK(each == "nothing thrown");
+  }
 }
