@@ -1,6 +1,7 @@
 #include "ringc/decode/DeviceDecodeRank.h"
 
 #include "ringc/attention/shared/Options.h"
+#include "ringc/compiler/spec/CompiledKernel.h"
 #include "ringc/decode/DecodeCall.h"
 #include "ringc/decode/RankParts.h"
 #include "ringc/driver/CudaStream.h"
@@ -37,9 +38,16 @@ bool isSameArgument(const std::pair<const std::string, ArgumentValue> &a,
   return std::get<bool>(a.second) == std::get<bool>(b.second);
 }
 
-/// Two tiles of K and V each that are on their way let six programs share a multiprocessor, whose
-/// loads hide each other's latency (docs/performance.md).
-constexpr int64_t programsOfMultiprocessor = 6;
+/// How many a device runs at once: programs of one warp, which its shared memory limits. All that
+/// it holds are needed: their loads hide each other's latency (docs/performance.md).
+int64_t programsAtOnce(const CudaDeviceFacts &device, const CompiledKernel &kernel) {
+  constexpr int64_t reserved = 1 << 10, most = 16; // bytes of each block; programs, by registers
+  int64_t ofOne = std::clamp<int64_t>(
+      (device.sharedBytesPerBlock + reserved) / (kernel.sharedBytes + reserved), 1, most);
+  return device.multiprocessors * ofOne;
+}
+
+/// Two tiles of K and V each are on their way: so small that six programs share a multiprocessor.
 int64_t keysOfTile(const AttentionOptions &of) {
   constexpr int64_t elements = 4 << 10; // 8 KiB of 16-bit ones
   int64_t row = std::max(of.headDim, of.valueHeadDim);
@@ -115,7 +123,8 @@ const PreparedDecode &DeviceDecodeRank::prepare(const CudaStream &stream,
                    .keysOfTile = keysOfTile(of),
                    .memory = Memory::Device});
   call.checkResults(given.out, given.lse);
-  DecodeCall::Parts cut = call.parts(on.device->facts().multiprocessors * programsOfMultiprocessor);
+  DecodeCall::Parts cut = call.parts(programsAtOnce(
+      on.device->facts(), *on.kernels->get(call.spec(), sources, {.table = of.tune}).kernel));
   RankParts exchanged(given.ranks, {call.batch(), call.queries(), of.heads, of.valueHeadDim});
   void *ofRanks = given.ranks > 1 ? memory(rankMemory, exchanged.bytes()) : nullptr;
   Tensor parts = tensor(partMemory, DType::F32,
