@@ -41,9 +41,10 @@ bool isSameArgument(const std::pair<const std::string, ArgumentValue> &a,
 /// How many a device runs at once: programs of one warp, which its shared memory limits. All that
 /// it holds are needed: their loads hide each other's latency (docs/performance.md).
 int64_t programsAtOnce(const CudaDeviceFacts &device, const CompiledKernel &kernel) {
-  constexpr int64_t reserved = 1 << 10, most = 16; // bytes of each block; programs, by registers
+  constexpr int64_t reserved = 1 << 10; // bytes of each block
+  constexpr int64_t byRegisters = 16;
   int64_t ofOne = std::clamp<int64_t>(
-      (device.sharedBytesPerBlock + reserved) / (kernel.sharedBytes + reserved), 1, most);
+      (device.sharedBytesPerBlock + reserved) / (kernel.sharedBytes + reserved), 1, byRegisters);
   return device.multiprocessors * ofOne;
 }
 

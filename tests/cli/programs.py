@@ -93,9 +93,6 @@ class Programs(RingcTest):
         env = {"RINGC_CUDA_LIBRARY": os.environ["RINGC_FAKE_CUDA"]}
         self.refused("ranks: got 2 of one process on devices, allowed: 1, or a process for each",
                      "verify --program module --device cuda --ranks 2", env=env)
-        for program in "decode", "tree":
-            self.refused(f"ranks: got 2, allowed: 1 with --device cuda and --program {program}",
-                         "verify --device cuda --ranks 2 --program", program, env=env)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "tools/ringc/ReferenceProblem.h"
 
 #include <algorithm>
+#include <deque>
 #include <optional>
 
 namespace ringc::cli {
@@ -141,11 +142,20 @@ public:
     return errorsOf(made.out, made.lse);
   }
 
-  DecodeErrors onDevice(const DeviceContext &context) const {
-    DecodeShare share = shareOf(/*rank=*/0);
-    Made made(decode);
-    decodeOnDevice(context, decode.options, share.inputs, made.out, made.lse);
-    return errorsOf(made.out, made.lse);
+  std::vector<DecodeErrors> onDevices(World &world) const {
+    std::deque<DecodeShare> shares;
+    std::deque<Made> made;
+    std::vector<HostDecodeCall> calls;
+    for (int rank : world.ranks()) {
+      const DecodeShare &share = shares.emplace_back(shareOf(rank));
+      const Made &own = made.emplace_back(decode);
+      calls.push_back({share.inputs, share.keys, own.out, own.lse});
+    }
+    decodeOnDevices(world, decode.options, calls);
+    std::vector<DecodeErrors> errors;
+    for (const Made &own : made)
+      errors.push_back(errorsOf(own.out, own.lse));
+    return errors;
   }
 
   DecodeErrors errorsOf(const Tensor &out, const Tensor &lse) const {
@@ -192,8 +202,8 @@ DecodeErrors DecodeCheck::errorsOf(const Tensor &out, const Tensor &lse) const {
 DecodeErrors DecodeCheck::onHost(const AttentionContext &context, Transport &transport) const {
   return self->onHost(context, transport);
 }
-DecodeErrors DecodeCheck::onDevice(const DeviceContext &context) const {
-  return self->onDevice(context);
+std::vector<DecodeErrors> DecodeCheck::onDevices(World &world) const {
+  return self->onDevices(world);
 }
 
 } // namespace ringc::cli

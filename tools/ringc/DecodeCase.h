@@ -1,9 +1,9 @@
 #pragma once
 
 #include "ringc/attention/Context.h"
-#include "ringc/attention/device/DeviceCode.h"
 #include "ringc/comm/Transport.h"
 #include "ringc/decode/Decode.h"
+#include "ringc/world/World.h"
 
 #include <array>
 #include <cstdint>
@@ -69,8 +69,8 @@ public:
 
   /// Of one rank of the transport's world, which has as many as the case. Throws InputError.
   DecodeErrors onHost(const AttentionContext &context, Transport &transport) const;
-  /// Of a case of one rank.
-  DecodeErrors onDevice(const DeviceContext &context) const;
+  /// Of the ranks of this process, on the devices of the world.
+  std::vector<DecodeErrors> onDevices(World &world) const;
 
 private:
   class Impl;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <utility>
 #include <vector>
 
@@ -167,10 +168,18 @@ Results decodeIn(World &world, const DecodeOptions &options, const DecodeInputs 
   for (size_t rank = 0; rank < world.ranks().size(); ++rank)
     results.push_back({HostTensor(of.dtype, {batch, queries, of.heads, of.valueHeadDim}),
                        HostTensor(DType::F32, {batch, of.heads, queries})});
+  if (!world.devices().empty()) {
+    std::deque<Share> shares;
+    std::vector<HostDecodeCall> calls;
+    for (size_t rank = 0; rank < results.size(); ++rank) {
+      const Share &share = shares.emplace_back(shareOf(inputs, world.ranks()[rank], world.size()));
+      calls.push_back({share.inputs, share.keys, results[rank].out, results[rank].lse});
+    }
+    decodeOnDevices(world, options, calls);
+    return std::move(results.front());
+  }
   world.onRanks([&](const WorldRank &rank) {
     Results &own = results[size_t(rank.rank - world.ranks().front())];
-    if (rank.device)
-      return decodeOnDevice(*rank.device, options, inputs, own.out, own.lse);
     HostDecode decode(options, context);
     if (world.size() == 1)
       return decode.run(inputs, own.out, own.lse);
@@ -181,8 +190,6 @@ Results decodeIn(World &world, const DecodeOptions &options, const DecodeInputs 
 }
 
 int runIn(World &world, const Session &session, const DecodeFlags &flags) {
-  if (!world.devices().empty() && world.size() > 1)
-    throw InputError("ranks", std::to_string(world.size()), "1 with --device cuda");
   if (world.isFirst())
     checkTargets(targetsOf(flags), sourcesOf(flags));
   Files files = readFiles(session, flags);

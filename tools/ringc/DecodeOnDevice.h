@@ -1,12 +1,23 @@
 #pragma once
 
-#include "ringc/attention/device/DeviceCode.h"
 #include "ringc/decode/Decode.h"
+#include "ringc/world/World.h"
+
+#include <span>
 
 namespace ringc::cli {
 
-/// A decode of tensors of the host on a device. Throws InputError and CudaError.
-void decodeOnDevice(const DeviceContext &context, const DecodeOptions &options,
-                    const DecodeInputs &inputs, HostTensor &out, HostTensor &lse);
+/// What one rank brings, tensors of the host, and where its results go.
+struct HostDecodeCall {
+  DecodeInputs inputs;
+  DecodeKeys keys;
+  Tensor out, lse;
+};
+
+/// The decode of this process's ranks on the devices of their world: of one rank alone, of one of
+/// several processes, or of all ranks in this one. `calls` by rank of this process. Throws
+/// InputError, CudaError, NcclError, DisagreementError and PeerError.
+void decodeOnDevices(World &world, const DecodeOptions &options,
+                     std::span<const HostDecodeCall> calls);
 
 } // namespace ringc::cli

@@ -22,23 +22,23 @@ namespace {
 
 constexpr int64_t mostProblems = 1 << 20;
 
-void checkDevices(const World &world, const VerifyFlags &flags) {
-  if (!world.devices().empty() && world.size() > 1)
-    throw InputError("ranks", std::to_string(world.size()),
-                     "1 with --device cuda and --program " + flags.program);
-}
-
 /// Those of all ranks, in the first process.
 std::vector<std::vector<RankError>> errorsOf(const DecodeCase &decode, World &world,
                                              const AttentionContext &context) {
   DecodeCheck check(decode);
-  std::vector<std::vector<RankError>> own(world.ranks().size());
-  world.onRanks([&](const WorldRank &rank) {
-    DecodeErrors errors =
-        rank.device ? check.onDevice(*rank.device) : check.onHost(context, *rank.transport);
-    for (const DecodeError &each : errors)
-      own[size_t(rank.rank - world.ranks().front())].push_back({each.ours, each.bar});
-  });
+  std::vector<DecodeErrors> found(world.ranks().size());
+  if (!world.devices().empty())
+    found = check.onDevices(world);
+  else
+    world.onRanks([&](const WorldRank &rank) {
+      found[size_t(rank.rank - world.ranks().front())] = check.onHost(context, *rank.transport);
+    });
+  std::vector<std::vector<RankError>> own;
+  for (const DecodeErrors &ofRank : found) {
+    std::vector<RankError> &errors = own.emplace_back();
+    for (const DecodeError &each : ofRank)
+      errors.push_back({each.ours, each.bar});
+  }
   return gatherErrors(world, own);
 }
 
@@ -59,7 +59,6 @@ void addWorst(VerifyTable &table, const std::string &name,
 } // namespace
 
 int verifyDecode(const Session &session, World &world, const VerifyFlags &flags) {
-  checkDevices(world, flags);
   requireInteger("count", flags.decode.count, 1, mostProblems);
   RandomDecode random(session, flags);
   AttentionContext context = hostContext(flags.attention.threads, session.details());
@@ -83,7 +82,6 @@ int verifyDecode(const Session &session, World &world, const VerifyFlags &flags)
 }
 
 int verifyTree(const Session &session, World &world, const VerifyFlags &flags) {
-  checkDevices(world, flags);
   const ModuleFlags &sizes = flags.module;
   requireInteger("batch", flags.decode.batch, 0, 1 << 20);
   requireInteger("seq-len", sizes.seqLen, 0, 1 << 20);
