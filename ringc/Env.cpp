@@ -35,6 +35,7 @@ Env Env::read() {
           .ompThreadLimit = variable("OMP_THREAD_LIMIT"),
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),
           .ncclLibrary = variable("RINGC_NCCL_LIBRARY"),
+          .cublasLtLibrary = variable("RINGC_CUBLASLT_LIBRARY"),
           .masterAddress = variable("MASTER_ADDR"),
           .masterPort = variable("MASTER_PORT"),
           .slurmNodes = variable("SLURM_STEP_NODELIST"),

@@ -39,6 +39,9 @@ struct Env {
   std::optional<std::string> cudaLibrary;
   /// RINGC_NCCL_LIBRARY: the file of NCCL, in place of libnccl.so.2 as the loader finds it.
   std::optional<std::string> ncclLibrary;
+  /// RINGC_CUBLASLT_LIBRARY: the file of cuBLASLt, in place of libcublasLt.so as the loader finds
+  /// it; "none": matrices are multiplied by matmul.tile.
+  std::optional<std::string> cublasLtLibrary;
   /// RANK, WORLD_SIZE and LOCAL_RANK, as torchrun sets them, or who starts ranks by hand.
   LauncherVariables variables{"RANK", "WORLD_SIZE", "LOCAL_RANK"};
   /// OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE and OMPI_COMM_WORLD_LOCAL_RANK: Open MPI's mpirun.

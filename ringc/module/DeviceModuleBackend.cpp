@@ -1,5 +1,6 @@
 #include "ringc/module/DeviceModuleBackend.h"
 
+#include "ringc/Env.h"
 #include "ringc/attention/DeviceAttentionRank.h"
 #include "ringc/attention/DeviceAttentionRing.h"
 #include "ringc/attention/device/DeviceElementwise.h"
@@ -8,7 +9,6 @@
 #include "ringc/kernel/DeviceKernel.h"
 #include "ringc/module/DealIn.h"
 #include "ringc/module/KernelShelf.h"
-#include "ringc/module/TileProducts.h"
 
 #include <array>
 #include <numeric>
@@ -196,9 +196,11 @@ private:
 
 class DeviceBackend final : public ModuleBackend {
 public:
-  DeviceBackend(DeviceContext ofDevice, const CudaStream &order, RemoteTransport *ofRank)
+  DeviceBackend(DeviceContext ofDevice, const CudaStream &order, RemoteTransport *ofRank,
+                const TellProducts &tell)
       : context(std::move(ofDevice)), stream(order), transport(ofRank), memory(order),
-        library(context, order) {
+        library(context, order),
+        choice(ProductsChoice::onDevice(Env::read(), library, order, tell)) {
     if (transport)
       together = std::make_unique<DeviceRanks>(order, *transport);
     else
@@ -207,9 +209,7 @@ public:
 
   ModuleRanks &ranks() override { return *together; }
   ModuleKernels &kernels() override { return library; }
-  std::unique_ptr<Products> products(F32Products f32) override {
-    return std::make_unique<TileProducts>(library, f32);
-  }
+  std::unique_ptr<Products> products(F32Products f32) override { return choice.make(f32); }
   std::unique_ptr<ModuleAttention> attention(const AttentionOptions &options,
                                              Scope scope) override {
     if (scope == Scope::Alone || !transport)
@@ -259,19 +259,20 @@ private:
   RemoteTransport *transport; ///< null: alone
   StreamMemory memory;
   DeviceKernelsOfLibrary library;
+  ProductsChoice choice;
   std::unique_ptr<ModuleRanks> together;
 };
 
 } // namespace
 
 std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context, const CudaStream &stream,
-                                                   RemoteTransport &transport) {
-  return std::make_unique<DeviceBackend>(std::move(context), stream, &transport);
+                                                   RemoteTransport &transport, TellProducts tell) {
+  return std::make_unique<DeviceBackend>(std::move(context), stream, &transport, tell);
 }
 
-std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context,
-                                                   const CudaStream &stream) {
-  return std::make_unique<DeviceBackend>(std::move(context), stream, nullptr);
+std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context, const CudaStream &stream,
+                                                   TellProducts tell) {
+  return std::make_unique<DeviceBackend>(std::move(context), stream, nullptr, tell);
 }
 
 } // namespace ringc

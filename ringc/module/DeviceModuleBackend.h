@@ -4,6 +4,7 @@
 #include "ringc/comm/StreamTransport.h"
 #include "ringc/driver/CudaStream.h"
 #include "ringc/module/ModuleBackend.h"
+#include "ringc/module/ProductsChoice.h"
 
 #include <memory>
 
@@ -16,11 +17,14 @@ namespace ringc {
 /// there: calls cannot be captured in a graph. cuSeqlens lie on the host.
 ///
 /// Stream and transport must outlive it and all tensors that a module gave. One thread at a time
-/// calls it and what is made of it.
+/// calls it and what is made of it. `tell` hears once who multiplies matrices (ProductsChoice); it
+/// may be null. Throws CublasError where RINGC_CUBLASLT_LIBRARY names what is no cuBLASLt.
 std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context, const CudaStream &stream,
-                                                   RemoteTransport &transport);
+                                                   RemoteTransport &transport,
+                                                   TellProducts tell = {});
 
 /// Of a world of this rank alone.
-std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context, const CudaStream &stream);
+std::unique_ptr<ModuleBackend> deviceModuleBackend(DeviceContext context, const CudaStream &stream,
+                                                   TellProducts tell = {});
 
 } // namespace ringc

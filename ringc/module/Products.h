@@ -2,6 +2,9 @@
 
 #include "ringc/Tensor.h"
 
+#include <optional>
+#include <string>
+
 namespace ringc {
 
 /// A matrix, or its transpose: which of the two the product takes.
@@ -16,6 +19,7 @@ struct Factor {
 inline Factor transposed(const Tensor &matrix) { return {matrix, true}; }
 
 /// The seam to whatever multiplies matrices: kernels of the library, or a library of the vendor's.
+/// Which one, ProductsChoice says.
 class Products {
 public:
   virtual ~Products() = default;
@@ -25,5 +29,19 @@ public:
   /// extents, types or strides do not fit.
   virtual void multiply(const Factor &a, const Factor &b, const Tensor &c) = 0;
 };
+
+/// What all implementations refuse: throws InputError where extents or types do not fit.
+void checkProduct(const Factor &a, const Factor &b, const Tensor &c);
+
+/// "f32[3, 4] transposed times f32[3, 6] to f32[4, 6]"
+std::string describeProduct(const Factor &a, const Factor &b, const Tensor &c);
+
+/// From row to row of a matrix as BLAS has them, in elements: at least a row's length. Nothing
+/// where columns have gaps, or rows overlap, run backwards or lie nowhere.
+std::optional<int64_t> leadingDimension(const Tensor &matrix);
+
+/// The largest power of two, of `most` at most, that divides a matrix's address and the bytes from
+/// row to row.
+int64_t alignmentOf(const Tensor &matrix, int64_t most);
 
 } // namespace ringc

@@ -230,8 +230,11 @@ class CacheAndInfo(RingcTest):
             self.assertIn(word, text)
 
     def test_info_of_what_is_missing(self):
-        env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1", "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2"}
+        env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1", "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2",
+               "RINGC_CUBLASLT_LIBRARY": "/no/libcublasLt.so"}
         text = self.ok("info", env=env).stdout
+        self.assertRegex(text, r"(?m)^cuBLASLt +no cuBLASLt: /no/libcublasLt\.so: .*"
+                               r"looked for what RINGC_CUBLASLT_LIBRARY names.*install cuBLAS")
         self.assertRegex(text, r"(?m)^CUDA +no CUDA driver: /no/libcuda\.so\.1: .*"
                                r"looked for what RINGC_CUDA_LIBRARY names.*install NVIDIA's driver")
         self.assertRegex(text, r"(?m)^NCCL +no NCCL: /no/libnccl\.so\.2: .*"

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
 #include <stdexcept>
@@ -111,6 +112,7 @@ DeviceContext fakeDevice(int ordinal) {
 
 std::vector<DeviceContext> fakeWorld(int devices) {
   static unsigned seeds = 0; // each world has another order between streams
+  setenv("RINGC_CUBLASLT_LIBRARY", RINGC_FAKE_CUBLASLT, /*overwrite=*/1);
   fake() = {};
   fake().kernels = {{"ringc_add_f32", addBlock, 0, 3},
                     {"ringc_round_f32", roundBlock<DType::F32, 1>, 0, 9},

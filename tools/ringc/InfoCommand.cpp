@@ -1,6 +1,7 @@
 #include "ringc/Env.h"
 #include "ringc/comm/NcclLibrary.h"
 #include "ringc/compiler/Compiler.h"
+#include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaDevice.h"
 #include "ringc/driver/HostThreads.h"
 #include "ringc/jit/KernelFolder.h"
@@ -68,6 +69,19 @@ void addNccl(Rows &rows, const Env &env) {
   }
 }
 
+void addCublasLt(Rows &rows, const Env &env) {
+  if (env.cublasLtLibrary == "none") {
+    rows.push_back({"cuBLASLt", "not looked for, as RINGC_CUBLASLT_LIBRARY says"});
+    return;
+  }
+  try {
+    auto cublas = CublasLtLibrary::open(env.cublasLtLibrary);
+    rows.push_back({"cuBLASLt", cublas->version() + ", " + cublas->path()});
+  } catch (const CublasError &error) {
+    rows.push_back({"cuBLASLt", error.what()});
+  }
+}
+
 std::string tunedSizes(const Env &env) {
   std::optional<std::string> path = tuneTablePath(env);
   if (!path)
@@ -102,6 +116,7 @@ int infoCommand(const Session &session, const InfoFlags &) {
                {"tile sizes", tunedSizes(env)}};
   addCuda(rows, env);
   addNccl(rows, env);
+  addCublasLt(rows, env);
   if (session.talk() == Talk::Verbose)
     rows.push_back({"features", target.features});
   size_t widest = 0;

@@ -1,6 +1,7 @@
 #include "tools/ringc/Command.h"
 
 #include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaDriver.h"
 #include "ringc/files/TemporaryNames.h"
 #include "ringc/support/Error.h"
@@ -58,6 +59,9 @@ int main(int argc, char **argv) {
     std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const NcclError &error) {
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
+    return Wrong;
+  } catch (const CublasError &error) {
     std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const std::bad_alloc &) {

@@ -1,5 +1,7 @@
-// What the project declares of CUDA and NCCL, against their headers where they are installed.
+// What the project declares of CUDA, cuBLASLt and NCCL, against their headers where they are
+// installed.
 #include "ringc/comm/NcclLibrary.h"
+#include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaFunctions.h"
 
 #include <doctest/doctest.h>
@@ -13,6 +15,9 @@
 #endif
 #ifdef RINGC_NCCL_HEADER
 #include RINGC_NCCL_HEADER
+#endif
+#ifdef RINGC_CUBLASLT_HEADER
+#include RINGC_CUBLASLT_HEADER
 #endif
 
 namespace {
@@ -35,6 +40,19 @@ template <typename Ours, typename Theirs> constexpr bool alike() {
 // NCCL's configuration grows from version to version.
 #ifdef RINGC_NCCL_HEADER
 template <> constexpr bool alike<ringc::NcclConfig, ncclConfig_t>() { return true; }
+#endif
+
+// Ours says nothing of what is in cuBLASLt's objects.
+#ifdef RINGC_CUBLASLT_HEADER
+template <> constexpr bool alike<ringc::CublasLtMatmul, cublasLtMatmulDescOpaque_t>() {
+  return true;
+}
+template <> constexpr bool alike<ringc::CublasLtLayout, cublasLtMatrixLayoutOpaque_t>() {
+  return true;
+}
+template <> constexpr bool alike<ringc::CublasLtPreference, cublasLtMatmulPreferenceOpaque_t>() {
+  return true;
+}
 #endif
 
 template <typename Ours, typename Theirs> struct SameAbi;
@@ -138,5 +156,48 @@ TEST_CASE("a configuration says what NCCL's own initializer says") {
   CHECK(ours.blocking == theirs.blocking);
   CHECK(ours.splitShare == theirs.splitShare);
   CHECK(ours.netName == theirs.netName);
+}
+#endif
+
+#ifdef RINGC_CUBLASLT_HEADER
+#define CHECK_CUBLASLT(member, name, ...)                                                          \
+  static_assert(SameAbi<decltype(CublasLtFunctions::member), decltype(&name)>::value, #name);
+RINGC_CUBLASLT_FUNCTIONS(CHECK_CUBLASLT)
+
+static_assert(sizeof(CublasLtAlgorithm) == sizeof(cublasLtMatmulAlgo_t));
+static_assert(sizeof(CublasLtHeuristic) == sizeof(cublasLtMatmulHeuristicResult_t));
+static_assert(offsetof(CublasLtHeuristic, state) ==
+              offsetof(cublasLtMatmulHeuristicResult_t, state));
+static_assert(unsigned(CublasType::F32) == CUDA_R_32F);
+static_assert(unsigned(CublasType::F16) == CUDA_R_16F);
+static_assert(unsigned(CublasType::BF16) == CUDA_R_16BF);
+static_assert(unsigned(CublasCompute::F32) == CUBLAS_COMPUTE_32F);
+static_assert(unsigned(CublasCompute::F32Pedantic) == CUBLAS_COMPUTE_32F_PEDANTIC);
+static_assert(unsigned(CublasCompute::F32FastTf32) == CUBLAS_COMPUTE_32F_FAST_TF32);
+static_assert(unsigned(CublasOperation::None) == CUBLAS_OP_N);
+static_assert(unsigned(CublasOperation::Transpose) == CUBLAS_OP_T);
+static_assert(unsigned(CublasLtMatmulAttribute::TransposeA) == CUBLASLT_MATMUL_DESC_TRANSA);
+static_assert(unsigned(CublasLtMatmulAttribute::TransposeB) == CUBLASLT_MATMUL_DESC_TRANSB);
+static_assert(cublasLtReductionInComputeType == CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE);
+using enum CublasLtPreferenceAttribute;
+static_assert(unsigned(MaxWorkspaceBytes) == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES);
+static_assert(unsigned(ReductionSchemeMask) == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK);
+static_assert(unsigned(MinAlignmentA) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES);
+static_assert(unsigned(MinAlignmentB) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES);
+static_assert(unsigned(MinAlignmentC) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES);
+static_assert(unsigned(MinAlignmentD) == CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES);
+
+TEST_CASE("names of cuBLAS's codes") {
+  for (auto [ours, theirs] : {std::pair(CublasStatus::Success, CUBLAS_STATUS_SUCCESS),
+                              {CublasStatus::NotInitialized, CUBLAS_STATUS_NOT_INITIALIZED},
+                              {CublasStatus::AllocFailed, CUBLAS_STATUS_ALLOC_FAILED},
+                              {CublasStatus::InvalidValue, CUBLAS_STATUS_INVALID_VALUE},
+                              {CublasStatus::ArchMismatch, CUBLAS_STATUS_ARCH_MISMATCH},
+                              {CublasStatus::MappingError, CUBLAS_STATUS_MAPPING_ERROR},
+                              {CublasStatus::ExecutionFailed, CUBLAS_STATUS_EXECUTION_FAILED},
+                              {CublasStatus::InternalError, CUBLAS_STATUS_INTERNAL_ERROR},
+                              {CublasStatus::NotSupported, CUBLAS_STATUS_NOT_SUPPORTED},
+                              {CublasStatus::LicenseError, CUBLAS_STATUS_LICENSE_ERROR}})
+    CHECK(unsigned(ours) == unsigned(theirs));
 }
 #endif
