@@ -25,7 +25,7 @@ struct TuneTask {
   SourceTiles tiles = {}; ///< of its source, where the model does not know the kernel (TileSpace)
   RooflineWork work = {}; ///< of the passes
 
-  TileSpace space() const { return {spec, target, tiles}; }
+  TileSpace space() const { return {spec, target, tiles, key.extents}; }
   /// "attention_forward", or "ring".
   const std::string &name() const { return ways.empty() ? spec.kernel : key.kernel; }
 };

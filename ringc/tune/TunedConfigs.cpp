@@ -109,8 +109,11 @@ TunedConfig TunedConfigs::search(const Spec &spec, const SourceSet &sources, con
   if (isByHand(spec))
     return {std::nullopt, "by hand"};
   auto [entry, table] = entryOf(tuneKeyOf(spec, sources, target, work), work);
-  return entry ? of(*entry, table, spaceOf(spec, sources, target))
-               : TunedConfig{std::nullopt, ofModel};
+  if (entry)
+    return of(*entry, table, spaceOf(spec, sources, target));
+  if (work.extents.empty())
+    return {std::nullopt, ofModel};
+  return {chooseTileConfig(spec, target, work.extents), ofModel};
 }
 
 std::optional<Schedule> TunedConfigs::schedule(Pass pass, const Spec &forward,

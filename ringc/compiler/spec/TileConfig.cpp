@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <vector>
 
 namespace ringc {
 
@@ -35,6 +36,35 @@ std::map<std::string, int64_t> tilesOf(std::string_view kernel) {
   if (kernel == "attention_delta" || kernel == "attention_backward_round")
     return {{"q", 64}};
   return {};
+}
+
+/// Of sizes that rise, the largest one that an extent fills about as well as any.
+int64_t largestFilled(const std::vector<int64_t> &sizes, int64_t extent) {
+  auto padded = [&](int64_t size) {
+    return (std::max<int64_t>(extent, 1) + size - 1) / size * size;
+  };
+  int64_t least = padded(sizes.front()), chosen = sizes.front();
+  for (int64_t size : sizes)
+    least = std::min(least, padded(size));
+  for (int64_t size : sizes)
+    if (8 * padded(size) <= 9 * least)
+      chosen = size;
+  return chosen;
+}
+
+/// Products of the library's on a host whose extents are known. An element of a is packed once for
+/// n columns, one of b once for m rows: a sixth of the time in tiles of 64, a tenth in these
+/// (docs/performance.md). All of a tile is computed, so a narrow product has narrow tiles.
+std::map<std::string, int64_t> tilesOfProduct(const Spec &spec,
+                                              const std::map<std::string, int64_t> &extents) {
+  bool isOfLibrary =
+      spec.source.empty() &&
+      (spec.kernel == "matmul" || spec.kernel == "matmul_at" || spec.kernel == "matmul_bt");
+  if (!isOfLibrary || !extents.contains("M") || !extents.contains("N") || !extents.contains("K"))
+    return {};
+  return {{"m", largestFilled({64, 128}, extents.at("M"))},
+          {"n", largestFilled({64, 128, 256}, extents.at("N"))},
+          {"k", largestFilled({64, 128}, extents.at("K"))}};
 }
 
 /// The register block of a product [.., depth] x [depth, ..] keeps rows * vectors accumulators, the
@@ -221,11 +251,14 @@ std::string tileConstant(std::string_view dimension) {
   return constant;
 }
 
-TileConfig chooseTileConfig(const Spec &spec, const Target &target) {
+TileConfig chooseTileConfig(const Spec &spec, const Target &target,
+                            const std::map<std::string, int64_t> &extents) {
   TileConfig config =
       target.isGpu() ? gpuConfigOf(spec, target) : TileConfig{.tile = tilesOf(spec.kernel)};
-  if (!target.isGpu())
+  if (!target.isGpu()) {
+    config.tile.merge(tilesOfProduct(spec, extents));
     chooseRegisterBlock(target, config);
+  }
   takeSizesByHand(spec, config);
   return config;
 }

@@ -33,7 +33,9 @@ template <FieldsOf<TileConfig> Self, class Visit> void visitFields(Self &self, V
 /// The kernel's constant that holds the tile's size in a dimension: "kv" -> "BKV".
 std::string tileConstant(std::string_view dimension);
 
-/// A pure model of cost. What the spec's `tile` gives is taken as it is.
-TileConfig chooseTileConfig(const Spec &spec, const Target &target);
+/// A pure model of cost. What the spec's `tile` gives is taken as it is. `extents` are those of the
+/// kernel's views by name, as far as they are known.
+TileConfig chooseTileConfig(const Spec &spec, const Target &target,
+                            const std::map<std::string, int64_t> &extents = {});
 
 } // namespace ringc

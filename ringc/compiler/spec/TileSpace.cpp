@@ -40,10 +40,11 @@ bool TileSpace::knows(const std::string &kernel) {
          kernel == "attention_backward_dkdv" || kernel == "attention_backward_dq";
 }
 
-TileSpace::TileSpace(const Spec &ofKernel, const Target &on, const SourceTiles &ofSource)
+TileSpace::TileSpace(const Spec &ofKernel, const Target &on, const SourceTiles &ofSource,
+                     const std::map<std::string, int64_t> &extents)
     : spec(ofKernel), target(on) {
   spec.tile.clear();
-  chosen = chooseTileConfig(spec, target);
+  chosen = chooseTileConfig(spec, target, extents);
   if (!knows(spec.kernel)) {
     chosen.tile.insert(ofSource.sizes.begin(), ofSource.sizes.end()); // where the model has none
     for (const auto &[name, size] : ofSource.sizes)

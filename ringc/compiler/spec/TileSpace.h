@@ -29,7 +29,9 @@ class TileSpace {
 public:
   /// Tiles of a kernel that the model does not know may have any power of two from 16 to 256, or
   /// the source's default, each.
-  TileSpace(const Spec &spec, const Target &target, const SourceTiles &ofSource = {});
+  /// `extents` are chooseTileConfig's.
+  TileSpace(const Spec &spec, const Target &target, const SourceTiles &ofSource = {},
+            const std::map<std::string, int64_t> &extents = {});
 
   /// None for a kernel of which neither the model nor `ofSource` says anything.
   const std::vector<TileDimension> &dimensions() const { return axes; }

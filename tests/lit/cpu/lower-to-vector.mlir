@@ -7,9 +7,12 @@
 
 // CHECK-LABEL: func.func @matmul(
 // CHECK-SAME:    %{{[a-z0-9]+}}: !llvm.ptr, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: i64, %{{[a-z0-9]+}}: !llvm.ptr) {
-// The window of b moves on by its rows: while one is copied, the next is asked for. That of a moves by its columns.
+// The window of a moves on by its columns, that of b by its rows: while one is copied, the next is asked for. Both are copied as they
+// lie: elements of a are read one by one, along either axis.
+// CHECK-NOT:     vector.shuffle
+// CHECK:         llvm.intr.prefetch
 // CHECK-NOT:     llvm.intr.prefetch
-// CHECK:         llvm.load {{.*}} -> f32
+// CHECK:         llvm.load {{.*}} -> vector<4xf32>
 // CHECK:         llvm.intr.prefetch
 // CHECK:         llvm.load {{.*}} -> vector<8xf32>
 // Two loads of the right side serve four elements of the left.

@@ -16,6 +16,25 @@ TEST_CASE("the model chooses what the spec leaves open") {
         std::map<std::string, int64_t>{{"m", 8}});
 }
 
+TEST_CASE("a product of the library's on a host has tiles that its extents fill") {
+  using Tiles = std::map<std::string, int64_t>;
+  Target target = {.vectorBytes = 64, .vectorRegisters = 32};
+  auto tiles = [&](int64_t m, int64_t n, int64_t k) {
+    return chooseTileConfig({.kernel = "matmul_bt"}, target, {{"M", m}, {"N", n}, {"K", k}}).tile;
+  };
+  CHECK(tiles(4096, 2048, 2048) == Tiles{{"m", 128}, {"n", 256}, {"k", 128}});
+  CHECK(tiles(1, 20, 0) == Tiles{{"m", 64}, {"n", 64}, {"k", 64}});
+  CHECK(tiles(65, 65, 65) == Tiles{{"m", 128}, {"n", 128}, {"k", 128}});
+  CHECK(tiles(1000, 1000, 1000) == Tiles{{"m", 128}, {"n", 256}, {"k", 128}});
+  CHECK(tiles(192, 320, 192) == Tiles{{"m", 64}, {"n", 64}, {"k", 64}});
+  std::map<std::string, int64_t> large = {{"M", 4096}, {"N", 4096}, {"K", 4096}};
+  CHECK(chooseTileConfig({.kernel = "matmul", .tile = {{"m", 8}}}, target, large).tile ==
+        Tiles{{"m", 8}, {"n", 256}, {"k", 128}});
+  CHECK(chooseTileConfig({.kernel = "matmul", .source = "my.tile"}, target, large).tile.empty());
+  CHECK(chooseTileConfig({.kernel = "matmul"}, target, {{"M", 64}}).tile.empty());
+  CHECK(chooseTileConfig({.kernel = "matmul"}, gpuTarget("sm_90"), large).tile.empty());
+}
+
 TEST_CASE("on a GPU tiles are as large as registers and the chip's shared memory allow") {
   using Tiles = std::map<std::string, int64_t>;
   auto tiles = [](int64_t d, ElementType type, const char *chip,

@@ -79,7 +79,9 @@ private:
                   mlir::RankedTensorType tile, int phase);
   Value rowInView(const Window &window, Value row);
   Value rowPointer(const Window &window, Value row);
-  void prefetchRow(const Window &window, Value row);
+  void prefetchRow(const Window &window, Value row, int64_t columnsOn = 0);
+  void ifWhole(const Window &window, llvm::function_ref<void()> whole,
+               llvm::function_ref<void()> partial);
   void prefetchNext(Value row);
   void prefetchSums(mlir::Block &block);
   /// The row of fill values that a load takes what is outside its view from; all are made at the
@@ -89,7 +91,8 @@ private:
 
   // Transposes.cpp
   void transpose(llvm::MutableArrayRef<Value> rows);
-  bool emitTransposedLoad(const Window &window, const Buffer &to,
+  bool movesSquares(const Window &window, const Buffer &to) const;
+  void emitTransposedLoad(const Window &window, const Buffer &to,
                           llvm::function_ref<Value(Value)> sourceRow);
   Buffer rowMajor(const Buffer &from, int64_t rows, int64_t columns, int phase);
 

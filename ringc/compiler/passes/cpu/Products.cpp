@@ -8,6 +8,16 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::cpu;
 
+/// Whether products read a tile scalar by scalar, and nobody else does.
+static bool isReadByScalars(Value tile, const LaneAnalysis &lanes) {
+  return llvm::all_of(tile.getUses(), [&](OpOperand &use) {
+    if (auto transpose = dyn_cast<tile::TransposeOp>(use.getOwner()))
+      return isReadByScalars(transpose.getResult(), lanes);
+    auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+    return dot && use.getOperandNumber() == (lanes.laneAxis(dot.getResult()) == 1 ? 0u : 1u);
+  });
+}
+
 Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
   DotOperands operands;
   operands.lanesAxis = lanes.laneAxis(dot.getResult());
@@ -24,6 +34,9 @@ Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
   std::tie(operands.rows, swapped) = throughTransposes(scalarwise);
   operands.rowsContracted = swapped ? 1 - contracted : contracted;
   operands.rowsFormat = plainFormat(operands.rows);
+  // A scalar is read along either axis: a window that serves nothing else stays as it lies.
+  if (operands.rows.getDefiningOp<tile::LoadOp>() && isReadByScalars(operands.rows, lanes))
+    operands.rowsFormat.lane = 1;
   if (operands.paired && operands.rowsFormat.lane != operands.rowsContracted)
     operands.rowsFormat.paired = true;
   return operands;

@@ -29,18 +29,24 @@ void Lowering::transpose(MutableArrayRef<Value> rows) {
   }
 }
 
-/// Rows of a view to a buffer whose lanes are those rows, a square of registers at a time. Pairs of
-/// 16-bit elements are moved as words. False where the tile is no multiple of whole vectors, or
-/// some columns may lie outside the view.
-bool Lowering::emitTransposedLoad(const Window &window, const Buffer &to,
+/// Whether rows of a view become lanes a square of registers at a time: not where the tile is no
+/// multiple of whole vectors.
+bool Lowering::movesSquares(const Window &window, const Buffer &to) const {
+  int64_t width = target.lanes();
+  int64_t words = to.format.paired ? window.tileColumns / 2 : window.tileColumns;
+  return window.tileRows % width == 0 && words % width == 0 &&
+         window.tileColumns == words * (to.format.paired ? 2 : 1) &&
+         isa<FloatType>(window.view->element);
+}
+
+/// Rows of a view to a buffer whose lanes are those rows, by squares, all columns being inside the
+/// view. Pairs of 16-bit elements are moved as words.
+void Lowering::emitTransposedLoad(const Window &window, const Buffer &to,
                                   llvm::function_ref<Value(Value)> sourceRow) {
   int64_t width = target.lanes();
   bool paired = to.format.paired;
   Type element = paired ? Type(builder.getI32Type()) : window.view->element;
   int64_t words = paired ? window.tileColumns / 2 : window.tileColumns;
-  if (window.columnsInside || window.tileRows % width || words % width ||
-      window.tileColumns != words * (paired ? 2 : 1) || !isa<FloatType>(window.view->element))
-    return false;
   int64_t wordBytes = element.getIntOrFloatBitWidth() / 8;
   int64_t alignment = window.view->element.getIntOrFloatBitWidth() / 8;
   int64_t storedBytes = paired ? 4 : to.elementBytes();
@@ -65,7 +71,6 @@ bool Lowering::emitTransposedLoad(const Window &window, const Buffer &to,
     });
     return SmallVector<Value>();
   });
-  return true;
 }
 
 /// A copy whose lanes are the columns, for storing row by row.

@@ -147,22 +147,44 @@ LogicalResult Lowering::makeFillRows() {
   return failure(walked.wasInterrupted());
 }
 
-/// Whether the window moves on by its own rows with each round of the loop around it.
-static bool movesWithLoop(tile::LoadOp load) {
-  auto argument = dyn_cast<BlockArgument>(load.getOffsets()[0]);
+/// Whether the window moves on along an axis, by its own size, with each round of the loop around
+/// it.
+static bool movesWithLoop(tile::LoadOp load, size_t axis) {
+  if (axis >= load.getOffsets().size())
+    return false;
+  auto argument = dyn_cast<BlockArgument>(load.getOffsets()[axis]);
   return argument && isa<scf::ForOp>(argument.getOwner()->getParentOp());
 }
 
-/// Asks for a row of a window: rows lie too far apart for the processor to see what comes. Behind
-/// the view it asks in vain.
-void Lowering::prefetchRow(const Window &window, Value row) {
+/// Asks for a row of a window, or what lies so many columns behind it: rows lie too far apart for
+/// the processor to see what comes. Behind the view it asks in vain.
+void Lowering::prefetchRow(const Window &window, Value row, int64_t columnsOn) {
   constexpr int64_t lineBytes = 64;
   constexpr int read = 0, secondLevel = 2, data = 1;
+  int64_t bytes = bytesInMemory(window.view->element), first = columnsOn * bytes;
   Value pointer = rowPointer(window, row);
-  for (int64_t at = 0; at < window.tileColumns * bytesInMemory(window.view->element);
-       at += lineBytes)
-    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(at)), read,
+  for (int64_t at = 0; at < window.tileColumns * bytes; at += lineBytes)
+    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(first + at)), read,
                            secondLevel, data);
+}
+
+/// `whole` where all columns of the window are inside the view, else `partial`.
+void Lowering::ifWhole(const Window &window, llvm::function_ref<void()> whole,
+                       llvm::function_ref<void()> partial) {
+  if (!window.columnsInside)
+    return whole();
+  Value all = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, window.columnsInside,
+                                    frame.constant(window.tileColumns));
+  if (window.firstColumn)
+    all = arith::AndIOp::create(builder, loc, all,
+                                arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
+                                                      window.firstColumn, frame.constant(0)));
+  auto branch = scf::IfOp::create(builder, loc, all, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  whole();
+  builder.setInsertionPointToStart(branch.elseBlock());
+  partial();
 }
 
 /// Asks for a row of each of the next round's windows.
@@ -205,8 +227,10 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
     fillBuffer(to, zero(to.element));
 
   // So many lines at once wait for each other: a nest with much to compute asks for them better.
-  bool asksWhileCopying = movesWithLoop(load) && window.tileRows != rowsOfAskingNest;
-  if (movesWithLoop(load) && !asksWhileCopying)
+  bool byRows = movesWithLoop(load, 0);
+  bool byColumns = !byRows && window.tileColumns > 1 && movesWithLoop(load, 1);
+  bool asksWhileCopying = byRows && window.tileRows != rowsOfAskingNest;
+  if (byRows && !asksWhileCopying)
     nextWindows.push_back(window);
 
   // The row of the view, or the row of fill values where it is outside or left out.
@@ -214,6 +238,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
     Value row = rowInView(window, r);
     if (asksWhileCopying)
       prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
+    if (byColumns)
+      prefetchRow(window, row, window.tileColumns);
     // Unsigned: what lies before the view is far behind it.
     Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
     if (where) {
@@ -241,10 +267,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
     return to.element.isInteger(8) ? value : convert(value, to.element);
   };
 
-  if (to.format.lane == 0 && emitTransposedLoad(window, to, sourceRow))
-    return;
-  if (to.format.lane == 0 ||
-      window.tileColumns == 1) { // scattered: each row of the view becomes a column of the buffer
+  // Each row of the view becomes a column of the buffer.
+  auto scatter = [&] {
     loop(frame.constant(0), frame.constant(window.tileRows), 1, {}, [&](Value r, ValueRange) {
       Value from = sourceRow(r);
       auto move = [&](Value c) {
@@ -261,8 +285,11 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
              });
       return SmallVector<Value>();
     });
-    return;
-  }
+  };
+  if (to.format.lane == 0 && movesSquares(window, to))
+    return ifWhole(window, [&] { emitTransposedLoad(window, to, sourceRow); }, scatter);
+  if (to.format.lane == 0 || window.tileColumns == 1)
+    return scatter();
 
   // Whole vectors along the row, then halves down to single elements; the buffer's padding is
   // zeroed in passing.
@@ -324,20 +351,7 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
   };
   if (to.stride != to.lanes)
     fillBuffer(to, zero(to.element));
-  if (!window.columnsInside)
-    return emitRows(false);
-  Value whole = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, window.columnsInside,
-                                      frame.constant(window.tileColumns));
-  if (window.firstColumn)
-    whole = arith::AndIOp::create(builder, loc, whole,
-                                  arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq,
-                                                        window.firstColumn, frame.constant(0)));
-  auto branch = scf::IfOp::create(builder, loc, whole, /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(branch.thenBlock());
-  emitRows(false);
-  builder.setInsertionPointToStart(branch.elseBlock());
-  emitRows(true);
+  ifWhole(window, [&] { emitRows(false); }, [&] { emitRows(true); });
 }
 
 void Lowering::emitStore(tile::StoreOp store, const Buffer &given, int phase) {
