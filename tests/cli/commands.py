@@ -272,6 +272,29 @@ class Bench(RingcTest):
         alone = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --ranks 2 --repeats 1 --json")
         self.assertNotIn("times_one_rank", alone.stdout)
 
+    def test_bench_of_products(self):
+        lines = [json.loads(line) for line in
+                 self.ok("bench --matmul 20,33,17 --dtype bf16 --threads 1 --repeats 2 --json").stdout.splitlines()]
+        ours = [line for line in lines if line["library"] == "ringc"]
+        self.assertEqual([line["kernel"] for line in ours], ["matmul", "matmul_bt", "matmul_at"])
+        self.assertTrue(all(line["gflops"] > 0 and line["threads"] == 1 for line in ours))
+        text = self.ok("bench --matmul 64,64,64 --repeats 1 --dtype f32").stdout
+        self.assertRegex(text, r"(?m)^matmul_at +64,64,64 +f32 +ringc ")
+        for wrong in "64,64", "64,64,64,64", "0,1,1", "a,1,1", "1,1,1,":
+            self.refused(f"matmul: got {wrong}, allowed: m,n,k, each from 1 to", f"bench --matmul {wrong}")
+        self.refused("repeats: got 0", "bench --matmul 8,8,8 --repeats 0")
+
+    def test_bench_of_the_module(self):
+        lines = [json.loads(line) for line in
+                 self.ok("bench --module 2,40,24,3,8 --causal --repeats 2 --json").stdout.splitlines()]
+        self.assertEqual([line["dtype"] for line in lines], ["f32", "bf16"])
+        for line in lines:
+            self.assertEqual(line["mask"], "causal")
+            self.assertGreater(line["module_ms"], 0)
+            self.assertGreater(line["of_both"], 0)
+        self.refused("module: got 1,2,3,4, allowed: b,n,dim,heads,dim_head", "bench --module 1,2,3,4")
+        self.refused("module: got 1,2,3,4,0, allowed:", "bench --module 1,2,3,4,0")
+
     def test_a_window_and_scores(self):
         done = self.ok("bench --shape 1,64,2,2,32 --dtype f32 --causal --window 3,-1 --softcap 20 --alibi "
                        "--repeats 1 --json")

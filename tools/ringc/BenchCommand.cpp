@@ -4,9 +4,12 @@
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/AttentionFlags.h"
+#include "tools/ringc/BenchLines.h"
 #include "tools/ringc/Command.h"
 #include "tools/ringc/CompileTimes.h"
 #include "tools/ringc/DecodeBench.h"
+#include "tools/ringc/MatmulBench.h"
+#include "tools/ringc/ModuleBench.h"
 #include "tools/ringc/Numbers.h"
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
@@ -29,7 +32,7 @@ namespace ringc::cli {
 namespace {
 
 struct BenchFlags {
-  std::vector<std::string> shapes, decodes;
+  std::vector<std::string> shapes, decodes, matmuls, modules;
   std::vector<int64_t> pageSizes;
   int64_t split = 0;
   std::vector<std::string> dtypes = {"f32", "bf16"};
@@ -41,12 +44,6 @@ struct BenchFlags {
   bool json = false;
   std::string trace;
 };
-
-double medianOf(std::vector<double> values) {
-  auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
-}
 
 /// One line of the result.
 struct Measured {
@@ -221,8 +218,6 @@ std::vector<Measured> measure(World &world, const Session &session, const BenchF
 
 int benchIn(World &world, const Session &session, const BenchFlags &given) {
   BenchFlags flags = given;
-  if (flags.repeats < 1 || flags.repeats > 10000)
-    throw InputError("repeats", std::to_string(flags.repeats), "1 to 10000");
   if (flags.besideOne && world.ranks().size() != size_t(world.size()))
     throw InputError("beside-one", std::to_string(world.size()) + " ranks of several processes",
                      "ranks of one process, as --ranks makes them");
@@ -256,8 +251,18 @@ int benchIn(World &world, const Session &session, const BenchFlags &given) {
   return Ok;
 }
 
+void checkRepeats(const BenchFlags &flags) {
+  if (flags.repeats < 1 || flags.repeats > 10000)
+    throw InputError("repeats", std::to_string(flags.repeats), "1 to 10000");
+}
+
 int benchCommand(const Session &session, const BenchFlags &flags) {
   checkMachine(flags.attention);
+  checkRepeats(flags);
+  if (!flags.matmuls.empty())
+    return benchMatmul(session, flags.attention, flags.matmuls, flags.repeats, flags.json);
+  if (!flags.modules.empty())
+    return benchModule(session, flags.attention, flags.modules, flags.repeats, flags.json);
   if (!flags.decodes.empty())
     return benchDecode(session, flags.attention, flags.decodes, flags.pageSizes, flags.split,
                        flags.repeats);
@@ -281,6 +286,16 @@ void addBench(CLI::App &app, Session &session) {
       ->add_option("--decode", flags->decodes,
                    "Of decoding, one query an entry; bf16 unless --dtype is given")
       ->type_name("b,n,h,hkv,d[/dv]");
+  command
+      ->add_option("--matmul", flags->matmuls,
+                   "Of products of the module's forms on the CPU, beside oneDNN and OpenBLAS where "
+                   "they are found")
+      ->type_name("m,n,k");
+  command
+      ->add_option("--module", flags->modules,
+                   "Of the attention module of one rank, both passes, in turns with its attention "
+                   "and its products alone; of_both is the median of the turns' ratios")
+      ->type_name("b,n,dim,heads,dim_head");
   command
       ->add_option("--page", flags->pageSizes, "With --decode: keys in pages of so many rows, too")
       ->transform(decimal<int64_t>())

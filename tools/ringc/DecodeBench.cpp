@@ -6,6 +6,7 @@
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
+#include "tools/ringc/BenchLines.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
 
@@ -44,12 +45,6 @@ HostTensor tableOf(int64_t batch, int64_t pages) {
   std::iota(all.begin(), all.end(), 0);
   std::ranges::shuffle(all, std::mt19937(5));
   return table;
-}
-
-double medianOf(std::vector<double> values) {
-  auto middle = values.begin() + std::ptrdiff_t(values.size() / 2);
-  std::ranges::nth_element(values, middle);
-  return *middle;
 }
 
 /// Where a decode is timed.
