@@ -50,6 +50,13 @@ struct Machine {
                                   [this](const std::string &line) { said.push_back(line); });
   }
 
+  /// Other tests' cuBLASLt works.
+  ~Machine() {
+    backend.reset();
+    fakeCublas().failing.clear();
+    fakeCublas().hasNoKernel = false;
+  }
+
   double errorOf(Products &products, const ProductCase &each) {
     ProductMatrices matrices(each);
     auto put = [&](const HostTensor &tensor) { return DeviceTensor::copyOf(*stream, tensor); };

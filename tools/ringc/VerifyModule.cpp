@@ -122,9 +122,12 @@ int verifyModule(const Session &session, World &world, const VerifyFlags &flags)
   AttentionContext context = hostContext(flags.attention.threads, session.details());
   int first = world.ranks().front();
   std::vector<std::vector<ModuleError>> found(world.ranks().size());
-  onModuleRanks(world, context, [&](const std::shared_ptr<ModuleBackend> &backend) {
-    found[size_t(backend->ranks().rank() - first)] = check(backend);
-  });
+  onModuleRanks(
+      world, context,
+      [&](const std::shared_ptr<ModuleBackend> &backend) {
+        found[size_t(backend->ranks().rank() - first)] = check(backend);
+      },
+      session.details());
   std::vector<std::vector<RankError>> own;
   for (const std::vector<ModuleError> &ofRank : found) {
     std::vector<RankError> &errors = own.emplace_back();
