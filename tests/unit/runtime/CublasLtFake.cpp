@@ -241,19 +241,18 @@ CublasStatus cublasLtMatmul(CublasLtHandle, CublasLtMatmulDesc desc, const void 
                     *static_cast<const float *>(beta) == 0 && c == d && layoutC == layoutD;
   if (!asPromised || !overwrites || !fits(matmul, ofA, ofB, ofD))
     return CublasStatus::InvalidValue;
-  CudaFakeWork work{
-      .ready = [] { return true; },
-      .run =
-          [=] {
-            for (int64_t j = 0; j < ofD.columns; ++j)
-              for (int64_t i = 0; i < ofD.rows; ++i) {
-                double sum = 0;
-                for (int64_t k = 0; k < inner; ++k)
-                  sum += double(matmul.transposeA ? read(a, ofA, k, i) : read(a, ofA, i, k)) *
-                         double(matmul.transposeB ? read(b, ofB, j, k) : read(b, ofB, k, j));
-                write(d, ofD, i, j, sum);
-              }
-          }};
+  auto compute = [=] {
+    for (int64_t j = 0; j < ofD.columns; ++j)
+      for (int64_t i = 0; i < ofD.rows; ++i) {
+        double sum = 0;
+        for (int64_t k = 0; k < inner; ++k)
+          sum += double(matmul.transposeA ? read(a, ofA, k, i) : read(a, ofA, i, k)) *
+                 double(matmul.transposeB ? read(b, ofB, j, k) : read(b, ofB, k, j));
+        write(d, ofD, i, j, sum);
+      }
+    return true;
+  };
+  CudaFakeWork work{.begin = [compute] { return compute; }};
   ringcCudaFakeEnqueue(stream, &work);
   return CublasStatus::Success;
 }
