@@ -5,7 +5,7 @@
 namespace ringc {
 
 /// Rows that kernels add up before parts are (column_sums.tile).
-constexpr int64_t rowsOfPart = 512;
+constexpr int64_t rowsOfPart = 128;
 
 inline int64_t partsOf(int64_t rows) { return (rows + rowsOfPart - 1) / rowsOfPart; }
 

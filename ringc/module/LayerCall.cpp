@@ -43,7 +43,7 @@ SharedTensor fromShard(ModuleBackend &backend, const ModuleCall &call, const Sha
 }
 
 LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend, ModuleCall call,
-                    const RingAttentionInputs &inputs) {
+                    const RingAttentionInputs &inputs, KeptPositions &kept) {
   LayerCall made{.call = std::move(call)};
   if (inputs.keyMask)
     made.keyMask = toShard(backend, made.call, *inputs.keyMask);
@@ -56,9 +56,15 @@ LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend,
         toShard(backend, made.call, ofEntries(*inputs.positions, inputs.tokens.dim(0)));
     return made;
   }
+  if (!inputs.cuSeqlens && kept.rows == made.call.rows && kept.at == made.call.rowPositions) {
+    made.positions = kept.made;
+    return made;
+  }
   HostTensor own = rotaryPositions(made.call, inputs.cuSeqlens);
   made.positions = backend.allocate(DType::I32, own.shape());
   backend.upload(own, made.positions);
+  if (!inputs.cuSeqlens)
+    kept = {made.call.rows, made.call.rowPositions, made.positions};
   return made;
 }
 

@@ -16,9 +16,17 @@ struct LayerCall {
   SharedTensor positions = {};                ///< with rotaryEmbed: i32 [rows] or [batch, rows]
 };
 
+/// The positions of the rows of a shard, kept for the next call, which mostly has the same: making
+/// them waits for a device.
+struct KeptPositions {
+  int64_t rows = -1;
+  Positions at = {};
+  SharedTensor made = {};
+};
+
 /// Deals to the shard what `inputs` has besides tokens.
 LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend, ModuleCall call,
-                    const RingAttentionInputs &inputs);
+                    const RingAttentionInputs &inputs, KeptPositions &kept);
 
 /// `tensor` [b, n, ...] as the caller has it by sequence, without gaps: [batch, rows, ...].
 SharedTensor toShard(ModuleBackend &backend, const ModuleCall &call, const Tensor &tensor);

@@ -59,8 +59,8 @@ public:
     Agreement own;
     own.add("module", "RingAttention").add("weights", std::to_string(weightsDigest));
     ModuleCall resolved = resolve(asked, backend->ranks(), inputs, std::move(own));
-    auto call =
-        std::make_shared<const LayerCall>(layerCall(asked, *backend, std::move(resolved), inputs));
+    auto call = std::make_shared<const LayerCall>(
+        layerCall(asked, *backend, std::move(resolved), inputs, positions));
     AttentionLayer::Forward made =
         layer.forward(call, weights(), toShard(*backend, call->call, tokens));
     SharedTensor out = fromShard(*backend, call->call, made.out);
@@ -99,6 +99,7 @@ private:
   AttentionLayer layer;
   SharedTensor gamma, toQkv, toOut; ///< in the module's dtype
   uint64_t weightsDigest = 0;
+  KeptPositions positions;
 };
 
 RingAttention::RingAttention(const RingAttentionOptions &options,

@@ -4,9 +4,11 @@
 #include "ringc/module/Guarded.h"
 #include "ringc/support/Error.h"
 #include "ringc/transformer/ParameterMemory.h"
+#include "ringc/transformer/TokenLoss.h"
 #include "ringc/transformer/TokenShard.h"
 #include "ringc/transformer/TransformerLayers.h"
 
+#include <array>
 #include <cstring>
 #include <span>
 #include <string>
@@ -41,15 +43,15 @@ std::string lookBacksOf(const RingTransformerOptions &options) {
 struct RingTransformerSaved {
   TokenShard shard;
   std::vector<TransformerLayers::LayerSaved> layers;
-  /// In place of the logits the gradient of the sum of losses, which 16-bit types hold.
-  TransformerLayers::Logits last;
+  TokenLoss::Saved loss;
 };
 
 class RingTransformer::Model {
 public:
   Model(const RingTransformerOptions &given, std::shared_ptr<ModuleBackend> on,
         const RingTransformerWeights &weights)
-      : asked((validate(given), given)), backend(std::move(on)), parts(asked, *backend) {
+      : asked((validate(given), given)), backend(std::move(on)), parts(asked, *backend),
+        entropy(asked, parts, *backend) {
     setWeights(weights);
   }
 
@@ -71,16 +73,18 @@ public:
   SharedTensor logits(const RingTransformerInputs &inputs) {
     TokenShard shard = deal(inputs, TokenPass::Logits);
     const ModuleCall &call = shard.call->call;
-    SharedTensor made = parts.logits(streamOf(shard, nullptr)).logits;
-    return fromShard(*backend, call,
-                     made.share(reshaped(made, {call.batch, call.rows, asked.numTokens})));
+    TransformerLayers::Head head = parts.head(streamOf(shard, nullptr));
+    SharedTensor made =
+        backend->allocate(asked.dtype, std::array{call.batch, call.rows, asked.numTokens});
+    parts.logits(head.normalised, matrixOf(made));
+    return fromShard(*backend, call, made);
   }
 
   RingTransformerLoss loss(const RingTransformerInputs &inputs) {
     auto saved = std::make_shared<RingTransformerSaved>();
     saved->shard = deal(inputs, TokenPass::Loss);
-    saved->last = parts.logits(streamOf(saved->shard, &saved->layers));
-    double sum = sumOf(backend->ranks(), crossEntropy(*saved));
+    SharedTensor x = streamOf(saved->shard, &saved->layers);
+    double sum = sumOf(backend->ranks(), entropy.forward(x, saved->shard.labels, saved->loss));
     int64_t counted = saved->shard.counted;
     return {counted == 0 ? 0 : sum / double(counted), counted, std::move(saved)};
   }
@@ -92,7 +96,7 @@ public:
     backend->ranks().agree(Agreement().add("module", "RingTransformer, backward"));
     if (gradients.view().rank() == 0)
       gradients = parts.parameters().allocate(DType::F32);
-    SharedTensor dx = parts.logitsBackward(saved.last, saved.last.logits, gradients);
+    SharedTensor dx = entropy.backward(saved.loss, gradients);
     for (int64_t layer = asked.depth - 1; layer >= 0; --layer)
       dx = parts.backward(saved.layers[size_t(layer)], saved.shard.call, layer, dx, gradients);
     parts.embeddingBackward(saved.shard.tokens, dx, gradients);
@@ -113,7 +117,7 @@ private:
         .add("recompute", asked.recompute)
         .add("weights", std::to_string(digest))
         .add("steps of the weights", changes);
-    return dealTokens(asked, *backend, inputs, pass, std::move(own));
+    return dealTokens(asked, *backend, inputs, pass, std::move(own), positions);
   }
 
   /// The residual stream behind all layers: [batch, rows, dim].
@@ -132,38 +136,6 @@ private:
     return x;
   }
 
-  /// The sum of this rank's losses, and in place of the logits its gradient.
-  double crossEntropy(const RingTransformerSaved &saved) {
-    int64_t rows = saved.last.logits.view().dim(0);
-    if (rows == 0)
-      return 0;
-    HostTensor given(DType::I32, {rows});
-    std::ranges::copy(saved.shard.labels, given.dataAs<int32_t>());
-    SharedTensor labels = backend->allocate(DType::I32, given.shape()),
-                 losses = backend->allocate(DType::F32, given.shape()),
-                 lse = backend->allocate(DType::F32, given.shape());
-    backend->upload(given, labels);
-    Spec spec;
-    spec.kernel = "cross_entropy";
-    spec.dtype = elementTypeOf(asked.dtype);
-    backend->kernels().launch(
-        spec, {{"logits", saved.last.logits}, {"labels", labels}, {"loss", losses}, {"lse", lse}},
-        {{"ignored", asked.ignoreIndex}});
-    spec.kernel = "cross_entropy_backward";
-    backend->kernels().launch(spec,
-                              {{"logits", saved.last.logits},
-                               {"labels", labels},
-                               {"lse", lse},
-                               {"dlogits", saved.last.logits}},
-                              {{"ignored", asked.ignoreIndex}, {"scale", 1.0}});
-    HostTensor each(DType::F32, given.shape());
-    backend->download(losses, each);
-    double sum = 0;
-    for (float loss : std::span(each.dataAs<float>(), size_t(rows)))
-      sum += double(loss);
-    return sum;
-  }
-
   void divide(int64_t counted) {
     Spec spec;
     spec.kernel = "multiply_by";
@@ -178,6 +150,8 @@ private:
   RingTransformerOptions asked;
   std::shared_ptr<ModuleBackend> backend;
   TransformerLayers parts;
+  TokenLoss entropy;
+  KeptPositions positions;
   SharedTensor gradients; ///< from the first backward on
   uint64_t digest = 0;
   int64_t changes = 0;

@@ -26,6 +26,7 @@ void validate(const RingTransformerOptions &options) {
   requireInteger("ff_mult", options.ffMult, 1, mostWidth / options.dim);
   requireInteger("ignore_index", options.ignoreIndex, std::numeric_limits<int32_t>::min(),
                  mostTokens);
+  requireInteger("logits_at_once", options.logitsAtOnce, 1, int64_t(1) << 40);
   auto lookBacks = int64_t(options.maxLookbackSeqLen.size());
   if (lookBacks > 1 && lookBacks != options.depth)
     throw InputError("max_lookback_seq_len", std::to_string(lookBacks) + " numbers",

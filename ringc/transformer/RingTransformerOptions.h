@@ -39,6 +39,9 @@ struct RingTransformerOptions {
   /// A layer's activations are not kept for the backward, but computed anew from its input, which
   /// is. It changes no result.
   bool recompute = false;
+  /// Logits that a loss has in memory at once. Of a rank that has more of them, rows times
+  /// numTokens, they are computed twice, in pieces: last bits differ.
+  int64_t logitsAtOnce = int64_t(1) << 28;
 
   bool operator==(const RingTransformerOptions &) const = default;
 

@@ -213,7 +213,8 @@ private:
 
   /// Of rows [n, 1, dim], or [1, 1, dim].
   HostTensor logitsOf(const SharedTensor &x, int64_t rows) {
-    SharedTensor logits = model.layers().logits(x).logits;
+    SharedTensor logits = backend.allocate(asked.dtype, std::array{rows, asked.numTokens});
+    model.layers().logits(model.layers().head(x).normalised, logits);
     HostTensor read(asked.dtype, {rows, asked.numTokens}),
         made(DType::F32, {rows, asked.numTokens});
     backend.download(logits, read);

@@ -110,7 +110,8 @@ int64_t sumOf(ModuleRanks &ranks, int64_t own) {
 } // namespace
 
 TokenShard dealTokens(const RingTransformerOptions &options, ModuleBackend &backend,
-                      const RingTransformerInputs &inputs, TokenPass pass, Agreement own) {
+                      const RingTransformerInputs &inputs, TokenPass pass, Agreement own,
+                      KeptPositions &positions) {
   auto ignored = int32_t(options.ignoreIndex);
   Pairs pairs = pairsOf(options, backend.ranks().world(), inputs, pass);
   checkNumbers("tokens", pairs.tokens, options.numTokens, {});
@@ -143,7 +144,7 @@ TokenShard dealTokens(const RingTransformerOptions &options, ModuleBackend &back
     made.tokens.push_back(numbers.dataAs<int32_t>()[2 * pair]);
     made.labels.push_back(numbers.dataAs<int32_t>()[2 * pair + 1]);
   }
-  LayerCall call = layerCall(attention, backend, std::move(resolved), ofLayers);
+  LayerCall call = layerCall(attention, backend, std::move(resolved), ofLayers, positions);
   if (pairs.keyMask && !call.call.deal)
     call.keyMask = keyMask; // its memory is nobody else's
   made.call = std::make_shared<const LayerCall>(std::move(call));

@@ -22,6 +22,7 @@ enum class TokenPass : uint8_t { Logits, Loss };
 /// Checks the inputs, has all ranks compare what must be the same, with `own` first, and deals.
 /// Throws InputError and DisagreementError.
 TokenShard dealTokens(const RingTransformerOptions &options, ModuleBackend &backend,
-                      const RingTransformerInputs &inputs, TokenPass pass, Agreement own);
+                      const RingTransformerInputs &inputs, TokenPass pass, Agreement own,
+                      KeptPositions &positions);
 
 } // namespace ringc

@@ -94,25 +94,29 @@ SharedTensor TransformerLayers::backward(const LayerSaved &saved,
   return dx;
 }
 
-TransformerLayers::Logits TransformerLayers::logits(const SharedTensor &x) {
-  Logits made{.logits = {}, .x = asRows(x), .normalised = {}, .factor = {}};
+TransformerLayers::Head TransformerLayers::head(const SharedTensor &x) {
+  Head made{.x = asRows(x), .normalised = {}, .factor = {}};
   RmsNorm::Forward normalised = norm.forward(made.x, memory.matrix(logitsGamma()));
   made.normalised = normalised.y;
   made.factor = normalised.factor;
-  made.logits = backend.allocate(asked.dtype, std::array{made.x.view().dim(0), asked.numTokens});
-  products->multiply({made.normalised}, transposed(memory.matrix(logitsGamma() + 1)), made.logits);
   return made;
 }
 
-SharedTensor TransformerLayers::logitsBackward(const Logits &saved, const Tensor &dlogits,
-                                               const Tensor &gradients) {
-  auto gradient = gradientsIn(memory, gradients);
-  SharedTensor dnormalised = backend.allocate(asked.dtype, saved.x.view().shape());
+void TransformerLayers::logits(const Tensor &normalised, const Tensor &made) {
+  products->multiply({normalised}, transposed(memory.matrix(logitsGamma() + 1)), made);
+}
+
+void TransformerLayers::logitsBackward(const Tensor &normalised, const Tensor &dlogits,
+                                       const Tensor &dnormalised, const Tensor &dweight) {
   products->multiply({dlogits}, {memory.matrix(logitsGamma() + 1)}, dnormalised);
-  products->multiply(transposed(dlogits), {saved.normalised}, gradient(logitsGamma() + 1));
+  products->multiply(transposed(dlogits), {normalised}, dweight);
+}
+
+SharedTensor TransformerLayers::headBackward(const Head &saved, const Tensor &dnormalised,
+                                             const Tensor &gradients) {
   RmsNorm::Backward back =
       norm.backward(saved.x, memory.matrix(logitsGamma()), saved.factor, dnormalised);
-  backend.copy(back.dgamma, gradient(logitsGamma()));
+  backend.copy(back.dgamma, memory.places().matrix(gradients, logitsGamma()));
   return back.dx;
 }
 

@@ -48,14 +48,23 @@ public:
   SharedTensor decode(int64_t layer, const SharedTensor &x, const Tensor &positions,
                       const AttentionLayer::Attend &attend);
 
-  /// Of the stream behind all layers: norm and product.
-  struct Logits {
-    SharedTensor logits;                ///< [rows, num_tokens]
-    SharedTensor x, normalised, factor; ///< for the backward
+  /// The norm of the stream behind all layers, before the logits.
+  struct Head {
+    SharedTensor x, normalised, factor; ///< [rows, dim]; f32 [rows]
   };
-  Logits logits(const SharedTensor &x);
+  Head head(const SharedTensor &x);
+  /// Writes those of some rows, [rows, num_tokens], normalised [rows, dim].
+  void logits(const Tensor &normalised, const Tensor &made);
+  /// Of the same rows: writes their dnormalised, and the gradient of the product's weight.
+  void logitsBackward(const Tensor &normalised, const Tensor &dlogits, const Tensor &dnormalised,
+                      const Tensor &dweight);
   /// Gives the gradient of the stream, [rows, dim].
-  SharedTensor logitsBackward(const Logits &saved, const Tensor &dlogits, const Tensor &gradients);
+  SharedTensor headBackward(const Head &saved, const Tensor &dnormalised, const Tensor &gradients);
+  /// f32 [num_tokens, dim] in `gradients`.
+  Tensor logitsWeightIn(const Tensor &gradients) const {
+    return memory.places().matrix(gradients, logitsGamma() + 1);
+  }
+
   void embeddingBackward(std::span<const int32_t> tokens, const Tensor &dx,
                          const Tensor &gradients);
 

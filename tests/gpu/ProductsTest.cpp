@@ -63,7 +63,9 @@ void checkAll(const Machine &machine) {
   for (const ProductCase &each : reference::productCases(extents)) {
     CAPTURE(each.name());
     ProductMatrices matrices(each);
-    CHECK(matrices.error(machine.run(*exact, matrices).data()) < each.bar());
+    // Three products of TF32 leave out that of both low parts, up to 2^-22 of each term.
+    double bar = each.bar() + (each.dtype == DType::F32 ? 0x1p-20 : 0);
+    CHECK(matrices.error(machine.run(*exact, matrices).data()) < bar);
     if (each.dtype == DType::F32)
       CHECK(matrices.error(machine.run(*fast, matrices).data()) < 2e-3);
   }

@@ -80,6 +80,18 @@ TEST_CASE("16 bit types, and activations that are computed anew") {
       }
 }
 
+TEST_CASE("logits in pieces") {
+  for (DType dtype : {DType::F32, DType::BF16})
+    for (int64_t atOnce : {1, 13, 5 * 13 + 7, 31 * 13}) // a row, some, of a rank all but one
+      for (int world : {1, 2}) {
+        TransformerCase of = sharded(world);
+        of.options.dtype = dtype;
+        of.options.logitsAtOnce = atOnce;
+        of.options.depth = 1;
+        checkErrors(of);
+      }
+}
+
 TEST_CASE("groups of query heads, softcap, another width inside") {
   for (int world : {1, 3}) {
     TransformerCase of = sharded(world);

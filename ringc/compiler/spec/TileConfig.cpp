@@ -207,6 +207,11 @@ TileConfig gpuConfigOf(const Spec &spec, const Target &target) {
                                                                              {16, 32, 4, 2},
                                                                              {16, 16, 2, 2}})),
         &GpuModel::fused, model.mostSumsOfKeys());
+  // A program has whole rows, of which there are few beside what a multiprocessor can hold: eight
+  // warps side by side read one (docs/performance.md).
+  if (spec.source.empty() && (spec.kernel == "rms_norm" || spec.kernel == "rms_norm_backward" ||
+                              spec.kernel == "cross_entropy"))
+    return {.tile = {{"m", 16}, {"n", 256}}, .warps = 8, .nWarps = 8};
   if (spec.kernel == "row_softmax") // its source has the host in mind: rows of one warp
     return {.tile = {{"m", 64}, {"n", 64}}};
   return {.tile = tilesOf(spec.kernel)};
