@@ -7,6 +7,7 @@
 #include "ringc/comm/OrderedSum.h"
 #include "ringc/driver/CudaMemory.h"
 #include "ringc/kernel/DeviceKernel.h"
+#include "ringc/module/BlockShelf.h"
 #include "ringc/module/DealIn.h"
 #include "ringc/module/KernelShelf.h"
 
@@ -20,20 +21,33 @@ namespace ringc {
 
 namespace {
 
-/// In the order of a stream: what is freed is given again to who comes behind.
+/// In the order of a stream: what is freed is given again to who comes behind. It is kept for that:
+/// the driver would take it back whenever the host waits, and need its time to give it again.
 class StreamMemory {
 public:
-  explicit StreamMemory(const CudaStream &order) : stream(order) {}
+  explicit StreamMemory(const CudaStream &order)
+      : stream(order), shelf(std::make_shared<BlockShelf<DeviceMemory>>()) {}
 
   SharedTensor allocate(DType dtype, std::span<const int64_t> shape) const {
-    auto memory = std::make_shared<DeviceMemory>(stream, Tensor(nullptr, dtype, shape).byteCount());
-    Tensor view(memory->data(), dtype, shape);
-    return {view, std::move(memory)};
+    int64_t bytes = Tensor(nullptr, dtype, shape).byteCount();
+    if (bytes == 0)
+      return SharedTensor(Tensor(nullptr, dtype, shape));
+    std::optional<DeviceMemory> taken = shelf->take(bytes);
+    auto block =
+        std::make_unique<DeviceMemory>(taken ? std::move(*taken) : DeviceMemory(stream, bytes));
+    shelf->lend(block->bytes());
+    Tensor view(block->data(), dtype, shape);
+    return {view, std::shared_ptr<void>(block.release(), [from = shelf](void *pointer) {
+              std::unique_ptr<DeviceMemory> back(static_cast<DeviceMemory *>(pointer));
+              int64_t of = back->bytes();
+              from->giveBack(of, std::move(*back));
+            })};
   }
   void copy(const Tensor &from, const Tensor &to) const { copyOnDevice(stream, from, to); }
 
 private:
   const CudaStream &stream;
+  std::shared_ptr<BlockShelf<DeviceMemory>> shelf;
 };
 
 class DeviceKernelsOfLibrary final : public ModuleKernels {

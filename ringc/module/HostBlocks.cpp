@@ -1,45 +1,13 @@
 #include "ringc/module/HostBlocks.h"
 
+#include "ringc/module/BlockShelf.h"
+
 #include <cstring>
-#include <map>
-#include <mutex>
 #include <optional>
 
 namespace ringc {
 
-struct HostBlocks::Shelf {
-  /// One of at most twice the size.
-  std::optional<HostTensor> take(int64_t bytes) {
-    std::scoped_lock lock(mutex);
-    auto found = blocks.lower_bound(bytes);
-    if (found == blocks.end() || found->first > 2 * bytes) {
-      if (idle > lent) { // sizes have changed
-        blocks.clear();
-        idle = 0;
-      }
-      return std::nullopt;
-    }
-    HostTensor block = std::move(found->second);
-    idle -= found->first;
-    blocks.erase(found);
-    return block;
-  }
-  void lend(int64_t bytes) {
-    std::scoped_lock lock(mutex);
-    lent += bytes;
-  }
-  void giveBack(HostTensor block) {
-    std::scoped_lock lock(mutex);
-    int64_t bytes = block.byteCount();
-    lent -= bytes;
-    idle += bytes;
-    blocks.emplace(bytes, std::move(block));
-  }
-
-  std::mutex mutex;
-  std::multimap<int64_t, HostTensor> blocks; ///< by bytes
-  int64_t lent = 0, idle = 0;                ///< bytes
-};
+struct HostBlocks::Shelf : BlockShelf<HostTensor> {};
 
 HostBlocks::HostBlocks() : shelf(std::make_shared<Shelf>()) {}
 
@@ -57,7 +25,8 @@ SharedTensor HostBlocks::tensor(DType dtype, std::span<const int64_t> shape) {
   Tensor view(block->data(), dtype, shape);
   return {view, std::shared_ptr<void>(block.release(), [from = shelf](void *pointer) {
             std::unique_ptr<HostTensor> back(static_cast<HostTensor *>(pointer));
-            from->giveBack(std::move(*back));
+            int64_t of = back->byteCount();
+            from->giveBack(of, std::move(*back));
           })};
 }
 
