@@ -56,15 +56,19 @@ LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend,
         toShard(backend, made.call, ofEntries(*inputs.positions, inputs.tokens.dim(0)));
     return made;
   }
-  if (!inputs.cuSeqlens && kept.rows == made.call.rows && kept.at == made.call.rowPositions) {
+  if (!inputs.cuSeqlens && kept.batch == made.call.batch && kept.rows == made.call.rows &&
+      kept.at == made.call.rowPositions) {
     made.positions = kept.made;
     return made;
   }
-  HostTensor own = rotaryPositions(made.call, inputs.cuSeqlens);
+  HostTensor ofRows = rotaryPositions(made.call, inputs.cuSeqlens),
+             own(DType::I32, {made.call.batch, made.call.rows});
+  for (int64_t entry = 0; entry < made.call.batch; ++entry)
+    copy(ofRows, own.view().select(0, entry));
   made.positions = backend.allocate(DType::I32, own.shape());
   backend.upload(own, made.positions);
   if (!inputs.cuSeqlens)
-    kept = {made.call.rows, made.call.rowPositions, made.positions};
+    kept = {made.call.batch, made.call.rows, made.call.rowPositions, made.positions};
   return made;
 }
 

@@ -13,13 +13,13 @@ struct LayerCall {
   ModuleCall call;
   std::optional<SharedTensor> keyMask = {};   ///< [batch, rows]
   std::optional<SharedTensor> cuSeqlens = {}; ///< of the host
-  SharedTensor positions = {};                ///< with rotaryEmbed: i32 [rows] or [batch, rows]
+  SharedTensor positions = {};                ///< with rotaryEmbed: i32 [batch, rows]
 };
 
 /// The positions of the rows of a shard, kept for the next call, which mostly has the same: making
 /// them waits for a device.
 struct KeptPositions {
-  int64_t rows = -1;
+  int64_t batch = -1, rows = -1;
   Positions at = {};
   SharedTensor made = {};
 };

@@ -5,18 +5,29 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <optional>
+#include <vector>
 
 namespace ringc {
 
 namespace {
 
-/// [n] or [b, n] as each head's rows: [b, h, n].
-Tensor ofHeads(const Tensor &positions, const Tensor &heads) {
-  int64_t perEntry = positions.rank() == 2 ? positions.stride(0) : 0,
-          perRow = positions.stride(positions.rank() - 1);
-  return Tensor(positions.data(), positions.dtype(),
-                std::array{heads.dim(0), heads.dim(2), heads.dim(1)},
-                std::array{perEntry, int64_t(0), perRow});
+/// [b, n, ...] as [b * n, ...], where rows follow each other from entry to entry.
+std::optional<Tensor> rowsOf(const Tensor &tensor) {
+  if (tensor.dim(0) > 1 && tensor.stride(0) != tensor.dim(1) * tensor.stride(1))
+    return std::nullopt;
+  std::vector<int64_t> shape(tensor.shape().begin() + 1, tensor.shape().end()),
+      strides(tensor.strides().begin() + 1, tensor.strides().end());
+  shape.front() *= tensor.dim(0);
+  return Tensor(tensor.data(), tensor.dtype(), shape, strides);
+}
+
+/// Positions [n] or [b, n] as [b, n].
+Tensor ofEntries(const Tensor &positions, int64_t batch) {
+  if (positions.rank() == 2)
+    return positions;
+  return Tensor(positions.data(), positions.dtype(), std::array{batch, positions.dim(0)},
+                std::array{int64_t(0), positions.stride(0)});
 }
 
 } // namespace
@@ -39,15 +50,24 @@ Rotary::Rotary(ModuleBackend &of, int64_t dimHead, double theta) : backend(of) {
 void Rotary::turn(const Tensor &heads, const Tensor &positions, Direction direction) {
   if (heads.empty())
     return;
-  int64_t pairs = heads.dim(3) / 2;
-  Tensor a = heads.slice(3, 0, pairs), b = heads.slice(3, pairs, pairs);
+  Tensor at = ofEntries(positions, heads.dim(0));
+  std::optional<Tensor> rows = rowsOf(heads), ofRows = rowsOf(at);
+  if (rows && ofRows)
+    return turnRows(*rows, *ofRows, direction);
+  for (int64_t entry = 0; entry < heads.dim(0); ++entry)
+    turnRows(heads.select(0, entry), at.select(0, entry), direction);
+}
+
+void Rotary::turnRows(const Tensor &heads, const Tensor &positions, Direction direction) {
+  int64_t pairs = heads.dim(2) / 2;
+  Tensor a = heads.slice(2, 0, pairs), b = heads.slice(2, pairs, pairs);
   Spec spec;
   spec.kernel = "rotary_half_split_at";
   spec.dtype = elementTypeOf(heads.dtype());
   backend.kernels().launch(spec,
                            {{"a", a},
                             {"b", b},
-                            {"position", ofHeads(positions, heads)},
+                            {"position", positions},
                             {"turns", turns},
                             {"rest", rest},
                             {"a_turned", a},

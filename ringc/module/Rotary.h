@@ -20,6 +20,9 @@ public:
   void turn(const Tensor &heads, const Tensor &positions, Direction direction);
 
 private:
+  /// heads [rows, h, dimHead], positions [rows].
+  void turnRows(const Tensor &heads, const Tensor &positions, Direction direction);
+
   ModuleBackend &backend;
   SharedTensor turns, rest; ///< [1, dimHead / 2]; see rotary.tile
 };
