@@ -13,7 +13,8 @@ static int64_t extent(Value tile, int axis) {
   return cast<RankedTensorType>(tile.getType()).getDimSize(axis);
 }
 
-LaneAnalysis::LaneAnalysis(func::FuncOp kernel, Constants constants) : ofConstants(constants) {
+LaneAnalysis::LaneAnalysis(func::FuncOp kernel, Constants constants, int64_t lanes)
+    : ofConstants(constants), lanesOfVector(lanes) {
   kernel.walk([&](Operation *op) { visit(op); });
 }
 
@@ -134,7 +135,10 @@ int LaneAnalysis::laneAxis(Value tile) const {
   if (it == first.end())
     return 1;
   int rows = grid[find(it->second)], columns = grid[find(it->second + 1)];
-  return rows > columns ? 0 : 1;
+  int own = rows > columns ? 0 : 1;
+  bool isShort = std::max(rows, columns) > 0 && 2 * extent(tile, own) <= lanesOfVector &&
+                 2 * extent(tile, own) <= extent(tile, 1 - own);
+  return isShort ? 1 - own : own;
 }
 
 int LaneAnalysis::classOf(Value tile, int axis) const {

@@ -21,12 +21,20 @@ namespace ringc::cpu {
 ///
 /// so that row maxima and sums are lane-wise and no streamed tile is ever transposed. Tiles without
 /// such an axis are row-major.
+///
+/// A window far shorter than a vector would leave most of its lanes idle, so there the other axis
+/// runs along them: for attention of four queries (a decode) and vectors of sixteen
+///
+///     s[q, k] = dot(q[q, d], k[k, d]^T)       lanes along k, which is turned by squares; q is read
+///     scalar by scalar acc[q, e] += dot(p[q, k], v[k, e])      lanes along e; v is read as it lies
 class LaneAnalysis {
 public:
   /// Whether a constant that several tiles start from makes their axes one and the same.
   enum class Constants { Identify, Ignore };
 
-  explicit LaneAnalysis(mlir::func::FuncOp kernel, Constants constants = Constants::Identify);
+  /// `lanes` of a vector; with one, no window is too short.
+  explicit LaneAnalysis(mlir::func::FuncOp kernel, Constants constants = Constants::Identify,
+                        int64_t lanes = 1);
 
   /// 0: rows run along the lanes; 1: columns do. A column tile has 0, a row tile 1.
   int laneAxis(mlir::Value tile) const;
@@ -45,6 +53,7 @@ private:
   void markWindow(mlir::Value tile, mlir::ValueRange offsets);
 
   Constants ofConstants;
+  int64_t lanesOfVector;
   llvm::DenseMap<mlir::Value, int> first; ///< id of axis 0 of a tile; axis 1 is the next
   mutable std::vector<int> parent;
   std::vector<int> grid; ///< per class root: 1 + the grid axis that moves it, 0 none
