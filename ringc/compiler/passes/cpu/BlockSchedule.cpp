@@ -144,6 +144,9 @@ void BlockSchedule::collectUses() {
       for (OpOperand &use : aliases[i].getUses()) {
         Operation *user = use.getOwner();
         int at = phaseIn(user);
+        if (auto load = dyn_cast<tile::LoadOp>(user))
+          if (tile::DotOp reader = lowering.streamedInto(load))
+            at = phaseIn(reader);
         if (auto transpose = dyn_cast<tile::TransposeOp>(user)) {
           aliases.push_back(transpose.getResult());
           continue;
@@ -154,6 +157,9 @@ void BlockSchedule::collectUses() {
           if (use.getOperandNumber() == 2) {
             require(made, lowering.plainFormat(made));
           } else {
+            auto load = made.getDefiningOp<tile::LoadOp>();
+            if (load && lowering.streamedInto(load) == dot)
+              continue;
             if (use.get() ==
                 (lowering.lanes.laneAxis(dot.getResult()) == 1 ? dot.getB() : dot.getA()))
               require(made, operands.lanesFormat);

@@ -105,13 +105,20 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         }
       } else if (auto dot = dyn_cast<tile::DotOp>(op)) {
         DotOperands operands = operandsOf(dot);
-        Buffer along = bufferIn(operands.lanes, operands.lanesFormat, phase);
+        auto window = operands.lanes.getDefiningOp<tile::LoadOp>();
+        bool streams = window && streamedInto(window) == dot;
+        std::optional<Buffer> along;
+        if (!streams)
+          along = bufferIn(operands.lanes, operands.lanesFormat, phase);
         Buffer scalarwise = bufferIn(operands.rows, operands.rowsFormat, phase);
         std::optional<Buffer> acc;
         if (dot.getAcc() && !isZero(dot.getAcc()))
           acc = bufferIn(dot.getAcc(), plainFormat(dot.getAcc()), phase);
         Buffer result = place(dot.getResult(), plainFormat(dot.getResult()), phase);
-        emitDot(dot, along, scalarwise, acc ? &*acc : nullptr, result);
+        if (streams)
+          emitStreamedDot(dot, window, scalarwise, acc ? &*acc : nullptr, result, phase);
+        else
+          emitDot(dot, *along, scalarwise, acc ? &*acc : nullptr, result);
         buffers[dot.getResult()].push_back(result);
       }
     }

@@ -4,6 +4,7 @@
 #include "ringc/compiler/passes/cpu/HiddenPart.h"
 #include "ringc/compiler/passes/cpu/KernelFrame.h"
 #include "ringc/compiler/passes/cpu/LaneAnalysis.h"
+#include "ringc/compiler/passes/cpu/RegisterBlock.h"
 #include "ringc/compiler/passes/cpu/ScalarCode.h"
 #include "ringc/compiler/passes/cpu/Storage.h"
 
@@ -11,6 +12,7 @@
 
 #include "mlir/IR/IRMapping.h"
 
+#include <functional>
 #include <map>
 
 namespace ringc::cpu {
@@ -79,7 +81,18 @@ private:
                   mlir::RankedTensorType tile, int phase);
   Value rowInView(const Window &window, Value row);
   Value rowPointer(const Window &window, Value row);
+  /// What a load reads, row by row.
+  struct WindowRows {
+    Window window;
+    Value fill;                  ///< address of a row of fill values
+    std::optional<Buffer> where; ///< which rows are not left out
+  };
+  WindowRows rowsOf(tile::LoadOp load, int phase);
+  /// Address of row `r` of the tile, `row` of the view: of fill values where it is outside or left
+  /// out.
+  Value rowOrFill(const WindowRows &rows, Value row, Value r);
   void prefetchRow(const Window &window, Value row, int64_t columnsOn = 0);
+  void prefetchRow(const Window &window, Value row, Value firstByte, int64_t bytes);
   void ifWhole(const Window &window, llvm::function_ref<void()> whole,
                llvm::function_ref<void()> partial);
   void prefetchNext(Value row);
@@ -96,17 +109,6 @@ private:
                           llvm::function_ref<Value(Value)> sourceRow);
   Buffer rowMajor(const Buffer &from, int64_t rows, int64_t columns, int phase);
 
-  // Products.cpp
-  struct DotOperands {
-    Value lanes, rows; ///< the operand that runs along the lanes, and the one read scalar by scalar
-    Format lanesFormat, rowsFormat;
-    int lanesAxis, rowsContracted; ///< axis of `rows` that is contracted
-    bool paired;
-  };
-  DotOperands operandsOf(tile::DotOp dot) const;
-  void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
-               const Buffer &result);
-
   // VisibleRanges.cpp: what of a product or a nest is worth computing, in a partial tile
   /// For each `granule` lanes, or rows, of a result the range of its other axis, or of the sum,
   /// outside which everything is hidden: two i64 in scratch, from the first to behind the last.
@@ -119,8 +121,37 @@ private:
   };
   /// Nothing where all of `result` counts, or too little does not.
   std::optional<VisibleRanges> visibleRanges(const std::optional<HiddenPart> &hidden, Value result);
+  bool hasVisibleRanges(const HiddenPart &hidden, Value result) const;
   std::pair<Value, Value> rangeAt(const VisibleRanges &ranges, Value laneOrRow);
   Value rangePointer(const VisibleRanges &ranges, Value laneOrRow);
+
+  // Products.cpp
+  struct DotOperands {
+    Value lanes, rows; ///< the operand that runs along the lanes, and the one read scalar by scalar
+    Format lanesFormat, rowsFormat;
+    int lanesAxis, rowsContracted; ///< axis of `rows` that is contracted
+    bool paired;
+  };
+  DotOperands operandsOf(tile::DotOp dot) const;
+  void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
+               const Buffer &result);
+  /// The vectors of the lane operand in a step of the sum: as many as the block has.
+  using LaneVectors = std::function<llvm::SmallVector<Value>(Value step)>;
+  void emitDot(tile::DotOp dot, RegisterBlock block, const std::optional<VisibleRanges> &visible,
+               const Buffer &rows, const Buffer *acc, const Buffer &result,
+               llvm::function_ref<LaneVectors(Value lane)> along);
+  /// Of two f32, or of two pairs of bf16, a lane.
+  Value multiplyAdd(Value a, Value b, Value sum);
+
+  // StreamedProducts.cpp: products that read a window where it lies
+  /// The product in whose operations a window is read; nothing where it is copied to a buffer.
+  tile::DotOp streamedInto(tile::LoadOp load) const;
+  void emitStreamedDot(tile::DotOp dot, tile::LoadOp load, const Buffer &rows, const Buffer *acc,
+                       const Buffer &result, int phase);
+  void emitFoldedDot(tile::DotOp dot, const Buffer &rows, const Buffer *acc, const Buffer &result,
+                     int64_t windowRows, int64_t windowColumns,
+                     llvm::function_ref<Value(Value)> rowAddress, mlir::Type element);
+  Value fold(llvm::SmallVector<Value> vectors);
 
   // Buffers and values
   Buffer makeBuffer(Value tile, Format format, int phase, int lastPhase);
@@ -171,5 +202,7 @@ std::pair<mlir::Value, bool> throughTransposes(mlir::Value tile);
 /// A tile that is one scalar repeated: the constant or the splat's operand; nothing otherwise.
 bool isSplat(mlir::Value tile);
 bool isZero(mlir::Value tile);
+/// Whether a window moves on along an axis, by its own size, with each round of the loop around it.
+bool movesWithLoop(tile::LoadOp load, size_t axis);
 
 } // namespace ringc::cpu

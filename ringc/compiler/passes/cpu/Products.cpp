@@ -1,4 +1,5 @@
 #include "ringc/compiler/passes/cpu/Lowering.h"
+#include "ringc/compiler/passes/cpu/RegisterBlock.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -42,37 +43,47 @@ Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
   return operands;
 }
 
-namespace {
-/// How many vectors and rows of the result one register block holds.
-struct RegisterBlock {
-  int64_t vectors, rows;
-  RegisterBlock(int64_t vectorsOfRow, const CpuTarget &target) {
-    int64_t widest = target.microVectors ? target.microVectors : target.registers >= 32 ? 4 : 2;
-    vectors = std::min(widest, vectorsOfRow);
-    while (vectorsOfRow % vectors)
-      --vectors;
-    rows = std::clamp<int64_t>(rowsThatFit(target), 1, 12);
-    if (target.microRows)
-      rows = std::min(rows, target.microRows);
-  }
-
-  /// Fewer vectors than are best, and as many rows as keep the multipliers busy all the same.
-  static RegisterBlock narrow(int64_t vectors, const CpuTarget &target) {
-    RegisterBlock block(vectors, target);
-    block.rows = std::clamp<int64_t>(block.rowsThatFit(target), 1, 16);
-    return block;
-  }
-
-private:
-  /// One register for each vector of the lane operand and one for the broadcast scalar.
-  int64_t rowsThatFit(const CpuTarget &target) const {
-    return (target.registers - vectors - 1) / vectors;
-  }
-};
-} // namespace
+Value Lowering::multiplyAdd(Value a, Value b, Value sum) {
+  auto type = cast<VectorType>(sum.getType());
+  if (!cast<VectorType>(a.getType()).getElementType().isBF16())
+    return LLVM::FMAOp::create(builder, loc, type, ValueRange{a, b, sum});
+  int64_t width = type.getNumElements();
+  StringRef name = width == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
+                   : width == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
+                                : "llvm.x86.avx512bf16.dpbf16ps.128";
+  return LLVM::CallIntrinsicOp::create(builder, loc, type, builder.getStringAttr(name),
+                                       ValueRange{sum, a, b})
+      .getResult(0);
+}
 
 void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scalarwise,
                        const Buffer *acc, const Buffer &result) {
+  int64_t width = target.lanes();
+  bool paired = along.format.paired;
+  std::optional<VisibleRanges> visible = visibleRanges(hiddenPartOf(dot), dot.getResult());
+  RegisterBlock block = visible && visible->ofLanes
+                            ? RegisterBlock::narrow(visible->granule / width, target)
+                            : RegisterBlock(result.stride / width, target);
+  if (visible && !visible->ofLanes)
+    while (visible->granule % block.rows)
+      --block.rows;
+  emitDot(dot, block, visible, scalarwise, acc, result, [&](Value lane) -> LaneVectors {
+    Value base = bufferPointer(along, frame.mul(lane, paired ? 4 : along.elementBytes()));
+    return [&, base](Value step) {
+      Value pointer = frame.pointerAt(base, frame.mul(step, along.stride * 4));
+      SmallVector<Value> vectors;
+      for (int64_t v = 0; v < block.vectors; ++v)
+        vectors.push_back(loadVector(frame.pointerAt(pointer, frame.constant(v * width * 4)),
+                                     along.element, paired ? 2 * width : width, 4 * width));
+      return vectors;
+    };
+  });
+}
+
+void Lowering::emitDot(tile::DotOp dot, RegisterBlock block,
+                       const std::optional<VisibleRanges> &visible, const Buffer &scalarwise,
+                       const Buffer *acc, const Buffer &result,
+                       llvm::function_ref<LaneVectors(Value lane)> along) {
   DotOperands operands = operandsOf(dot);
   int64_t width = target.lanes();
   int64_t contracted = cast<RankedTensorType>(dot.getA().getType()).getDimSize(1);
@@ -81,26 +92,8 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
   int64_t scalarBytes = 4; // an f32 or a pair of bf16
   int64_t rowStep = alongLanes ? scalarwise.stride * scalarwise.elementBytes() : scalarBytes;
   int64_t stepStep = alongLanes ? scalarBytes : scalarwise.stride * scalarBytes;
-  std::optional<VisibleRanges> visible = visibleRanges(hiddenPartOf(dot), dot.getResult());
-  RegisterBlock block = visible && visible->ofLanes
-                            ? RegisterBlock::narrow(visible->granule / width, target)
-                            : RegisterBlock(result.stride / width, target);
-  if (visible && !visible->ofLanes)
-    while (visible->granule % block.rows)
-      --block.rows;
   Type f32 = builder.getF32Type(), bf16 = builder.getBF16Type();
   auto accType = VectorType::get({width}, f32);
-
-  auto multiply = [&](Value accumulator, Value vector, Value scalar) -> Value {
-    if (!operands.paired)
-      return LLVM::FMAOp::create(builder, loc, accType, ValueRange{vector, scalar, accumulator});
-    StringRef name = width == 16  ? "llvm.x86.avx512bf16.dpbf16ps.512"
-                     : width == 8 ? "llvm.x86.avx512bf16.dpbf16ps.256"
-                                  : "llvm.x86.avx512bf16.dpbf16ps.128";
-    return LLVM::CallIntrinsicOp::create(builder, loc, accType, builder.getStringAttr(name),
-                                         ValueRange{accumulator, vector, scalar})
-        .getResult(0);
-  };
 
   struct Range {
     Value first, end;
@@ -122,17 +115,11 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
       for (int64_t v = 0; v < block.vectors; ++v)
         accumulators.push_back(acc ? loadVector(resultPointer(*acc, r, v), f32, width, 4 * width)
                                    : zero(accType));
-    Value alongBase =
-        bufferPointer(along, frame.mul(lane, operands.paired ? 4 : along.elementBytes()));
+    LaneVectors vectorsAt = along(lane);
     Value rowBase = bufferPointer(scalarwise, frame.mul(row, rowStep));
     auto products =
         loop(stepRange.first, stepRange.end, 1, accumulators, [&](Value step, ValueRange sums) {
-          Value alongStep = frame.pointerAt(alongBase, frame.mul(step, along.stride * 4));
-          SmallVector<Value> vectors, next;
-          for (int64_t v = 0; v < block.vectors; ++v)
-            vectors.push_back(loadVector(frame.pointerAt(alongStep, frame.constant(v * width * 4)),
-                                         operands.paired ? bf16 : f32,
-                                         operands.paired ? 2 * width : width, 4 * width));
+          SmallVector<Value> vectors = vectorsAt(step), next;
           Value scalarStep = frame.pointerAt(rowBase, frame.mul(step, stepStep));
           for (int64_t r = 0; r < rows; ++r) {
             Value pointer = frame.pointerAt(scalarStep, frame.constant(r * rowStep));
@@ -143,7 +130,7 @@ void Lowering::emitDot(tile::DotOp dot, const Buffer &along, const Buffer &scala
               scalar =
                   LLVM::BitcastOp::create(builder, loc, VectorType::get({2 * width}, bf16), scalar);
             for (int64_t v = 0; v < block.vectors; ++v)
-              next.push_back(multiply(sums[r * block.vectors + v], vectors[v], scalar));
+              next.push_back(multiplyAdd(vectors[v], scalar, sums[r * block.vectors + v]));
           }
           return next;
         });

@@ -3,6 +3,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
+#include <array>
+
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::cpu;
@@ -12,20 +14,32 @@ using namespace ringc::cpu;
 /// of 4.
 static constexpr int64_t granule = 16;
 
+/// Queries and keys.
+static std::array<int64_t, 2> sizesOf(tile::VisibilityOp visibility) {
+  return {static_cast<int64_t>(visibility.getQueries()),
+          static_cast<int64_t>(visibility.getKeys())};
+}
+
+bool Lowering::hasVisibleRanges(const HiddenPart &hidden, Value result) const {
+  int lanesAxis = lanes.laneAxis(result);
+  bool ofLanes = hidden.changesAlong(lanesAxis);
+  int seenAxis = hidden.seenAxis(ofLanes ? lanesAxis : 1 - lanesAxis);
+  std::array<int64_t, 2> sizes = sizesOf(hidden.visibility);
+  int64_t along = sizes[seenAxis], across = sizes[1 - seenAxis];
+  return along % granule == 0 && across % granule == 0 && along != granule &&
+         !(ofLanes && granule % target.lanes());
+}
+
 std::optional<Lowering::VisibleRanges>
 Lowering::visibleRanges(const std::optional<HiddenPart> &hidden, Value result) {
-  if (!hidden)
+  if (!hidden || !hasVisibleRanges(*hidden, result))
     return std::nullopt;
   int lanesAxis = lanes.laneAxis(result);
   bool ofLanes = hidden->changesAlong(lanesAxis);
   int seenAxis = hidden->seenAxis(ofLanes ? lanesAxis : 1 - lanesAxis);
   tile::VisibilityOp visibility = hidden->visibility;
-  int64_t sizes[2] = {static_cast<int64_t>(visibility.getQueries()),
-                      static_cast<int64_t>(visibility.getKeys())};
+  std::array<int64_t, 2> sizes = sizesOf(visibility);
   int64_t along = sizes[seenAxis], across = sizes[1 - seenAxis];
-  if (along % granule || across % granule || along == granule ||
-      (ofLanes && granule % target.lanes()))
-    return std::nullopt;
 
   VisibleRanges ranges{hidden->where, ofLanes, granule, -1};
   int64_t &offset = rangesOf[{visibility, seenAxis}];

@@ -147,9 +147,7 @@ LogicalResult Lowering::makeFillRows() {
   return failure(walked.wasInterrupted());
 }
 
-/// Whether the window moves on along an axis, by its own size, with each round of the loop around
-/// it.
-static bool movesWithLoop(tile::LoadOp load, size_t axis) {
+bool ringc::cpu::movesWithLoop(tile::LoadOp load, size_t axis) {
   if (axis >= load.getOffsets().size())
     return false;
   auto argument = dyn_cast<BlockArgument>(load.getOffsets()[axis]);
@@ -159,12 +157,17 @@ static bool movesWithLoop(tile::LoadOp load, size_t axis) {
 /// Asks for a row of a window, or what lies so many columns behind it: rows lie too far apart for
 /// the processor to see what comes. Behind the view it asks in vain.
 void Lowering::prefetchRow(const Window &window, Value row, int64_t columnsOn) {
+  int64_t bytes = bytesInMemory(window.view->element);
+  prefetchRow(window, row, frame.constant(columnsOn * bytes), window.tileColumns * bytes);
+}
+
+void Lowering::prefetchRow(const Window &window, Value row, Value firstByte, int64_t bytes) {
   constexpr int64_t lineBytes = 64;
   constexpr int read = 0, secondLevel = 2, data = 1;
-  int64_t bytes = bytesInMemory(window.view->element), first = columnsOn * bytes;
   Value pointer = rowPointer(window, row);
-  for (int64_t at = 0; at < window.tileColumns * bytes; at += lineBytes)
-    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(first + at)), read,
+  for (int64_t at = 0; at < bytes; at += lineBytes)
+    LLVM::Prefetch::create(builder, loc,
+                           frame.pointerAt(pointer, frame.add(firstByte, frame.constant(at))), read,
                            secondLevel, data);
 }
 
@@ -211,16 +214,34 @@ void Lowering::prefetchSums(Block &block) {
   }
 }
 
+Lowering::WindowRows Lowering::rowsOf(tile::LoadOp load, int phase) {
+  WindowRows rows;
+  rows.window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(),
+                         load.getRows(), load.getResult().getType(), phase);
+  rows.fill = fillRow(load);
+  if (load.getWhere())
+    rows.where = *findBuffer(throughTransposes(load.getWhere()).first);
+  return rows;
+}
+
+Value Lowering::rowOrFill(const WindowRows &rows, Value row, Value r) {
+  // Unsigned: what lies before the view is far behind it.
+  Value inside =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, rows.window.rows);
+  if (rows.where) {
+    Value kept =
+        LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*rows.where, r));
+    inside = arith::AndIOp::create(builder, loc, inside, convert(kept, builder.getI1Type()));
+  }
+  return arith::SelectOp::create(builder, loc, inside, rowPointer(rows.window, row), rows.fill);
+}
+
 void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
-  auto type = cast<RankedTensorType>(load.getResult().getType());
-  Window window = windowOf(load.getView().getType(), load.getView(), load.getOffsets(),
-                           load.getRows(), type, phase);
+  WindowRows rows = rowsOf(load, phase);
+  const Window &window = rows.window;
+  Value fill = rows.fill;
   Type element = typeInMemory(window.view->element);
   int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
-  Value fill = fillRow(load);
-  std::optional<Buffer> where;
-  if (load.getWhere())
-    where = *findBuffer(throughTransposes(load.getWhere()).first);
   if ((to.format.lane == 0 || window.tileColumns == 1) && to.stride != to.lanes)
     fillBuffer(to, zero(to.element));
   if (to.format.paired && to.outer % 2)
@@ -240,14 +261,7 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
       prefetchRow(window, frame.add(row, frame.constant(window.tileRows)));
     if (byColumns)
       prefetchRow(window, row, window.tileColumns);
-    // Unsigned: what lies before the view is far behind it.
-    Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row, window.rows);
-    if (where) {
-      Value kept =
-          LLVM::LoadOp::create(builder, loc, builder.getI8Type(), bufferPointer(*where, r));
-      inside = arith::AndIOp::create(builder, loc, inside, convert(kept, builder.getI1Type()));
-    }
-    return arith::SelectOp::create(builder, loc, inside, rowPointer(window, row), fill);
+    return rowOrFill(rows, row, r);
   };
   // Element (r, c) of the tile, c an i64 below the tile's columns.
   auto elementAt = [&](Value rowAddress, Value c) -> Value {
