@@ -6,6 +6,7 @@
 #include "ringc/support/Error.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int64_t mostQueries = 16;
 constexpr int64_t keysOfSplit = 64;
+constexpr int64_t rowsOfSource = 16; // BQ, where no tile says
 constexpr int64_t mostPositions = int64_t(1) << 31;
 /// Of within_length, which the user does not give.
 constexpr const char *lengthsOfMask = "within_length.lengths";
@@ -82,7 +84,8 @@ DecodePlace DecodePlace::of(const DecodeOptions &options, const DecodeInputs &in
 
 DecodeCall::DecodeCall(const DecodeOptions &asked, const DecodeInputs &with,
                        const DecodeKeys &ofRank, const Tensor &ofEntries, const Target &target)
-    : options(asked), inputs(with), keys(ofRank), lengths(ofEntries), memory(target.memory) {
+    : options(asked), inputs(with), keys(ofRank), lengths(ofEntries), memory(target.memory),
+      bytesOfPart(target.bytesOfPart) {
   check();
   AttentionInputs all = withArguments(inputs, lengths);
   kernel = specOf(options.attention, 1, all, inputs.pageTable ? "decode_rows" : "decode");
@@ -91,6 +94,9 @@ DecodeCall::DecodeCall(const DecodeOptions &asked, const DecodeInputs &with,
   kernel.mask.insert(kernel.mask.begin(), "within_length");
   bool byHand = kernel.tile.contains("kv");
   int64_t &tile = kernel.tile.try_emplace("kv", target.keysOfTile).first->second;
+  if (target.mostRowsOfTile > 0)
+    kernel.tile.try_emplace("q", std::min(int64_t(std::bit_ceil(uint64_t(packedRows()))),
+                                          target.mostRowsOfTile));
   if (inputs.pageTable) {
     int64_t page = inputs.k.dim(1);
     // A smaller tile within a page is faster than a larger one whose rows are looked up.
@@ -115,6 +121,10 @@ DecodeCall::DecodeCall(const DecodeOptions &asked, const DecodeInputs &with,
 
 int64_t DecodeCall::keyRows() const {
   return inputs.pageTable ? inputs.pageTable->dim(1) * inputs.k.dim(1) : inputs.k.dim(1);
+}
+
+int64_t DecodeCall::packedRows() const {
+  return queries() * (options.attention.heads / options.attention.kvHeads);
 }
 
 int64_t DecodeCall::tileOfKeys() const { return kernel.tile.at("kv"); }
@@ -205,11 +215,13 @@ DecodeCall::Parts DecodeCall::parts(int64_t programsAtOnce) const {
   if (options.split > 0)
     return {std::max<int64_t>((rows + options.split - 1) / options.split, 1), options.split};
   const AttentionOptions &of = options.attention;
-  int64_t packed = queries() * of.heads / of.kvHeads;
-  int64_t programs = std::max<int64_t>(batch() * of.kvHeads * ((packed + 15) / 16), 1);
+  int64_t rowsOfTile = kernel.tile.contains("q") ? kernel.tile.at("q") : rowsOfSource;
+  int64_t tilesOfRows = (packedRows() + rowsOfTile - 1) / rowsOfTile;
+  int64_t programs = std::max<int64_t>(batch() * of.kvHeads * tilesOfRows, 1);
   // A part that is shorter than this costs more in the merge than it gains.
   constexpr int64_t leastTiles = 4;
-  int64_t most = std::max<int64_t>(rows / (leastTiles * tile), 1);
+  int64_t least = leastTiles * tile;
+  int64_t most = std::max<int64_t>(rows / least, 1);
   // The fewest parts that leave next to no processor idle in the last round.
   int64_t count = 1;
   double best = 0;
@@ -223,7 +235,13 @@ DecodeCall::Parts DecodeCall::parts(int64_t programsAtOnce) const {
     if (rounds > 4)
       break;
   }
-  int64_t length = roundedUp(std::max<int64_t>((rows + count - 1) / count, 1), tile);
+  int64_t length = std::max<int64_t>((rows + count - 1) / count, 1);
+  if (bytesOfPart > 0) {
+    int64_t bytesOfKey =
+        of.kvHeads * (of.headDim + of.valueHeadDim) * int64_t(sizeOf(inputs.k.dtype()));
+    length = std::min(length, std::max(bytesOfPart / bytesOfKey, least));
+  }
+  length = roundedUp(length, tile);
   return {std::max<int64_t>((rows + length - 1) / length, 1), length};
 }
 

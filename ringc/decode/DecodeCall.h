@@ -41,6 +41,11 @@ public:
     std::function<Tensor(const std::string &name, const Tensor &onHost)> place;
     /// Keys of a tile, where the options do not say: a power of 2 up to 64.
     int64_t keysOfTile = 64;
+    /// Rows of a tile at most, which then has no more than there are, rounded up to a power of two;
+    /// where the options do not say. 0: those of the kernel's source.
+    int64_t mostRowsOfTile = 0;
+    /// Of K and V of all heads in a part, at most, where four tiles have less. 0: any number.
+    int64_t bytesOfPart = 0;
     /// Of the tensors of the call.
     Memory memory = Memory::Host;
   };
@@ -78,12 +83,15 @@ private:
   void checkPages() const;
   void checkPositions() const;
   int64_t tileOfKeys() const;
+  /// Query heads of a KV head, of all queries.
+  int64_t packedRows() const;
 
   const DecodeOptions &options;
   const DecodeInputs &inputs;
   DecodeKeys keys;
   Tensor lengths;
   Memory memory;
+  int64_t bytesOfPart;
   Spec kernel;
   std::shared_ptr<const CompiledKernel> compiled;
   NamedValues given; ///< to masks and scores

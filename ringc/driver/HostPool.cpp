@@ -79,7 +79,7 @@ void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
   bool column = launch.rows == HostLaunch::Rows::Serial;
   int64_t first = column ? 0 : item % p0s, count = column ? p0s : 1;
   int64_t rest = column ? item : item / p0s;
-  int64_t p1 = rest % p1s, head = rest / p1s % heads, batch = rest / p1s / heads;
+  int64_t head = rest % heads, p1 = rest / heads % p1s, batch = rest / heads / p1s;
   for (int64_t at = first; at < first + count; ++at) {
     int64_t p0 = launch.order == HostLaunch::Order::Falling ? p0s - 1 - at : at;
     launch.kernel(launch.slots.data(), p0, p1, head, batch, scratch);

@@ -151,6 +151,7 @@ private:
   void emitFoldedDot(tile::DotOp dot, const Buffer &rows, const Buffer *acc, const Buffer &result,
                      int64_t windowRows, int64_t windowColumns,
                      llvm::function_ref<Value(Value)> rowAddress, mlir::Type element);
+  Value rowOfNextRound(tile::LoadOp load, const Window &window);
   Value fold(llvm::SmallVector<Value> vectors);
 
   // Buffers and values

@@ -4,6 +4,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include "llvm/ADT/SetVector.h"
+
 #include <bit>
 
 using namespace mlir;
@@ -49,6 +51,49 @@ static bool isUndisturbed(Operation *from, Operation *to) {
   return true;
 }
 
+/// Adds the operations in the body of `loop` that a scalar is computed by, in their order; false
+/// where more than the number of the round and what is outside matters.
+static bool collectScalars(Value value, scf::ForOp loop, llvm::SetVector<Operation *> &operations) {
+  if (value == loop.getInductionVar())
+    return true;
+  Operation *op = value.getDefiningOp();
+  if (!op || !loop->isProperAncestor(op))
+    return !loop->isAncestor(value.getParentBlock()->getParentOp());
+  if (tile::isTile(value.getType()) || isa<tile::ViewType>(value.getType()) ||
+      op->getNumRegions() ||
+      !llvm::all_of(op->getOperands(), [&](Value operand) {
+        return collectScalars(operand, loop, operations);
+      }))
+    return false;
+  operations.insert(op);
+  return true;
+}
+
+/// Where the next round of the loop around it will find a window; in the last round, the same
+/// place. Null where that is not known, or always the same.
+Value Lowering::rowOfNextRound(tile::LoadOp load, const Window &window) {
+  if (load.getRows())
+    return {};
+  if (movesWithLoop(load, 0))
+    return frame.add(window.row, frame.constant(window.tileRows));
+  auto around = load->getParentOfType<scf::ForOp>();
+  llvm::SetVector<Operation *> operations;
+  Value row = load.getOffsets()[0];
+  if (!around || !collectScalars(row, around, operations) || operations.empty())
+    return {};
+  Value round = scalars.lookup(around.getInductionVar());
+  Value next = arith::AddIOp::create(builder, loc, round, scalars.lookup(around.getStep()));
+  Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, next,
+                                       scalars.lookup(around.getUpperBound()));
+  llvm::DenseMap<Value, Value> ofThisRound = scalars;
+  scalars[around.getInductionVar()] =
+      arith::SelectOp::create(builder, loc, inside, next, round);
+  bool lowered = llvm::all_of(operations, [&](Operation *op) { return succeeded(lowerScalar(op)); });
+  Value found = lowered ? frame.widen(scalars.lookup(row)) : Value();
+  scalars = std::move(ofThisRound);
+  return found;
+}
+
 tile::DotOp Lowering::streamedInto(tile::LoadOp load) const {
   tile::DotOp dot = onlyReader(load);
   if (!dot || dot->getBlock() != load->getBlock() || !isUndisturbed(load, dot))
@@ -81,11 +126,11 @@ void Lowering::emitStreamedDot(tile::DotOp dot, tile::LoadOp load, const Buffer 
   const Window &window = rows.window;
   Type element = window.view->element;
   int64_t width = target.lanes(), bytes = element.getIntOrFloatBitWidth() / 8;
-  bool asks = movesWithLoop(load, 0);
+  Value nextRow = rowOfNextRound(load, window);
   auto rowAddress = [&](Value r, Value firstByte, int64_t count) -> Value {
     Value row = rowInView(window, r);
-    if (asks)
-      prefetchRow(window, frame.add(row, frame.constant(window.tileRows)), firstByte, count);
+    if (nextRow)
+      prefetchRow(window, frame.add(nextRow, r), firstByte, count);
     return rowOrFill(rows, row, r);
   };
   if (operands.lanesFormat.lane == 0)
