@@ -35,6 +35,17 @@ static Value combine(tile::ReduceKind kind, Value value, Value sum, OpBuilder &b
   return greaterOf(b, loc, value, sum);
 }
 
+/// Of a power of two of lanes, by halves.
+static Value acrossLanes(tile::ReduceKind kind, Value vector, OpBuilder &b, Location loc) {
+  for (int64_t half = cast<VectorType>(vector.getType()).getNumElements() / 2; half; half /= 2) {
+    SmallVector<int64_t> lower = llvm::to_vector(llvm::seq<int64_t>(0, half)),
+                         upper = llvm::to_vector(llvm::seq<int64_t>(half, 2 * half));
+    vector = combine(kind, vector::ShuffleOp::create(b, loc, vector, vector, upper),
+                     vector::ShuffleOp::create(b, loc, vector, vector, lower), b, loc);
+  }
+  return vector::ExtractOp::create(b, loc, vector, ArrayRef<int64_t>{0});
+}
+
 bool NestEmitter::isOneLoop(Lowering &lowering, Value tile) {
   NestEmitter nest(lowering, tile, std::nullopt);
   return !nest.line && nest.laneCount > 1 && nest.stride == nest.vectors * nest.width &&
@@ -142,21 +153,17 @@ void NestEmitter::emitLanes(Value start, ArrayRef<Output> outputs, ArrayRef<Redu
         }
         Value pointer = lowering.bufferPointer(
             reduction.to, lowering.elementOffset(reduction.to, frame.constant(0), row));
-        Value total = LLVM::LoadOp::create(builder, loc, builder.getF32Type(), pointer);
+        Value identity = lowering.broadcast(
+            arith::ConstantOp::create(builder, loc, identityOf(kind, builder)), width);
+        Value ofLanes = identity; // a NaN is no maximum
         for (int v = 0; v < vectors; ++v) {
           Value lanes = asVector(evaluate(operand, v));
           if (Value inside = insideLanes(builder, loc, frame, laneOffset(v), laneCount, width))
-            lanes = arith::SelectOp::create(
-                builder, loc, inside, lanes,
-                lowering.broadcast(
-                    arith::ConstantOp::create(builder, loc, identityOf(kind, builder)), width));
-          auto how = kind == tile::ReduceKind::Max ? vector::CombiningKind::MAXNUMF
-                                                   : vector::CombiningKind::ADD;
-          total = combine(
-              kind,
-              vector::ReductionOp::create(builder, loc, how, lanes, arith::FastMathFlags::reassoc),
-              total, builder, loc);
+            lanes = arith::SelectOp::create(builder, loc, inside, lanes, identity);
+          ofLanes = combine(kind, lanes, ofLanes, builder, loc);
         }
+        Value total = LLVM::LoadOp::create(builder, loc, builder.getF32Type(), pointer);
+        total = combine(kind, acrossLanes(kind, ofLanes, builder, loc), total, builder, loc);
         LLVM::StoreOp::create(builder, loc, total, pointer);
       }
     }

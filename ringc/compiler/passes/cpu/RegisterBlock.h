@@ -29,8 +29,8 @@ struct RegisterBlock {
     return block;
   }
 
-  /// All rows at once, and as many vectors, up to 8, as they leave room for; nothing where not one
-  /// vector fits.
+  /// All rows at once, and as many vectors, up to 8, as they leave room for; nothing where a scalar
+  /// would be read for one vector alone, though there are more.
   static std::optional<RegisterBlock> ofAllRows(int64_t vectorsOfRow, int64_t rows,
                                                 const CpuTarget &target) {
     RegisterBlock block(vectorsOfRow, target);
@@ -39,7 +39,7 @@ struct RegisterBlock {
     while (block.vectors > 0 &&
            (vectorsOfRow % block.vectors || block.rowsThatFit(target) < rows))
       --block.vectors;
-    return block.vectors ? std::optional(block) : std::nullopt;
+    return block.vectors > 1 || (block.vectors == 1 && vectorsOfRow == 1) ? std::optional(block) : std::nullopt;
   }
 
 private:
