@@ -95,8 +95,8 @@ DecodeCall::DecodeCall(const DecodeOptions &asked, const DecodeInputs &with,
   bool byHand = kernel.tile.contains("kv");
   int64_t &tile = kernel.tile.try_emplace("kv", target.keysOfTile).first->second;
   if (target.mostRowsOfTile > 0)
-    kernel.tile.try_emplace("q", std::min(int64_t(std::bit_ceil(uint64_t(packedRows()))),
-                                          target.mostRowsOfTile));
+    kernel.tile.try_emplace(
+        "q", std::min(int64_t(std::bit_ceil(uint64_t(packedRows()))), target.mostRowsOfTile));
   if (inputs.pageTable) {
     int64_t page = inputs.k.dim(1);
     // A smaller tile within a page is faster than a larger one whose rows are looked up.

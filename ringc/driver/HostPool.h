@@ -14,8 +14,8 @@ namespace ringc {
 using HostKernel = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t head,
                             int64_t batch, void *scratch);
 
-/// A kernel over a grid. Programs along p0 run one after another, then heads, which lie side by side
-/// in memory, then those along p1, then batch entries.
+/// A kernel over a grid. Programs along p0 run one after another, then heads, which lie side by
+/// side in memory, then those along p1, then batch entries.
 struct HostLaunch {
   /// In which order programs start along p0. The last programs to start should be short ones, so
   /// that no thread ends long after the others.

@@ -13,7 +13,8 @@ using namespace ringc::cpu;
 
 Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const CpuTarget &t)
     : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()),
-      lanes(k, LaneAnalysis::Constants::Identify, t.lanes()), frame(builder, k, interface), scalarCode(builder, loc, frame, scalars) {}
+      lanes(k, LaneAnalysis::Constants::Identify, t.lanes()), frame(builder, k, interface),
+      scalarCode(builder, loc, frame, scalars) {}
 
 bool Lowering::sameNest(Value a, Value b) const {
   return cast<RankedTensorType>(a.getType()).getShape() ==

@@ -92,7 +92,7 @@ private:
   /// out.
   Value rowOrFill(const WindowRows &rows, Value row, Value r);
   void prefetchRow(const Window &window, Value row, int64_t columnsOn = 0);
-  void prefetchRow(const Window &window, Value row, Value firstByte, int64_t bytes);
+  void prefetch(Value pointer, int64_t firstByte, int64_t bytes);
   void ifWhole(const Window &window, llvm::function_ref<void()> whole,
                llvm::function_ref<void()> partial);
   void prefetchNext(Value row);

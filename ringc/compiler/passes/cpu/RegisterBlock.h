@@ -36,10 +36,10 @@ struct RegisterBlock {
     RegisterBlock block(vectorsOfRow, target);
     block.rows = rows;
     block.vectors = std::min<int64_t>(8, vectorsOfRow);
-    while (block.vectors > 0 &&
-           (vectorsOfRow % block.vectors || block.rowsThatFit(target) < rows))
+    while (block.vectors > 0 && (vectorsOfRow % block.vectors || block.rowsThatFit(target) < rows))
       --block.vectors;
-    return block.vectors > 1 || (block.vectors == 1 && vectorsOfRow == 1) ? std::optional(block) : std::nullopt;
+    return block.vectors > 1 || (block.vectors == 1 && vectorsOfRow == 1) ? std::optional(block)
+                                                                          : std::nullopt;
   }
 
 private:

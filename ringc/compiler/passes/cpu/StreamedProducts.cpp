@@ -60,8 +60,7 @@ static bool collectScalars(Value value, scf::ForOp loop, llvm::SetVector<Operati
   if (!op || !loop->isProperAncestor(op))
     return !loop->isAncestor(value.getParentBlock()->getParentOp());
   if (tile::isTile(value.getType()) || isa<tile::ViewType>(value.getType()) ||
-      op->getNumRegions() ||
-      !llvm::all_of(op->getOperands(), [&](Value operand) {
+      op->getNumRegions() || !llvm::all_of(op->getOperands(), [&](Value operand) {
         return collectScalars(operand, loop, operations);
       }))
     return false;
@@ -86,9 +85,9 @@ Value Lowering::rowOfNextRound(tile::LoadOp load, const Window &window) {
   Value inside = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, next,
                                        scalars.lookup(around.getUpperBound()));
   llvm::DenseMap<Value, Value> ofThisRound = scalars;
-  scalars[around.getInductionVar()] =
-      arith::SelectOp::create(builder, loc, inside, next, round);
-  bool lowered = llvm::all_of(operations, [&](Operation *op) { return succeeded(lowerScalar(op)); });
+  scalars[around.getInductionVar()] = arith::SelectOp::create(builder, loc, inside, next, round);
+  bool lowered =
+      llvm::all_of(operations, [&](Operation *op) { return succeeded(lowerScalar(op)); });
   Value found = lowered ? frame.widen(scalars.lookup(row)) : Value();
   scalars = std::move(ofThisRound);
   return found;
@@ -103,8 +102,8 @@ tile::DotOp Lowering::streamedInto(tile::LoadOp load) const {
   int64_t rows = type.getDimSize(0), columns = type.getDimSize(1), width = target.lanes();
   Type element = load.getView().getType().getElementType();
   std::optional<HiddenPart> hidden = hiddenPartOf(dot);
-  if (operands.lanes != load.getResult() || !isWhole(load, columns) ||
-      !isa<FloatType>(element) || (operands.paired && !element.isBF16()) ||
+  if (operands.lanes != load.getResult() || !isWhole(load, columns) || !isa<FloatType>(element) ||
+      (operands.paired && !element.isBF16()) ||
       (hidden && hasVisibleRanges(*hidden, dot.getResult())))
     return {};
   int64_t rowsOfResult = rowsOf(dot.getResult()), ofWord = operands.paired ? 2 : 1;
@@ -130,7 +129,7 @@ void Lowering::emitStreamedDot(tile::DotOp dot, tile::LoadOp load, const Buffer 
   auto rowAddress = [&](Value r, Value firstByte, int64_t count) -> Value {
     Value row = rowInView(window, r);
     if (nextRow)
-      prefetchRow(window, frame.add(nextRow, r), firstByte, count);
+      prefetch(frame.pointerAt(rowPointer(window, frame.add(nextRow, r)), firstByte), 0, count);
     return rowOrFill(rows, row, r);
   };
   if (operands.lanesFormat.lane == 0)
@@ -189,9 +188,9 @@ Value Lowering::fold(SmallVector<Value> vectors) {
     SmallVector<Value> sums;
     for (size_t i = 0; i < vectors.size(); i += 2) {
       Value a = vectors[i], b = vectors[i + 1];
-      sums.push_back(
-          arith::AddFOp::create(builder, loc, vector::ShuffleOp::create(builder, loc, a, b, upper),
-                                vector::ShuffleOp::create(builder, loc, a, b, lower)));
+      sums.push_back(arith::AddFOp::create(builder, loc,
+                                           vector::ShuffleOp::create(builder, loc, a, b, upper),
+                                           vector::ShuffleOp::create(builder, loc, a, b, lower)));
     }
     vectors = sums;
   }
@@ -213,26 +212,26 @@ void Lowering::emitFoldedDot(tile::DotOp dot, const Buffer &scalarwise, const Bu
     for (int64_t j = 0; j < keys; ++j)
       pointers.push_back(rowAddress(frame.add(key, frame.constant(j))));
     SmallVector<Value> none(static_cast<size_t>(width), zero(VectorType::get({width}, f32)));
-    auto products = loop(
-        frame.constant(0), frame.constant(windowColumns), perVector, none,
-        [&](Value column, ValueRange sums) {
-          SmallVector<Value> factors, next;
-          for (int64_t r = 0; r < rows; ++r) {
-            Value at = elementOffset(scalarwise, frame.constant(r), column);
-            factors.push_back(
-                loadVector(bufferPointer(scalarwise, at), scalarwise.element, perVector, 4 * width));
-          }
-          SmallVector<Value> ofKeys;
-          for (Value pointer : pointers) {
-            Value vector = loadVector(frame.pointerAt(pointer, frame.mul(column, bytes)), element,
-                                      perVector, bytes);
-            ofKeys.push_back(paired ? vector : convert(vector, f32));
-          }
-          for (int64_t r = 0; r < rows; ++r)
-            for (int64_t j = 0; j < keys; ++j)
-              next.push_back(multiplyAdd(ofKeys[j], factors[r], sums[r * keys + j]));
-          return next;
-        });
+    auto products =
+        loop(frame.constant(0), frame.constant(windowColumns), perVector, none,
+             [&](Value column, ValueRange sums) {
+               SmallVector<Value> factors, next;
+               for (int64_t r = 0; r < rows; ++r) {
+                 Value at = elementOffset(scalarwise, frame.constant(r), column);
+                 factors.push_back(loadVector(bufferPointer(scalarwise, at), scalarwise.element,
+                                              perVector, 4 * width));
+               }
+               SmallVector<Value> ofKeys;
+               for (Value pointer : pointers) {
+                 Value vector = loadVector(frame.pointerAt(pointer, frame.mul(column, bytes)),
+                                           element, perVector, bytes);
+                 ofKeys.push_back(paired ? vector : convert(vector, f32));
+               }
+               for (int64_t r = 0; r < rows; ++r)
+                 for (int64_t j = 0; j < keys; ++j)
+                   next.push_back(multiplyAdd(ofKeys[j], factors[r], sums[r * keys + j]));
+               return next;
+             });
     Value sums = fold(SmallVector<Value>(products.getResults()));
     for (int64_t r = 0; r < rows; ++r) {
       SmallVector<int64_t> ofRow;
@@ -241,8 +240,8 @@ void Lowering::emitFoldedDot(tile::DotOp dot, const Buffer &scalarwise, const Bu
       Value row = vector::ShuffleOp::create(builder, loc, sums, sums, ofRow);
       Value at = elementOffset(result, frame.constant(r), key);
       if (acc)
-        row = arith::AddFOp::create(
-            builder, loc, row, loadVector(bufferPointer(*acc, at), f32, keys, 4 * keys));
+        row = arith::AddFOp::create(builder, loc, row,
+                                    loadVector(bufferPointer(*acc, at), f32, keys, 4 * keys));
       storeVector(row, bufferPointer(result, at), 4 * keys);
     }
     return SmallVector<Value>();

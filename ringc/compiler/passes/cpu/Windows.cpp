@@ -158,16 +158,14 @@ bool ringc::cpu::movesWithLoop(tile::LoadOp load, size_t axis) {
 /// the processor to see what comes. Behind the view it asks in vain.
 void Lowering::prefetchRow(const Window &window, Value row, int64_t columnsOn) {
   int64_t bytes = bytesInMemory(window.view->element);
-  prefetchRow(window, row, frame.constant(columnsOn * bytes), window.tileColumns * bytes);
+  prefetch(rowPointer(window, row), columnsOn * bytes, window.tileColumns * bytes);
 }
 
-void Lowering::prefetchRow(const Window &window, Value row, Value firstByte, int64_t bytes) {
+void Lowering::prefetch(Value pointer, int64_t first, int64_t bytes) {
   constexpr int64_t lineBytes = 64;
   constexpr int read = 0, secondLevel = 2, data = 1;
-  Value pointer = rowPointer(window, row);
   for (int64_t at = 0; at < bytes; at += lineBytes)
-    LLVM::Prefetch::create(builder, loc,
-                           frame.pointerAt(pointer, frame.add(firstByte, frame.constant(at))), read,
+    LLVM::Prefetch::create(builder, loc, frame.pointerAt(pointer, frame.constant(first + at)), read,
                            secondLevel, data);
 }
 
