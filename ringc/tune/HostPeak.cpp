@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <memory>
+#include <new>
 #include <string>
 #include <unistd.h>
 
@@ -99,6 +101,17 @@ void triad(float *a, const float *b, const float *c, int64_t count) {
 #endif
 }
 
+/// The same way.
+void copy(float *a, const float *b, int64_t count) {
+#if defined(__x86_64__)
+  for (int64_t i = 0; i < count; i += 4)
+    _mm_stream_ps(a + i, _mm_load_ps(b + i));
+  _mm_sfence();
+#else
+  std::copy_n(b, count, a);
+#endif
+}
+
 /// Of the fastest of several rounds: what disturbs makes them slower, never faster.
 template <typename Round> double fastestSeconds(int rounds, const Round &round) {
   double fastest = 0;
@@ -128,33 +141,43 @@ int64_t arrayBytes() {
   return std::max(least, std::min({4 * cache, most, free / shareOfFree}));
 }
 
-double bandwidthOf(HostPool &pool, int64_t bytes) {
-  constexpr int64_t piece = int64_t(1) << 18; // floats
-  constexpr int repeats = 6;
-  constexpr size_t alignment = 64;
+constexpr int64_t piece = int64_t(1) << 18; // floats
+
+/// Of whole pieces, aligned to a line of a cache.
+class Array {
+public:
+  explicit Array(int64_t pieces)
+      : memory(static_cast<float *>(::operator new[](size_t(pieces *piece) * sizeof(float),
+                                                     std::align_val_t(alignment)))) {}
+  float *pieceAt(int64_t at) const { return memory.get() + at * piece; }
+
+private:
+  static constexpr size_t alignment = 64;
   struct Freed {
-    void operator()(float *memory) const {
-      ::operator delete[](memory, std::align_val_t(alignment));
-    }
+    void operator()(float *freed) const { ::operator delete[](freed, std::align_val_t(alignment)); }
   };
-  int64_t pieces = bytes / int64_t(sizeof(float)) / piece, count = pieces * piece;
-  auto array = [&] {
-    return std::unique_ptr<float[], Freed>(static_cast<float *>(
-        ::operator new[](size_t(count) * sizeof(float), std::align_val_t(alignment))));
-  };
-  auto a = array(), b = array(), c = array();
+  std::unique_ptr<float[], Freed> memory;
+};
+
+/// Written by the threads that will read them.
+void fill(HostPool &pool, int64_t pieces, std::initializer_list<const Array *> arrays) {
   pool.forEach(pieces, [&](int64_t at) {
-    for (float *each : {a.get(), b.get(), c.get()})
-      std::fill_n(each + at * piece, piece, 1.0F);
+    for (const Array *each : arrays)
+      std::fill_n(each->pieceAt(at), piece, 1.0F);
   });
+}
+
+double bandwidthOf(HostPool &pool, int64_t bytes) {
+  constexpr int repeats = 6;
+  int64_t pieces = bytes / int64_t(sizeof(float)) / piece;
+  Array a(pieces), b(pieces), c(pieces);
+  fill(pool, pieces, {&a, &b, &c});
   double seconds = fastestSeconds(repeats, [&] {
-    pool.forEach(pieces, [&](int64_t at) {
-      int64_t first = at * piece;
-      triad(a.get() + first, b.get() + first, c.get() + first, piece);
-    });
+    pool.forEach(pieces,
+                 [&](int64_t at) { triad(a.pieceAt(at), b.pieceAt(at), c.pieceAt(at), piece); });
   });
   constexpr double arrays = 3;
-  return arrays * double(count) * sizeof(float) / seconds;
+  return arrays * double(pieces * piece) * sizeof(float) / seconds;
 }
 
 } // namespace
@@ -177,6 +200,25 @@ MachinePeak hostPeak(HostPool &pool, DType dtype) {
     peak.problem = error.what();
   }
   return peak;
+}
+
+struct HostCopy::Arrays {
+  int64_t pieces = arrayBytes() / int64_t(sizeof(float)) / piece;
+  Array to{pieces}, from{pieces};
+};
+
+HostCopy::HostCopy(HostPool &of) : pool(of), arrays(std::make_unique<Arrays>()) {
+  fill(pool, arrays->pieces, {&arrays->to, &arrays->from});
+}
+HostCopy::~HostCopy() = default;
+
+double HostCopy::bytesPerSecond() {
+  double seconds = fastestSeconds(/*rounds=*/1, [&] {
+    pool.forEach(arrays->pieces, [&](int64_t at) {
+      copy(arrays->to.pieceAt(at), arrays->from.pieceAt(at), piece);
+    });
+  });
+  return 2 * double(arrays->pieces * piece) * sizeof(float) / seconds;
 }
 
 } // namespace ringc

@@ -6,6 +6,7 @@
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
+#include "ringc/tune/HostPeak.h"
 #include "tools/ringc/BenchLines.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
@@ -47,33 +48,41 @@ HostTensor tableOf(int64_t batch, int64_t pages) {
   return table;
 }
 
+/// Medians.
+struct Timing {
+  double milliseconds;
+  double copiedPerSecond = 0; ///< bytes that a copy in the same turns reads and writes; on a host
+};
+
 /// Where a decode is timed.
 struct Place {
   std::function<Tensor(const HostTensor &)> put;
-  std::function<double(const DecodeOptions &, const DecodeInputs &, const Tensor &out,
+  std::function<Timing(const DecodeOptions &, const DecodeInputs &, const Tensor &out,
                        const Tensor &lse, int repeats)>
-      milliseconds;
+      time;
 };
 
 Place onHost(const AttentionContext &context) {
   auto kept = std::make_shared<std::vector<HostTensor>>();
+  auto copy = std::make_shared<HostCopy>(*context.pool);
   return {.put = [kept](const HostTensor &tensor) -> Tensor {
             return kept->emplace_back(HostTensor::copyOf(tensor)).view();
           },
-          .milliseconds =
-              [context](const DecodeOptions &options, const DecodeInputs &inputs, const Tensor &out,
-                        const Tensor &lse, int repeats) {
+          .time =
+              [context, copy](const DecodeOptions &options, const DecodeInputs &inputs,
+                              const Tensor &out, const Tensor &lse, int repeats) {
                 HostDecode decode(options, context);
                 decode.run(inputs, out, lse);
-                std::vector<double> took;
+                std::vector<double> took, copied;
                 for (int run = 0; run < repeats; ++run) {
+                  copied.push_back(copy->bytesPerSecond());
                   auto start = std::chrono::steady_clock::now();
                   decode.run(inputs, out, lse);
                   took.push_back(std::chrono::duration<double, std::milli>(
                                      std::chrono::steady_clock::now() - start)
                                      .count());
                 }
-                return medianOf(took);
+                return Timing{medianOf(took), medianOf(copied)};
               }};
 }
 
@@ -82,7 +91,7 @@ Place onDevice(const DeviceContext &context, const CudaStream &stream) {
   return {.put = [kept, &stream](const HostTensor &tensor) -> Tensor {
             return kept->emplace_back(DeviceTensor::copyOf(stream, tensor)).view();
           },
-          .milliseconds =
+          .time =
               [context, &stream](const DecodeOptions &options, const DecodeInputs &inputs,
                                  const Tensor &out, const Tensor &lse, int repeats) {
                 DeviceDecode decode(options, context);
@@ -100,7 +109,7 @@ Place onDevice(const DeviceContext &context, const CudaStream &stream) {
                   end.synchronize();
                   took.push_back(end.since(start) / together);
                 }
-                return medianOf(took);
+                return Timing{medianOf(took)};
               }};
 }
 
@@ -117,7 +126,8 @@ int benchDecode(const Session &session, const AttentionFlags &flags,
     stream.emplace(device->device);
   }
   Place place = device ? onDevice(*device, *stream) : onHost(host);
-  std::cout << "shape b,n,h,hkv,d  dtype  page  ms  GB/s of K and V\n";
+  std::cout << "shape b,n,h,hkv,d  dtype  page  ms  GB/s of K and V"
+            << (device ? "\n" : "  GB/s of a copy  ratio\n");
   for (const std::string &text : shapes) {
     Shape shape = parseShape(text);
     DecodeOptions options;
@@ -140,10 +150,14 @@ int benchDecode(const Session &session, const AttentionFlags &flags,
     Tensor lengths = place.put(whole);
     double bytes = double(k.byteCount() + v.byteCount());
     auto line = [&](const std::string &page, const DecodeInputs &inputs) {
-      double ms = place.milliseconds(options, inputs, out, lse, repeats);
-      std::cout << text << "  " << nameOf(of.dtype) << "  " << page << "  " << number(ms, 4) << "  "
-                << number(bytes / ms / 1e6, 4) << '\n'
-                << std::flush;
+      Timing timing = place.time(options, inputs, out, lse, repeats);
+      double read = bytes / timing.milliseconds * 1e3;
+      std::cout << text << "  " << nameOf(of.dtype) << "  " << page << "  "
+                << number(timing.milliseconds, 4) << "  " << number(read / 1e9, 4);
+      if (!device)
+        std::cout << "  " << number(timing.copiedPerSecond / 1e9, 4) << "  "
+                  << number(read / timing.copiedPerSecond, 3);
+      std::cout << '\n' << std::flush;
     };
     line("-", {.q = q, .k = k, .v = v, .lengths = lengths});
     for (int64_t page : pageSizes) {

@@ -77,6 +77,9 @@ void BlockSchedule::assignPhases() {
 int BlockSchedule::phaseIn(Operation *user) const {
   Operation *here = block.findAncestorOpInBlock(*user);
   assert(here && "a use outside the block of its value");
+  if (auto load = dyn_cast<tile::LoadOp>(here))
+    if (tile::DotOp reader = lowering.streamedInto(load))
+      here = reader;
   return here == block.getTerminator() ? last : phase.lookup(here);
 }
 
@@ -144,9 +147,6 @@ void BlockSchedule::collectUses() {
       for (OpOperand &use : aliases[i].getUses()) {
         Operation *user = use.getOwner();
         int at = phaseIn(user);
-        if (auto load = dyn_cast<tile::LoadOp>(user))
-          if (tile::DotOp reader = lowering.streamedInto(load))
-            at = phaseIn(reader);
         if (auto transpose = dyn_cast<tile::TransposeOp>(user)) {
           aliases.push_back(transpose.getResult());
           continue;
@@ -260,7 +260,7 @@ void BlockSchedule::chooseDestinations() {
       return owner && llvm::any_of(owner.getUsers(), [&](Operation *user) {
                Operation *here = block.findAncestorOpInBlock(*user);
                return here && here != except && here != terminator &&
-                      phase.lookup(here) == phase.lookup(except) &&
+                      phaseIn(here) == phase.lookup(except) &&
                       !(isElementwise(here) && isElementwise(except) &&
                         shapeOf(here->getResult(0)) == shapeOf(except->getResult(0)));
              });

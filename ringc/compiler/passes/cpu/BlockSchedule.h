@@ -43,8 +43,8 @@ private:
   bool isCheap(Value tile, int depth) const;
   void extendLeaves(Value tile, int at);
   void chooseDestinations();
-  int phaseIn(
-      mlir::Operation *user) const; ///< phase of the operation of this block that holds `user`
+  /// Phase of the operation of this block that holds `user`, or in which its window is read.
+  int phaseIn(mlir::Operation *user) const;
 
   Lowering &lowering;
   mlir::Block &block;
