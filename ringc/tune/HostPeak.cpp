@@ -1,12 +1,14 @@
 #include "ringc/tune/HostPeak.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <initializer_list>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <string>
 #include <unistd.h>
 
@@ -112,6 +114,18 @@ void copy(float *a, const float *b, int64_t count) {
 #endif
 }
 
+float sum(const float *a, int64_t count) {
+#if defined(__x86_64__)
+  __m128 sums[4] = {_mm_setzero_ps(), _mm_setzero_ps(), _mm_setzero_ps(), _mm_setzero_ps()};
+  for (int64_t i = 0; i < count; i += 16)
+    for (int at = 0; at < 4; ++at)
+      sums[at] = _mm_add_ps(sums[at], _mm_load_ps(a + i + 4 * at));
+  return _mm_cvtss_f32(_mm_add_ps(_mm_add_ps(sums[0], sums[1]), _mm_add_ps(sums[2], sums[3])));
+#else
+  return std::accumulate(a, a + count, 0.0F);
+#endif
+}
+
 /// Of the fastest of several rounds: what disturbs makes them slower, never faster.
 template <typename Round> double fastestSeconds(int rounds, const Round &round) {
   double fastest = 0;
@@ -202,23 +216,33 @@ MachinePeak hostPeak(HostPool &pool, DType dtype) {
   return peak;
 }
 
-struct HostCopy::Arrays {
+struct HostTraffic::Arrays {
   int64_t pieces = arrayBytes() / int64_t(sizeof(float)) / piece;
   Array to{pieces}, from{pieces};
+
+  double bytes() const { return double(pieces * piece) * sizeof(float); }
 };
 
-HostCopy::HostCopy(HostPool &of) : pool(of), arrays(std::make_unique<Arrays>()) {
+HostTraffic::HostTraffic(HostPool &of) : pool(of), arrays(std::make_unique<Arrays>()) {
   fill(pool, arrays->pieces, {&arrays->to, &arrays->from});
 }
-HostCopy::~HostCopy() = default;
+HostTraffic::~HostTraffic() = default;
 
-double HostCopy::bytesPerSecond() {
+double HostTraffic::read() {
+  std::atomic<float> kept = 0; // so that the sums are computed
+  double seconds = fastestSeconds(/*rounds=*/1, [&] {
+    pool.forEach(arrays->pieces, [&](int64_t at) { kept = sum(arrays->from.pieceAt(at), piece); });
+  });
+  return arrays->bytes() / seconds;
+}
+
+double HostTraffic::copied() {
   double seconds = fastestSeconds(/*rounds=*/1, [&] {
     pool.forEach(arrays->pieces, [&](int64_t at) {
       copy(arrays->to.pieceAt(at), arrays->from.pieceAt(at), piece);
     });
   });
-  return 2 * double(arrays->pieces * piece) * sizeof(float) / seconds;
+  return 2 * arrays->bytes() / seconds;
 }
 
 } // namespace ringc

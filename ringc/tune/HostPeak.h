@@ -13,16 +13,17 @@ namespace ringc {
 /// measured is named in `problem`.
 MachinePeak hostPeak(HostPool &pool, DType dtype);
 
-/// Copies memory far larger than the last cache, again and again: what to hold against the speed of
-/// what does little else than read.
-class HostCopy {
+/// Reads, or copies, memory far larger than the last cache, with all threads of a pool: what to
+/// hold against the speed of what does little else.
+class HostTraffic {
 public:
   /// Throws std::bad_alloc.
-  explicit HostCopy(HostPool &pool);
-  ~HostCopy();
+  explicit HostTraffic(HostPool &pool);
+  ~HostTraffic();
 
-  /// Of one more copy by all threads of the pool: bytes read, and bytes written.
-  double bytesPerSecond();
+  /// Bytes each second, of one more pass.
+  double read();
+  double copied(); ///< those that are read and those that are written
 
 private:
   struct Arrays;
