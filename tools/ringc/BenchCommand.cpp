@@ -283,8 +283,10 @@ void addBench(CLI::App &app, Session &session) {
   command->add_option("--shape", flags->shapes, "1,4096,8,8,64 and 1,4096,8,8,128 unless given")
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
   command
-      ->add_option("--decode", flags->decodes,
-                   "Of decoding, one query an entry; bf16 unless --dtype is given")
+      ->add_option(
+          "--decode", flags->decodes,
+          "Of decoding, one query an entry, on the CPU beside a read and a copy of memory; "
+          "bf16 unless --dtype is given")
       ->type_name("b,n,h,hkv,d[/dv]");
   command
       ->add_option("--matmul", flags->matmuls,

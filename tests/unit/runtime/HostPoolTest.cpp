@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -115,6 +116,19 @@ TEST_CASE("programs start in the order asked for") {
   pool.run(
       {.kernel = note, .slots = slots, .grid = {4, 1, 1, 1}, .order = HostLaunch::Order::Falling});
   CHECK(order == std::vector<int64_t>{3, 2, 1, 0});
+}
+
+TEST_CASE("heads of one place along the second axis run before the next place") {
+  HostPool pool(1);
+  std::vector<std::array<int64_t, 3>> order;
+  auto notePlace = [](const uint64_t *slots, int64_t, int64_t p1, int64_t head, int64_t batch,
+                      void *) {
+    reinterpret_cast<std::vector<std::array<int64_t, 3>> *>(slots[0])->push_back({batch, p1, head});
+  };
+  uint64_t slots[] = {reinterpret_cast<uint64_t>(&order)};
+  pool.run({.kernel = notePlace, .slots = slots, .grid = {1, 2, 3, 2}});
+  CHECK(order.size() == 12);
+  CHECK(std::ranges::is_sorted(order));
 }
 
 TEST_CASE("launches that take turns give way after each column of programs") {
