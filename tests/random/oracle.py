@@ -67,6 +67,13 @@ class Problem:
                 "dk": grouped(np.einsum("bhij,bihd->bjhd", ds, self.q.astype(kind))),
                 "dv": grouped(np.einsum("bhij,bihd->bjhd", p, dout))}
 
+    def rounding_of_logits(self):
+        """What f32 may do to a logit of ordinary numbers, which is a sum: half a unit of its terms, whatever it comes to."""
+        seen = self.visible.any(axis=(1, 2))[:, :, None, None]
+        k = np.abs(np.where(seen, self.k[:, :, self.kv_head], 0)).astype(np.float64)
+        terms = abs(self.scale) * np.einsum("bihd,bjhd->bhij", np.abs(self.q).astype(np.float64), k).max(initial=0)
+        return min(2.0**-25 * float(terms), 4e-6) if np.isfinite(terms) else 0.0
+
     def terms_that_cancel(self):
         """Magnitudes under which a result of 0 is not distinguished from rounding: dS is a difference."""
         seen = self.visible.any(axis=(1, 2))

@@ -158,7 +158,7 @@ class Case:
                 unit = UNITS.get(self.dtype, 0)  # p, dS and the results are rounded to it
                 if tensor == "lse":
                     found = each(got[tensor].astype(float), want[tensor])
-                    bar = max(lse_bar + unit, 4 * each(plain[tensor].astype(float), want[tensor]))
+                    bar = max(lse_bar + unit + problem.rounding_of_logits(), 4 * each(plain[tensor].astype(float), want[tensor]))
                 else:
                     found = error(got[tensor].astype(float), want[tensor], floors[tensor])
                     bar = max(ORDINARY + 6 * unit, 4 * error(plain[tensor].astype(float), want[tensor], floors[tensor])) + moved
