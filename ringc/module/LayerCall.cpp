@@ -1,21 +1,11 @@
 #include "ringc/module/LayerCall.h"
 
+#include "ringc/module/Rotary.h"
+
 #include <array>
 #include <utility>
 
 namespace ringc {
-
-namespace {
-
-/// Positions [n] as each entry's.
-Tensor ofEntries(const Tensor &positions, int64_t batch) {
-  if (positions.rank() == 2)
-    return positions;
-  return Tensor(positions.data(), positions.dtype(), std::array{batch, positions.dim(0)},
-                std::array{int64_t(0), positions.stride(0)});
-}
-
-} // namespace
 
 Tensor reshaped(const Tensor &tensor, std::initializer_list<int64_t> shape) {
   return Tensor(tensor.data(), tensor.dtype(), shape);
@@ -53,7 +43,7 @@ LayerCall layerCall(const RingAttentionOptions &options, ModuleBackend &backend,
     return made;
   if (inputs.positions) {
     made.positions =
-        toShard(backend, made.call, ofEntries(*inputs.positions, inputs.tokens.dim(0)));
+        toShard(backend, made.call, positionsOfEntries(*inputs.positions, inputs.tokens.dim(0)));
     return made;
   }
   if (!inputs.cuSeqlens && kept.batch == made.call.batch && kept.rows == made.call.rows &&

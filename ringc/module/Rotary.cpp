@@ -22,15 +22,14 @@ std::optional<Tensor> rowsOf(const Tensor &tensor) {
   return Tensor(tensor.data(), tensor.dtype(), shape, strides);
 }
 
-/// Positions [n] or [b, n] as [b, n].
-Tensor ofEntries(const Tensor &positions, int64_t batch) {
+} // namespace
+
+Tensor positionsOfEntries(const Tensor &positions, int64_t batch) {
   if (positions.rank() == 2)
     return positions;
   return Tensor(positions.data(), positions.dtype(), std::array{batch, positions.dim(0)},
                 std::array{int64_t(0), positions.stride(0)});
 }
-
-} // namespace
 
 Rotary::Rotary(ModuleBackend &of, int64_t dimHead, double theta) : backend(of) {
   int64_t pairs = dimHead / 2;
@@ -50,7 +49,7 @@ Rotary::Rotary(ModuleBackend &of, int64_t dimHead, double theta) : backend(of) {
 void Rotary::turn(const Tensor &heads, const Tensor &positions, Direction direction) {
   if (heads.empty())
     return;
-  Tensor at = ofEntries(positions, heads.dim(0));
+  Tensor at = positionsOfEntries(positions, heads.dim(0));
   std::optional<Tensor> rows = rowsOf(heads), ofRows = rowsOf(at);
   if (rows && ofRows)
     return turnRows(*rows, *ofRows, direction);

@@ -27,4 +27,7 @@ private:
   SharedTensor turns, rest; ///< [1, dimHead / 2]; see rotary.tile
 };
 
+/// Positions [n] or [b, n] as [batch, n].
+Tensor positionsOfEntries(const Tensor &positions, int64_t batch);
+
 } // namespace ringc
