@@ -1,20 +1,15 @@
 #include "tools/ringc/DecodeCase.h"
 
 #include "tests/support/ReferenceAttention.h"
-#include "tools/ringc/Accuracy.h"
 #include "tools/ringc/DecodeOnDevice.h"
 #include "tools/ringc/DecodeTensors.h"
 #include "tools/ringc/Interpreter.h"
-#include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/ReferenceProblem.h"
 
 #include <algorithm>
 #include <deque>
-#include <optional>
 
 namespace ringc::cli {
-
-using reference::Array;
 
 namespace {
 
@@ -27,22 +22,22 @@ DecodeCase completed(DecodeCase given) {
   return given;
 }
 
-/// Of all entries, each by itself.
-struct Expected {
-  Expected(const DecodeCase &decode, const DecodeTensors &whole) {
-    const AttentionOptions &of = decode.options.attention;
-    exact.out = plain.out = Array({decode.batch(), decode.queries, of.heads, of.valueHeadDim});
-    exact.lse = plain.lse = Array({decode.batch(), of.heads, decode.queries, 1});
-    for (int64_t entry = 0; entry < decode.batch(); ++entry)
-      add(decode, whole, entry);
-  }
+/// What the functions of masks and scores see as entry 0 is one of the case's.
+void seesEntry(reference::Problem &problem, int64_t entry) {
+  if (auto inner = problem.mask.predicate)
+    problem.mask.predicate = [inner, entry](int, int h, int64_t i, int64_t j) {
+      return inner(int(entry), h, i, j);
+    };
+  if (auto inner = problem.score)
+    problem.score = [inner, entry](double s, int, int h, int64_t i, int64_t j) {
+      return inner(s, int(entry), h, i, j);
+    };
+}
 
-  reference::Result exact, plain; ///< in double precision, and as an eager implementation has it
-  double rows = 0;                ///< independentRows of all entries
-
-private:
-  void add(const DecodeCase &decode, const DecodeTensors &whole, int64_t entry) {
-    const AttentionOptions &of = decode.options.attention;
+DecodeExpected expectedOf(const DecodeCase &decode, const DecodeTensors &whole) {
+  const AttentionOptions &of = decode.options.attention;
+  DecodeExpected expected(of, decode.queries);
+  for (int64_t entry = 0; entry < decode.batch(); ++entry) {
     int64_t length = whole.lengthOf(entry);
     AttentionInputs inputs{.q = whole.q.view().slice(0, entry, 1),
                            .k = whole.k.view().slice(0, entry, 1).slice(1, 0, length),
@@ -51,39 +46,13 @@ private:
     reference::Problem problem = problemOf(of, inputs, Tensor());
     Interpreter interpreter(of, inputs);
     interpreter.addTo(problem);
-    // To the functions it is entry 0 of one.
-    if (auto inner = problem.mask.predicate)
-      problem.mask.predicate = [inner, entry](int, int h, int64_t i, int64_t j) {
-        return inner(int(entry), h, i, j);
-      };
-    if (auto inner = problem.score)
-      problem.score = [inner, entry](double s, int, int h, int64_t i, int64_t j) {
-        return inner(s, int(entry), h, i, j);
-      };
+    seesEntry(problem, entry);
     if (decode.page > 0)
       for (int64_t row = 0; row < length; ++row)
         problem.mask.keyMask.push_back(!whole.isMissing(entry, row / decode.page));
-    put(reference::attention(problem), exact, entry);
-    put(of.dtype == DType::F32 ? reference::Result() : reference::plainAttention(problem, of.dtype),
-        plain, entry);
-    rows += independentRows(of, 1, decode.queries, length);
+    expected.add(problem);
   }
-
-  static void put(const reference::Result &one, reference::Result &whole, int64_t entry) {
-    auto at = [&](const Array &from, Array &to) {
-      std::ranges::copy(from.data, to.data.begin() + entry * int64_t(from.data.size()));
-    };
-    at(one.out, whole.out);
-    at(one.lse, whole.lse);
-  }
-};
-
-reference::Problem shapesOf(const DecodeCase &decode, const DecodeTensors &whole) {
-  reference::Problem made;
-  made.q = reference::arrayOf(whole.q);
-  made.k = reference::arrayOf(whole.k);
-  made.scale = decode.options.attention.scale;
-  return made;
+  return expected;
 }
 
 } // namespace
@@ -126,8 +95,7 @@ std::vector<int64_t> evenCuts(int64_t rows, int ranks) {
 class DecodeCheck::Impl {
 public:
   explicit Impl(const DecodeCase &of)
-      : decode(completed(of)), whole(decode), expected(decode, whole),
-        measure(shapesOf(decode, whole), expected.exact) {}
+      : decode(completed(of)), whole(decode), expected(expectedOf(decode, whole)) {}
 
   DecodeShare shareOf(int rank) const { return {decode, whole, rank}; }
 
@@ -159,19 +127,7 @@ public:
   }
 
   DecodeErrors errorsOf(const Tensor &out, const Tensor &lse) const {
-    const AttentionOptions &of = decode.options.attention;
-    reference::Result result;
-    result.out = reference::arrayOf(out);
-    result.lse = reference::arrayOf(lse);
-    Results ours(result), plain(expected.plain);
-    Bars bars{of.dtype, of.f32Products, std::nullopt};
-    DecodeErrors errors;
-    for (size_t tensor = 0; tensor < errors.size(); ++tensor)
-      errors[tensor] = {measure.whole(ours, tensor),
-                        of.dtype == DType::F32
-                            ? bars.ofF32()
-                            : bars.against(measure.whole(plain, tensor), expected.rows)};
-    return errors;
+    return expected.errorsOf(out, lse);
   }
 
 private:
@@ -186,8 +142,7 @@ private:
 
   DecodeCase decode;
   DecodeTensors whole;
-  Expected expected;
-  ErrorMeasure measure;
+  DecodeExpected expected;
 };
 
 DecodeCheck::DecodeCheck(const DecodeCase &decode) : self(std::make_unique<Impl>(decode)) {}

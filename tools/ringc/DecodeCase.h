@@ -4,8 +4,8 @@
 #include "ringc/comm/Transport.h"
 #include "ringc/decode/Decode.h"
 #include "ringc/world/World.h"
+#include "tools/ringc/DecodeExpected.h"
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,20 +41,12 @@ struct DecodeCase {
 /// Consecutive shares, of one size but for the last ones, which may be empty.
 std::vector<int64_t> evenCuts(int64_t rows, int ranks);
 
-/// Of one result on one rank against double precision.
-struct DecodeError {
-  double ours = 0;
-  double bar = 0; ///< what it may be (Bars)
-};
-/// Of out and lse.
-using DecodeErrors = std::array<DecodeError, 2>;
-
 class DecodeShare;
 
 /// A case's tensors, and what double precision makes of them. Several threads may use it.
 class DecodeCheck {
 public:
-  static constexpr std::array<const char *, 2> names = {"out", "lse"};
+  static constexpr auto &names = DecodeExpected::names;
 
   /// Throws InputError for masks and scores that cannot be.
   explicit DecodeCheck(const DecodeCase &decode);

@@ -2,17 +2,11 @@
 
 #include "ringc/decode/Decode.h"
 #include "ringc/world/World.h"
+#include "tools/ringc/PlacedDecode.h"
 
 #include <span>
 
 namespace ringc::cli {
-
-/// What one rank brings, tensors of the host, and where its results go.
-struct HostDecodeCall {
-  DecodeInputs inputs;
-  DecodeKeys keys;
-  Tensor out, lse;
-};
 
 /// The decode of this process's ranks on the devices of their world: of one rank alone, of one of
 /// several processes, or of all ranks in this one. `calls` by rank of this process. Throws
