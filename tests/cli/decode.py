@@ -1,5 +1,6 @@
 """`ringc decode`: the last queries of entries, beside `ringc run` on all of an entry."""
 
+import json
 import unittest
 
 from ringc import RingcTest
@@ -82,10 +83,50 @@ class Decode(RingcTest):
         self.refused("queries of an entry: got 17, allowed: 1 to 16", "decode", FILES, "--out out.npy")
         self.refused("--page-table requires --lengths", "decode", FILES, "--page-table lengths.npy", code=2)
 
+    def bench(self, *line):
+        return [json.loads(row) for row in self.ok("bench --json --repeats 2 --decode", *line).stdout.splitlines()]
+
     def test_bench(self):
         table = self.ok("bench --decode 2,256,4,2,32 --page 16 --page 64 --repeats 2").stdout.splitlines()
         self.assertEqual(len(table), 4)
-        self.refused("page size: got 48, allowed: a divisor of the 256 keys", "bench --decode 2,256,4,2,32 --page 48 --repeats 1")
+        lines = self.bench("2,256,4,2,32 --page 16 --decode 1,64,2,2,16/8 --dtype f32 --window 20,-1 --alibi")
+        self.assertEqual([(line["shape"], line["page"]) for line in lines],
+                         [("2,256,4,2,32", None), ("2,256,4,2,32", 16), ("1,64,2,2,16/8", None), ("1,64,2,2,16/8", 16)])
+        for line in lines:
+            self.assertEqual((line["ranks"], line["dtype"], line["devices"]), (1, "f32", 0))
+            self.assertGreater(line["us"], 0)
+            self.assertGreater(line["read_gb_s"], 0)
+            self.assertNotIn("part_us", line)
+
+    def test_bench_of_ranks(self):
+        for line in self.bench("2,256,4,2,32 --page 16 --ranks 3 --softcap 5"):
+            self.assertEqual((line["ranks"], line["device"], line["dtype"]), (3, "cpu", "bf16"))
+            self.assertGreater(line["part_us"], 0)
+            self.assertIn("exchange_us", line)
+            bytes_of_all = 2 * 256 * 2 * (32 + 32) * 2
+            self.assertAlmostEqual(line["gb_s"] * line["us"] / (bytes_of_all * 1e-3), 1, 3)
+            self.assertAlmostEqual(3 * line["rank_gb_s"] / line["gb_s"], 1, 6)
+        for line in self.bench("1,3,2,1,16 --page 1 --ranks 5"):  # of which two have no keys
+            self.assertEqual(line["ranks"], 5)
+        self.assertEqual(len(self.bench("1,0,2,1,16 --decode 0,8,2,1,16 --ranks 2")), 2)
+        self.assertIn("exchange_us", self.ok("bench --decode 1,64,2,1,16 --ranks 2 --repeats 1").stdout)
+
+    def test_bench_of_what_cannot_be(self):
+        for ranks in 1, 3:
+            for page in 48, 0, -1:
+                self.refused(f"page size: got {page}, allowed: a divisor of the 256 keys",
+                             f"bench --decode 2,256,4,2,32 --page {page} --repeats 1 --ranks {ranks}")
+            self.refused("split: got 10, allowed: 0, or a multiple of 64 keys",
+                         f"bench --decode 2,256,4,2,32 --split 10 --ranks {ranks}")
+        self.refused("ranks: got 0, allowed: 1 to 1024", "bench --decode 2,256,4,2,32 --ranks 0")
+        self.refused("repeats: got 0", "bench --decode 2,256,4,2,32 --repeats 0")
+        self.refused("decode: got 1,2/64,2,1,16, allowed: b,n,h,hkv,d[/dv]: one query an entry",
+                     "bench --decode 1,2/64,2,1,16")
+        self.refused("keys of an entry: got 2147483648, allowed: 0 to 2^31 - 1", "bench --decode 1,2147483648,2,1,16")
+        self.refused("kv heads: got 2, allowed: a divisor of heads, 5", "bench --decode 1,64,5,2,16")
+        # The first line is fine: nothing is measured before all of them are looked at.
+        done = self.refused("shape: got 1,x,2,1,16", "bench --json --decode 1,64,2,1,16 --decode 1,x,2,1,16")
+        self.assertEqual(done.stdout, "")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from ringc import RingcTest
 FAKE = os.environ.get("RINGC_FAKE_CUDA")
 SHAPE = "--shape 1,33,2,2,32"
 LINES = [f"verify {SHAPE} --device cuda", f"bench {SHAPE} --dtype f32 --repeats 1 --device cuda",
-         "run --q q.npy --k q.npy --v q.npy --out out.npy --device cuda"]
+         "run --q q.npy --k q.npy --v q.npy --out out.npy --device cuda",
+         "bench --decode 1,64,2,2,32 --repeats 1 --device cuda"]
 
 
 class Devices(RingcTest):

@@ -314,6 +314,29 @@ class Commands(MpiTest):
         for line in lines:
             self.assertIn('"ranks":2', line)
 
+    def test_bench_of_decoding(self):
+        common = "bench --decode 2,48,4,2,32 --deadline 20 --json --repeats 2"
+        for ranks in 2, 4:  # of pages of 16 rows there are three
+            lines = [json.loads(line) for line in self.runs(ranks, PROGRAM, common, "--page 16").stdout.splitlines()]
+            self.assertEqual([(line["page"], line["ranks"], line["devices"]) for line in lines],
+                             [(None, ranks, 0), (16, ranks, 0)])
+            for line in lines:
+                self.assertGreater(line["us"], 0)
+                self.assertGreater(line["part_us"], 0)
+                self.assertGreater(line["read_gb_s"], 0)
+        line = f"{PROGRAM} {common}"
+        for flag, here, there in [("--page", "16", "16 --page 8"), ("--split", "64", "128"), ("--window", "9,-1", "8,-1")]:
+            done = self.mpirun(2, f"{line} {flag} {here}", ":", "-n 1", f"{line} {flag} {there}", recover=True)
+            self.disagrees(done, 3, f"{flag}: {here} on rank 0, {there.replace(' --page', '')} on rank 2")
+        self.save("slopes.npy", [4], [1.0, 0.5, 0.25, 0.125])
+        self.save("slopes2.npy", [4], [1.0, 0.5, 0.25, 0.25])
+        line += " --alibi --alibi-slopes slopes.npy"
+        done = self.mpirun(1, line, ":", "-n 1", line.replace("slopes.npy", "slopes2.npy"), recover=True)
+        self.disagrees(done, 2, "alibi slopes: 1, 0.5, 0.25, 0.125 on rank 0, 1, 0.5, 0.25, 0.25 on rank 1")
+        done = self.mpirun(2, PROGRAM, common, "--page 5", recover=True)
+        self.assertEqual(done.stderr.count("page size: got 5, allowed: a divisor of the 48 keys"), 2, done.stderr)
+        self.assertEqual(done.stdout, "")
+
     def test_one_rank_has_no_turns_beside_processes(self):
         done = self.mpirun(2, PROGRAM, "bench --shape 1,64,1,1,32 --dtype f32 --full --beside-one")
         self.assertNotEqual(done.returncode, 0)

@@ -32,9 +32,8 @@ namespace ringc::cli {
 namespace {
 
 struct BenchFlags {
-  std::vector<std::string> shapes, decodes, matmuls, modules;
-  std::vector<int64_t> pageSizes;
-  int64_t split = 0;
+  std::vector<std::string> shapes, matmuls, modules;
+  DecodeBenchFlags decode;
   std::vector<std::string> dtypes = {"f32", "bf16"};
   AttentionFlags attention;
   WorldFlags world;
@@ -263,11 +262,13 @@ int benchCommand(const Session &session, const BenchFlags &flags) {
     return benchMatmul(session, flags.attention, flags.matmuls, flags.repeats, flags.json);
   if (!flags.modules.empty())
     return benchModule(session, flags.attention, flags.modules, flags.repeats, flags.json);
-  if (!flags.decodes.empty())
-    return benchDecode(session, flags.attention, flags.decodes, flags.pageSizes, flags.split,
-                       flags.repeats);
   return runInWorld(session, flags.attention, flags.world, [&](const Session &heard, World &world) {
-    return benchIn(world, heard, flags);
+    if (flags.decode.shapes.empty())
+      return benchIn(world, heard, flags);
+    DecodeBenchFlags decode = flags.decode;
+    decode.repeats = flags.repeats;
+    decode.json = flags.json;
+    return benchDecode(heard, world, flags.attention, decode);
   });
 }
 
@@ -284,9 +285,10 @@ void addBench(CLI::App &app, Session &session) {
       ->type_name("b,n[/nk],h,hkv,d[/dv]");
   command
       ->add_option(
-          "--decode", flags->decodes,
-          "Of decoding, one query an entry, on the CPU beside a read and a copy of memory; "
-          "bf16 unless --dtype is given")
+          "--decode", flags->decode.shapes,
+          "Of decoding, one query an entry, whose keys the ranks share (part_us: each its own "
+          "alone, exchange_us: what it takes more together); on the CPU beside a read and a copy "
+          "of memory, on devices also replayed as graphs; bf16 unless --dtype is given")
       ->type_name("b,n,h,hkv,d[/dv]");
   command
       ->add_option("--matmul", flags->matmuls,
@@ -299,10 +301,11 @@ void addBench(CLI::App &app, Session &session) {
                    "and its products alone; of_both is the median of the turns' ratios")
       ->type_name("b,n,dim,heads,dim_head");
   command
-      ->add_option("--page", flags->pageSizes, "With --decode: keys in pages of so many rows, too")
+      ->add_option("--page", flags->decode.pageSizes,
+                   "With --decode: keys in pages of so many rows, too")
       ->transform(decimal<int64_t>())
       ->type_name("ROWS");
-  addNumber(*command, "--split", flags->split,
+  addNumber(*command, "--split", flags->decode.split,
             "With --decode: keys that a program attends to, a multiple of 64")
       ->type_name("KEYS");
   command->add_option("--dtype", flags->attention.dtype, "f32 and bf16 unless given")

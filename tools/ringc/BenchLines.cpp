@@ -7,14 +7,22 @@
 #include <algorithm>
 #include <ctime>
 #include <iostream>
+#include <type_traits>
 
 namespace ringc::cli {
 
 void BenchLines::add(const Line &line) {
   if (json) {
     nlohmann::ordered_json object;
-    for (const auto &[name, value] : line)
-      std::visit([&](const auto &of) { object[name] = of; }, value);
+    for (const auto &column : line)
+      std::visit(
+          [&](const auto &value) {
+            if constexpr (std::is_same_v<decltype(value), const std::monostate &>)
+              object[column.first] = nullptr;
+            else
+              object[column.first] = value;
+          },
+          column.second);
     std::cout << object.dump() << std::endl;
     return;
   }
@@ -27,8 +35,10 @@ void BenchLines::add(const Line &line) {
       row.push_back(*text);
     else if (auto *count = std::get_if<int64_t>(&column.second))
       row.push_back(std::to_string(*count));
+    else if (auto *value = std::get_if<double>(&column.second))
+      row.push_back(number(*value, 4));
     else
-      row.push_back(number(std::get<double>(column.second), 4));
+      row.push_back("-");
   }
 }
 

@@ -11,7 +11,8 @@ namespace ringc::cli {
 /// of JSON each as they come.
 class BenchLines {
 public:
-  using Cell = std::variant<std::string, int64_t, double>;
+  /// The first: there is none.
+  using Cell = std::variant<std::monostate, std::string, int64_t, double>;
   using Line = std::vector<std::pair<const char *, Cell>>;
 
   explicit BenchLines(bool asJson) : json(asJson) {}

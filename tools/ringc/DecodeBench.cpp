@@ -1,180 +1,255 @@
 #include "tools/ringc/DecodeBench.h"
 
-#include "ringc/attention/device/DeviceTensor.h"
-#include "ringc/decode/Decode.h"
-#include "ringc/driver/CudaStream.h"
-#include "ringc/jit/DeviceCompiler.h"
+#include "ringc/attention/shared/CallAgreement.h"
+#include "ringc/attention/shared/Options.h"
 #include "ringc/jit/HostCompiler.h"
+#include "ringc/ring/Agreement.h"
 #include "ringc/support/Error.h"
 #include "ringc/tune/HostPeak.h"
 #include "tools/ringc/BenchLines.h"
-#include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
+#include "tools/ringc/TimedDecode.h"
 
 #include <algorithm>
-#include <chrono>
-#include <functional>
+#include <array>
 #include <iostream>
-#include <numeric>
 #include <optional>
-#include <random>
-#include <vector>
+#include <span>
+#include <utility>
 
 namespace ringc::cli {
 
 namespace {
 
-/// A block of normal numbers, again and again.
-HostTensor filled(DType dtype, std::vector<int64_t> shape, unsigned seed) {
-  constexpr int64_t block = 1 << 20;
-  HostTensor made(dtype, shape), some(DType::F32, {block});
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::generate_n(some.dataAs<float>(), block, [&] { return normal(random); });
-  for (int64_t at = 0; at < made.elementCount(); at += block) {
-    int64_t count = std::min(block, made.elementCount() - at);
-    convert(some.view().slice(0, 0, count),
-            Tensor(made.dataAs<std::byte>() + at * int64_t(sizeOf(dtype)), dtype, {count}));
+/// A line of the result.
+struct DecodeLine {
+  std::string shape;
+  Shape of;
+  int64_t page = 0;
+};
+
+/// All that are asked for.
+std::vector<DecodeLine> linesOf(const DecodeBenchFlags &flags) {
+  constexpr int64_t most = (int64_t(1) << 31) - 1;
+  std::vector<DecodeLine> lines;
+  for (const std::string &text : flags.shapes) {
+    Shape shape = parseShape(text);
+    if (shape.queries != shape.keys)
+      throw InputError("decode", text, "b,n,h,hkv,d[/dv]: one query an entry, n keys");
+    if (shape.keys > most)
+      throw InputError("keys of an entry", std::to_string(shape.keys), "0 to 2^31 - 1");
+    lines.push_back({text, shape});
+    for (int64_t page : flags.pageSizes) {
+      if (page < 1 || shape.keys % page != 0)
+        throw InputError("page size", std::to_string(page),
+                         "a divisor of the " + std::to_string(shape.keys) + " keys");
+      lines.push_back({text, shape, page});
+    }
   }
-  return made;
+  return lines;
 }
 
-/// Pages in a random order.
-HostTensor tableOf(int64_t batch, int64_t pages) {
-  HostTensor table(DType::I32, {batch, pages});
-  std::span all(table.dataAs<int32_t>(), size_t(table.elementCount()));
-  std::iota(all.begin(), all.end(), 0);
-  std::ranges::shuffle(all, std::mt19937(5));
-  return table;
+DecodeOptions optionsFor(const Session &session, const AttentionFlags &attention,
+                         const DecodeBenchFlags &flags, const Shape &shape) {
+  DecodeOptions options;
+  options.split = flags.split;
+  AttentionOptions &of = options.attention;
+  of = optionsOf(attention);
+  of.dtype = attention.dtype.empty() ? DType::BF16 : parseFloatType(attention.dtype);
+  of.heads = shape.heads;
+  of.kvHeads = shape.kvHeads;
+  of.headDim = shape.headDim;
+  of.valueHeadDim = shape.valueHeadDim;
+  setAlibiSlopes(session, attention, of);
+  validate(of);
+  return options;
 }
 
-/// Medians; bytes each second of a plain read and a copy of memory are of the same turns, on a
-/// host.
-struct Timing {
-  double milliseconds;
-  double read = 0, copied = 0;
+/// In the first process what is wrong with the results of all ranks, or nothing.
+std::string faultOf(World &world, const DecodeWorkCheck *check,
+                    const std::vector<DecodeResults> &results) {
+  constexpr size_t each = 2;
+  std::vector<double> sums;
+  for (const DecodeResults &rank : results)
+    for (const HostTensor *tensor : {&rank.out, &rank.lse}) {
+      uint64_t sum = checksum({tensor->dataAs<std::byte>(), size_t(tensor->byteCount())});
+      sums.push_back(double(sum >> 11)); // as many bits as a double has
+    }
+  sums = world.gather(sums);
+  if (!check)
+    return {};
+  for (size_t at = each; at < sums.size(); ++at)
+    if (sums[at] != sums[at % each])
+      return std::string(DecodeExpected::names[at % each]) + " of rank " +
+             std::to_string(at / each) + " is not that of rank 0";
+  DecodeErrors errors = check->errorsOf(results.front().out, results.front().lse);
+  for (size_t tensor = 0; tensor < errors.size(); ++tensor)
+    if (auto [ours, bar] = errors[tensor]; !(ours <= bar))
+      return std::string(DecodeExpected::names[tensor]) + " has an error of " + number(ours) +
+             ", may have " + number(bar);
+  return {};
+}
+
+/// Of all ranks, bytes each second of a plain read and a copy of memory by all of them.
+struct Traffic {
+  double read, copied;
 };
 
-/// Where a decode is timed.
-struct Place {
-  std::function<Tensor(const HostTensor &)> put;
-  std::function<Timing(const DecodeOptions &, const DecodeInputs &, const Tensor &out,
-                       const Tensor &lse, int repeats)>
-      time;
+/// Turns of measurements, in the first process.
+class DecodeTurns {
+public:
+  /// All processes call it.
+  void add(World &world, const std::vector<DecodeTurn> &turns, std::optional<Traffic> own) {
+    std::vector<double> given;
+    for (const DecodeTurn &turn : turns) {
+      auto share = double(turns.size());
+      given.insert(given.end(),
+                   {turn.launched.whole, turn.launched.part, turn.graph.whole, turn.graph.part,
+                    own ? own->read / share : 0, own ? own->copied / share : 0});
+    }
+    std::vector<double> all = world.gather(given);
+    std::array<double, 6> of{};
+    for (size_t at = 0; at < all.size(); ++at) {
+      double &number = of[at % of.size()];
+      number = at % of.size() < 4 ? std::max(number, all[at]) : number + all[at];
+    }
+    launched.add({of[0], of[1]});
+    graph.add({of[2], of[3]});
+    read.push_back(of[4]);
+    copied.push_back(of[5]);
+  }
+
+  /// Of the slowest rank each time.
+  struct Times {
+    std::vector<double> whole, part, exchange;
+    void add(const DecodeTook &took) {
+      whole.push_back(took.whole);
+      part.push_back(took.part);
+      exchange.push_back(took.whole - took.part);
+    }
+  };
+  Times launched, graph;
+  std::vector<double> read, copied;
 };
 
-Place onHost(const AttentionContext &context) {
-  auto kept = std::make_shared<std::vector<HostTensor>>();
-  auto traffic = std::make_shared<HostTraffic>(*context.pool);
-  return {.put = [kept](const HostTensor &tensor) -> Tensor {
-            return kept->emplace_back(HostTensor::copyOf(tensor)).view();
-          },
-          .time =
-              [context, traffic](const DecodeOptions &options, const DecodeInputs &inputs,
-                                 const Tensor &out, const Tensor &lse, int repeats) {
-                HostDecode decode(options, context);
-                decode.run(inputs, out, lse);
-                std::vector<double> took, read, copied;
-                for (int run = 0; run < repeats; ++run) {
-                  read.push_back(traffic->read());
-                  copied.push_back(traffic->copied());
-                  auto start = std::chrono::steady_clock::now();
-                  decode.run(inputs, out, lse);
-                  took.push_back(std::chrono::duration<double, std::milli>(
-                                     std::chrono::steady_clock::now() - start)
-                                     .count());
-                }
-                return Timing{medianOf(took), medianOf(read), medianOf(copied)};
-              }};
+BenchLines::Line lineOf(const World &world, const DecodeWork &work, const DecodeTurns &turns) {
+  BenchLines::Line line;
+  auto addTimes = [&](const std::array<const char *, 4> &names, const DecodeTurns::Times &times) {
+    double us = medianOf(times.whole);
+    line.push_back({names[0], us});
+    if (world.size() > 1) {
+      line.push_back({names[1], medianOf(times.part)});
+      line.push_back({names[2], medianOf(times.exchange)});
+    }
+    line.push_back({names[3], work.bytes() / us * 1e-3});
+  };
+  addTimes({"us", "part_us", "exchange_us", "gb_s"}, turns.launched);
+  double rate = work.bytes() / medianOf(turns.launched.whole) * 1e-3;
+  if (world.size() > 1)
+    line.push_back({"rank_gb_s", rate / world.size()});
+  if (!world.devices().empty()) {
+    addTimes({"graph_us", "graph_part_us", "graph_exchange_us", "graph_gb_s"}, turns.graph);
+    return line;
+  }
+  double read = medianOf(turns.read) * 1e-9;
+  line.push_back({"read_gb_s", read});
+  line.push_back({"copy_gb_s", medianOf(turns.copied) * 1e-9});
+  line.push_back({"of_read", rate / read});
+  return line;
 }
 
-Place onDevice(const DeviceContext &context, const CudaStream &stream) {
-  auto kept = std::make_shared<std::vector<DeviceTensor>>();
-  return {.put = [kept, &stream](const HostTensor &tensor) -> Tensor {
-            return kept->emplace_back(DeviceTensor::copyOf(stream, tensor)).view();
-          },
-          .time =
-              [context, &stream](const DecodeOptions &options, const DecodeInputs &inputs,
-                                 const Tensor &out, const Tensor &lse, int repeats) {
-                DeviceDecode decode(options, context);
-                decode.run(stream, inputs, out, lse);
-                // The host must not be what is measured: many calls between two events.
-                constexpr int together = 20;
-                std::vector<double> took;
-                CudaEvent start(stream.device(), CudaEvent::Timing::On),
-                    end(stream.device(), CudaEvent::Timing::On);
-                for (int run = 0; run < repeats; ++run) {
-                  start.record(stream);
-                  for (int each = 0; each < together; ++each)
-                    decode.run(stream, inputs, out, lse);
-                  end.record(stream);
-                  end.synchronize();
-                  took.push_back(end.since(start) / together);
-                }
-                return Timing{medianOf(took)};
-              }};
-}
+/// Lines one after another.
+class DecodeBench {
+public:
+  DecodeBench(const Session &session, World &of, const AttentionFlags &attention,
+              const DecodeBenchFlags &given)
+      : world(of), flags(given), context(hostContext(attention.threads, session.details())),
+        device(attention.device), lines(given.json) {
+    if (world.devices().empty())
+      traffic.emplace(*context.pool);
+  }
+
+  /// Whether its results are right, on all ranks.
+  bool measure(const DecodeLine &asked, const DecodeOptions &options) {
+    DecodeWork work(options, asked.of, asked.page);
+    std::optional<DecodeWorkCheck> check;
+    if (world.isFirst())
+      check.emplace(work);
+    std::unique_ptr<TimedDecode> decode =
+        world.devices().empty() ? timedOnHost(world, work, context) : timedOnDevices(world, work);
+    auto isRight = [&] {
+      std::string fault = faultOf(world, check ? &*check : nullptr, decode->results());
+      if (!fault.empty()) // in one piece
+        std::cerr << "ringc: decode " + titleOf(asked) + ": " + fault + '\n';
+      return world.largest(fault.empty() ? 0 : 1) == 0;
+    };
+    decode->run();
+    if (!isRight())
+      return false;
+    (void)decode->turn(); // finds memory, and captures graphs
+    if (!isRight())
+      return false;
+    DecodeTurns turns;
+    for (int turn = 0; turn < flags.repeats; ++turn) {
+      std::optional<Traffic> own;
+      (void)world.largest(0); // all begin together
+      if (traffic)
+        own = {traffic->read(), traffic->copied()};
+      turns.add(world, decode->turn(), own);
+    }
+    if (world.isFirst())
+      add(asked, work, turns);
+    return true;
+  }
+
+  void finish() const { lines.finish(); }
+
+private:
+  static std::string titleOf(const DecodeLine &line) {
+    return line.shape + (line.page > 0 ? ", pages of " + std::to_string(line.page) : "");
+  }
+
+  void add(const DecodeLine &asked, const DecodeWork &work, const DecodeTurns &turns) {
+    size_t processes = size_t(world.size()) / world.ranks().size();
+    BenchLines::Line line = {
+        {"shape", asked.shape},
+        {"dtype", std::string(nameOf(work.options.attention.dtype))},
+        {"page", asked.page > 0 ? BenchLines::Cell(asked.page) : BenchLines::Cell()},
+        {"device", device},
+        {"devices", int64_t(world.devices().size() * processes)},
+        {"ranks", int64_t(world.size())},
+        {"threads", int64_t(context.pool->threads())}};
+    for (const auto &column : lineOf(world, work, turns))
+      line.push_back(column);
+    lines.add(line);
+  }
+
+  World &world;
+  const DecodeBenchFlags &flags;
+  AttentionContext context;
+  std::string device;
+  std::optional<HostTraffic> traffic; ///< on the host
+  BenchLines lines;
+};
 
 } // namespace
 
-int benchDecode(const Session &session, const AttentionFlags &flags,
-                const std::vector<std::string> &shapes, const std::vector<int64_t> &pageSizes,
-                int64_t split, int repeats) {
-  AttentionContext host = hostContext(flags.threads, session.details());
-  std::optional<DeviceContext> device;
-  std::optional<CudaStream> stream;
-  if (flags.device == "cuda") {
-    device = deviceContext(0, session.details());
-    stream.emplace(device->device);
+int benchDecode(const Session &session, World &world, const AttentionFlags &attention,
+                const DecodeBenchFlags &flags) {
+  std::vector<std::pair<DecodeLine, DecodeOptions>> asked;
+  Agreement files; // what command lines do not say
+  for (const DecodeLine &line : linesOf(flags)) {
+    asked.emplace_back(line, optionsFor(session, attention, flags, line.of));
+    addOptions(files, asked.back().second.attention);
   }
-  Place place = device ? onDevice(*device, *stream) : onHost(host);
-  std::cout << "shape b,n,h,hkv,d  dtype  page  ms  GB/s of K and V"
-            << (device ? "\n" : "  of a read  of a copy  of_read\n");
-  for (const std::string &text : shapes) {
-    Shape shape = parseShape(text);
-    DecodeOptions options;
-    options.attention = optionsOf(flags);
-    options.split = split;
-    AttentionOptions &of = options.attention;
-    of.dtype = flags.dtype.empty() ? DType::BF16 : parseFloatType(flags.dtype);
-    of.heads = shape.heads;
-    of.kvHeads = shape.kvHeads;
-    of.headDim = shape.headDim;
-    of.valueHeadDim = shape.valueHeadDim;
-    int64_t b = shape.batch, n = shape.keys;
-    Tensor q = place.put(filled(of.dtype, {b, 1, of.heads, of.headDim}, 1)),
-           out = place.put(filled(of.dtype, {b, 1, of.heads, of.valueHeadDim}, 2)),
-           lse = place.put(filled(DType::F32, {b, of.heads, 1}, 3)),
-           k = place.put(filled(of.dtype, {b, n, of.kvHeads, of.headDim}, 4)),
-           v = place.put(filled(of.dtype, {b, n, of.kvHeads, of.valueHeadDim}, 5));
-    HostTensor whole(DType::I32, {b});
-    std::fill_n(whole.dataAs<int32_t>(), b, int32_t(n));
-    Tensor lengths = place.put(whole);
-    double bytes = double(k.byteCount() + v.byteCount());
-    auto line = [&](const std::string &page, const DecodeInputs &inputs) {
-      Timing timing = place.time(options, inputs, out, lse, repeats);
-      double read = bytes / timing.milliseconds * 1e3;
-      std::cout << text << "  " << nameOf(of.dtype) << "  " << page << "  "
-                << number(timing.milliseconds, 4) << "  " << number(read / 1e9, 4);
-      if (!device)
-        std::cout << "  " << number(timing.read / 1e9, 4) << "  " << number(timing.copied / 1e9, 4)
-                  << "  " << number(read / timing.read, 3);
-      std::cout << '\n' << std::flush;
-    };
-    line("-", {.q = q, .k = k, .v = v, .lengths = lengths});
-    for (int64_t page : pageSizes) {
-      if (n % page)
-        throw InputError("page size", std::to_string(page),
-                         "a divisor of the " + std::to_string(n) + " keys");
-      Tensor table = place.put(tableOf(b, n / page));
-      auto pages = [&](const Tensor &tensor) {
-        return Tensor(tensor.data(), tensor.dtype(),
-                      std::vector<int64_t>{b * n / page, page, tensor.dim(2), tensor.dim(3)});
-      };
-      line(std::to_string(page),
-           {.q = q, .k = pages(k), .v = pages(v), .pageTable = table, .lengths = lengths});
-    }
+  world.agree(files);
+  DecodeBench bench(session, world, attention, flags);
+  for (const auto &[line, options] : asked) {
+    session.detail("measuring decodes of " + line.shape);
+    if (!bench.measure(line, options))
+      return Wrong;
   }
+  bench.finish();
   return Ok;
 }
 

@@ -44,9 +44,8 @@ HostTensor randomMask(std::initializer_list<int64_t> shape, std::mt19937_64 &ran
 
 HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
                           std::mt19937_64 &random) {
-  constexpr int64_t period = 1048573;
   HostTensor whole(dtype, shape);
-  HostTensor once = randomTensor(dtype, {std::min(period, whole.elementCount())}, random);
+  HostTensor once = randomTensor(dtype, {std::min(repeatedNumbers, whole.elementCount())}, random);
   int64_t bytes = whole.view().byteCount(), first = once.view().byteCount();
   for (int64_t at = 0; at < bytes; at += first)
     std::memcpy(whole.dataAs<std::byte>() + at, once.data(), size_t(std::min(first, bytes - at)));

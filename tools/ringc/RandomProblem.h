@@ -40,8 +40,11 @@ HostTensor randomTensor(DType dtype, std::initializer_list<int64_t> shape, std::
 /// Bools, each true as often as not.
 HostTensor randomMask(std::initializer_list<int64_t> shape, std::mt19937_64 &random);
 
-/// A prime number of normal ones, and then these again: large tensors for devices would take
-/// longer to make than to use.
+/// After so many, a prime number, those of repeatedTensor come again.
+constexpr int64_t repeatedNumbers = 1048573;
+
+/// Normal ones, and then these again: large tensors for devices would take longer to make than to
+/// use.
 HostTensor repeatedTensor(DType dtype, std::initializer_list<int64_t> shape,
                           std::mt19937_64 &random);
 
