@@ -1,18 +1,9 @@
 #include "ringc/comm/InProcess.h"
 
-#include "ringc/support/Error.h"
-
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <exception>
-#include <functional>
 #include <mutex>
-#include <optional>
-#include <stdexcept>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -53,69 +44,17 @@ struct Lane {
 } // namespace
 
 /// What the ranks share.
-struct InProcessMailroom {
+struct InProcessMailroom : Rendezvous {
   InProcessMailroom(int ranks, InProcessOptions given)
-      : world(ranks), options(std::move(given)), waiting(size_t(ranks)),
-        arrived(std::make_unique<std::condition_variable[]>(ranks)) {
-    for (auto &ofRank : waiting)
-      ofRank.reserve(2); // a transfer's destructor waits, too, and must not ask for memory
-  }
+      : Rendezvous(ranks, given.deadline), options(std::move(given)) {}
 
   /// Under the mutex.
-  Lane &lane(int from, int to) { return lanes[int64_t(from) * world + to]; }
+  Lane &lane(int from, int to) { return lanes[int64_t(from) * world() + to]; }
 
-  void fail(int rank, std::string_view reason) noexcept {
-    std::lock_guard lock(mutex);
-    if (failedRank < 0) {
-      failedRank = rank;
-      try {
-        failure = reason;
-      } catch (...) {
-        failure.clear();
-      }
-    }
-    for (int each = 0; each < world; ++each)
-      arrived[each].notify_all();
-  }
-
-  std::string failureText() const {
-    return "rank " + std::to_string(failedRank) + " failed" +
-           (failure.empty() ? "" : ": " + failure);
-  }
-
-  /// Waits as a condition variable does. Returns whether `over` was so in time.
-  template <typename Over>
-  bool waitUntil(int rank, std::unique_lock<std::mutex> &lock,
-                 std::optional<std::chrono::milliseconds> deadline, const Over &over) {
-    if (over())
-      return true;
-    std::function<bool()> asked = std::cref(over);
-    std::vector<const std::function<bool()> *> &ofRank = waiting[size_t(rank)];
-    ofRank.push_back(&asked);
-    bool inTime = true;
-    if (deadline)
-      inTime = arrived[rank].wait_for(lock, *deadline, over);
-    else
-      arrived[rank].wait(lock, over);
-    std::erase(ofRank, &asked);
-    return inTime;
-  }
-
-  /// A rank is woken for what it waits for alone: each waking costs the kernels beside it a
-  /// processor. Under the mutex.
-  void wake(int rank) {
-    if (std::ranges::any_of(waiting[size_t(rank)], [](auto *over) { return (*over)(); }))
-      arrived[rank].notify_all();
-  }
-
-  const int world;
   const InProcessOptions options;
-  std::mutex mutex;
+
+private:
   std::unordered_map<int64_t, Lane> lanes; ///< of those who have met, of the N * N pairs
-  std::vector<std::vector<const std::function<bool()> *>> waiting; ///< of each rank: what for
-  std::unique_ptr<std::condition_variable[]> arrived;              ///< one for each rank
-  int failedRank = -1;
-  std::string failure;
 };
 
 namespace {
@@ -166,7 +105,7 @@ public:
         part.state = Message::State::Done;
       }
     }
-    room->waitUntil(self, lock, {}, [&] { return std::ranges::all_of(parts, isDone); });
+    room->waitUntil(self, lock, [&] { return std::ranges::all_of(parts, isDone); });
   }
 
   std::vector<std::span<std::byte>> borrowed() override {
@@ -199,20 +138,12 @@ private:
   static bool isDone(const Message &part) { return part.state == Message::State::Done; }
 
   template <typename Over> void waitFor(std::unique_lock<std::mutex> &lock, Over over) {
-    bool inTime = room->waitUntil(self, lock, room->options.deadline, [&] {
-      return std::ranges::all_of(parts, over) || room->failedRank >= 0;
-    });
-    auto late = std::ranges::find_if_not(parts, over);
-    if (late == parts.end())
-      return;
-    std::string what =
-        inTime ? room->failureText()
-               : "nothing came within " + std::to_string(room->options.deadline.count()) + " ms";
-    PeerError error(self, late->peer, late->hop, late->channel, what);
-    lock.unlock();
-    if (!inTime)
-      room->fail(self, error.what());
-    throw error;
+    room->await(
+        self, lock, [&] { return std::ranges::all_of(parts, over); },
+        [&] {
+          const Message &late = *std::ranges::find_if_not(parts, over);
+          return Awaited{late.peer, late.hop, late.channel};
+        });
   }
 
   void giveBack(const std::unique_lock<std::mutex> &) {
@@ -234,7 +165,7 @@ private:
     bool sending = mine.sends();
     Lane &lane = sending ? room->lane(self, mine.peer) : room->lane(mine.peer, self);
     std::vector<Message *> &others = sending ? lane.receives : lane.sends;
-    if (others.empty() || room->failedRank >= 0) {
+    if (others.empty() || room->hasFailed()) {
       queueOf(mine).push_back(&mine);
       return;
     }
@@ -285,7 +216,7 @@ public:
       : room(std::move(mailroom)), counts(std::make_shared<Counters>()), ownRank(self) {}
 
   int rank() const override { return ownRank; }
-  int world() const override { return room->world; }
+  int world() const override { return room->world(); }
   /// The ranks that copy share their processors with the kernels.
   bool movesBesideKernels() const override { return false; }
   bool lends() const override { return room->options.lends; }
@@ -312,12 +243,8 @@ private:
 
 } // namespace
 
-InProcessWorld::InProcessWorld(int world, InProcessOptions options) {
-  if (world < 1)
-    throw InputError("world", std::to_string(world), "1 or more ranks");
-  if (options.deadline.count() <= 0)
-    throw InputError("deadline", std::to_string(options.deadline.count()) + " ms", "above 0");
-  room = std::make_shared<InProcessMailroom>(world, std::move(options));
+InProcessWorld::InProcessWorld(int world, InProcessOptions options)
+    : room(std::make_shared<InProcessMailroom>(world, std::move(options))) {
   for (int rank = 0; rank < world; ++rank)
     ranks.push_back(std::make_unique<InProcessTransport>(room, rank));
 }
@@ -326,42 +253,10 @@ InProcessWorld::~InProcessWorld() = default;
 InProcessWorld::InProcessWorld(InProcessWorld &&) noexcept = default;
 InProcessWorld &InProcessWorld::operator=(InProcessWorld &&) noexcept = default;
 
-std::optional<int> InProcessWorld::firstToFail() const {
-  std::lock_guard lock(room->mutex);
-  return room->failedRank < 0 ? std::nullopt : std::optional(room->failedRank);
-}
+std::optional<int> InProcessWorld::firstToFail() const { return room->firstToFail(); }
 
 void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body) {
-  std::vector<std::exception_ptr> errors(size_t(world.size()));
-  auto run = [&](int rank) {
-    try {
-      body(rank);
-    } catch (const std::exception &error) {
-      errors[size_t(rank)] = std::current_exception();
-      world.at(rank).abort(error.what());
-    } catch (...) {
-      errors[size_t(rank)] = std::current_exception();
-      world.at(rank).abort("unknown error");
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (int rank = 1; rank < world.size(); ++rank)
-        threads.emplace_back(run, rank);
-    } catch (const std::exception &error) { // the ranks that run must not wait for the rest
-      world.at(0).abort("a rank's thread could not be started");
-      throw std::runtime_error("ranks: the system starts " + std::to_string(threads.size()) +
-                               " threads for " + std::to_string(world.size()) +
-                               " ranks: " + error.what());
-    }
-    run(0);
-  }
-  if (std::optional<int> first = world.firstToFail(); first && errors[size_t(*first)])
-    std::rethrow_exception(errors[size_t(*first)]);
-  for (const std::exception_ptr &error : errors)
-    if (error)
-      std::rethrow_exception(error);
+  runRanks(*world.room, body);
 }
 
 } // namespace ringc

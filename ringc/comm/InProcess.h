@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ringc/comm/Transport.h"
+#include "ringc/comm/Rendezvous.h"
 
 #include <chrono>
 #include <functional>
@@ -17,9 +17,8 @@ struct InProcessOptions {
   /// Whether one caller gives all ranks the same options and shapes, so that nobody has to compare.
   bool oneCaller = false;
 
-  /// The longest that one wait may last. Ranks of one process cannot vanish, so this only bounds
-  /// how uneven their work may be.
-  std::chrono::milliseconds deadline = std::chrono::hours(1);
+  /// The longest that one wait may last.
+  std::chrono::milliseconds deadline = Rendezvous::usualDeadline;
 
   /// Called before each exchange is posted, on its rank's thread. Tests delay and poison here.
   std::function<void(int rank, const Exchange &exchange)> beforePost = {};
@@ -46,13 +45,13 @@ public:
   std::optional<int> firstToFail() const;
 
 private:
+  friend void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body);
+
   std::shared_ptr<InProcessMailroom> room;
   std::vector<std::unique_ptr<Transport>> ranks;
 };
 
-/// Runs body(rank) on one thread for each rank and joins them. When some throw, aborts the world so
-/// that the others end, and rethrows the error of the first to fail: not what the others make of
-/// it.
+/// As runRanks of their Rendezvous.
 void runRanks(InProcessWorld &world, const std::function<void(int rank)> &body);
 
 } // namespace ringc

@@ -1,11 +1,12 @@
 #include "ringc/comm/InProcessDevices.h"
 
-#include "ringc/driver/CudaEventPool.h"
+#include "ringc/comm/DeviceMailroom.h"
+#include "ringc/support/Error.h"
 
-#include <deque>
-#include <map>
-#include <optional>
-#include <set>
+#include <algorithm>
+#include <cassert>
+#include <exception>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -13,112 +14,9 @@ namespace ringc {
 
 namespace {
 
-using Event = std::shared_ptr<const CudaEvent>;
-
-/// The exchange of one rank: what has begun to move of it.
-struct Posted {
-  int rank = 0, hop = 0;
-  Channel channel = Channel::Keys;
-  Event from;              ///< in the followed stream: memory may be read and written after it
-  std::vector<Event> over; ///< one for each copy
-  int open = 0;            ///< parts whose other end is not posted
-};
-
-/// One end of a message that waits for the other.
-struct Message {
-  std::shared_ptr<Posted> exchange;
-  int peer = 0;
-  void *bytes = nullptr;
-  int64_t count = 0;
-};
-
-struct Lane {
-  std::deque<Message> sends, receives;
-};
-
-/// Where a device's copies run.
-struct CopyLine {
-  explicit CopyLine(const std::shared_ptr<const CudaDevice> &device)
-      : stream(device, CudaStream::Priority::Highest), events(device) {}
-
-  CudaStream stream;
-  CudaEventPool events;
-};
-
-} // namespace
-
-/// What the ranks share.
-struct DeviceMailroom {
-  explicit DeviceMailroom(std::vector<std::shared_ptr<const CudaDevice>> ofRanks)
-      : devices(std::move(ofRanks)) {
-    for (const auto &device : devices)
-      lines.try_emplace(device.get(), device);
-    for (const auto &a : devices)
-      for (const auto &b : devices)
-        if (a != b && a->reach(*b))
-          reaching.insert({a.get(), b.get()});
-  }
-
-  CopyLine &lineOf(int rank) { return lines.at(devices[size_t(rank)].get()); }
-
-  void meet(bool sends, Message mine) {
-    int rank = mine.exchange->rank, peer = mine.peer;
-    Lane &lane = sends ? lanes[{rank, peer}] : lanes[{peer, rank}];
-    std::deque<Message> &others = sends ? lane.receives : lane.sends;
-    ++mine.exchange->open;
-    if (others.empty()) {
-      (sends ? lane.sends : lane.receives).push_back(std::move(mine));
-      return;
-    }
-    Message other = std::move(others.front());
-    others.pop_front();
-    compare(mine, other);
-    copy(sends ? mine : other, sends ? other : mine);
-    --mine.exchange->open;
-    --other.exchange->open;
-  }
-
-  const std::vector<std::shared_ptr<const CudaDevice>> devices; ///< by rank
-  std::optional<std::string> failure;
-
-private:
-  void compare(const Message &mine, const Message &other) {
-    const Posted &a = *mine.exchange, &b = *other.exchange;
-    if (a.hop == b.hop && a.channel == b.channel && mine.count == other.count)
-      return;
-    PeerError error(a.rank, b.rank, a.hop, a.channel,
-                    "the plans differ: " + describe(mine) + " here, " + describe(other) + " there");
-    failure = error.what();
-    throw error;
-  }
-
-  static std::string describe(const Message &message) {
-    return std::to_string(message.count) + " bytes of " +
-           std::string(nameOf(message.exchange->channel)) + " at hop " +
-           std::to_string(message.exchange->hop);
-  }
-
-  void copy(const Message &from, const Message &to) {
-    const CudaDevice &source = *devices[size_t(from.exchange->rank)],
-                     &target = *devices[size_t(to.exchange->rank)];
-    CopyLine &line = lineOf(from.exchange->rank);
-    line.stream.wait(*from.exchange->from);
-    line.stream.wait(*to.exchange->from);
-    if (&source == &target || reaching.contains({&source, &target}))
-      line.stream.copy(to.bytes, from.bytes, to.count);
-    else
-      line.stream.copyTo(target, to.bytes, from.bytes, to.count);
-    Event over = line.events.record(line.stream);
-    from.exchange->over.push_back(over);
-    to.exchange->over.push_back(over);
-  }
-
-  std::map<const CudaDevice *, CopyLine> lines;
-  std::set<std::pair<const CudaDevice *, const CudaDevice *>> reaching; ///< from, to
-  std::map<std::pair<int, int>, Lane> lanes;                            ///< from, to
-};
-
-namespace {
+using Direction = DeviceMessage::Direction;
+using Kind = DeviceMessage::Kind;
+using Posted = DeviceMailroom::Posted;
 
 struct Counters {
   int64_t sent = 0, received = 0;
@@ -126,81 +24,163 @@ struct Counters {
 
 class DeviceTransfer final : public Transfer {
 public:
-  DeviceTransfer(std::shared_ptr<Posted> posted, const CudaStream &follower)
-      : exchange(std::move(posted)), stream(follower) {}
+  DeviceTransfer(std::shared_ptr<DeviceMailroom> mailroom, std::shared_ptr<Counters> counters,
+                 const CudaStream *followed, Posted posted)
+      : room(std::move(mailroom)), counts(std::move(counters)), stream(followed),
+        exchange(std::make_shared<Posted>(std::move(posted))) {}
+
+  void post(std::span<const DeviceMessage> ends) {
+    for (const DeviceMessage &end : ends)
+      (end.direction == Direction::Send ? bytes.sent : bytes.received) += end.count;
+    room->post(exchange, ends);
+  }
 
   void wait() override {
-    if (exchange->open > 0)
-      throw PeerError(exchange->rank, exchange->rank, exchange->hop, exchange->channel,
-                      "the other end of a message is not posted: the ranks of a thread take turns");
-    for (const Event &over : exchange->over)
-      stream.wait(*over);
+    room->await(*exchange);
+    for (const auto &over : exchange->over)
+      stream->wait(*over);
     exchange->over.clear();
+    counts->sent += std::exchange(bytes.sent, 0);
+    counts->received += std::exchange(bytes.received, 0);
+  }
+
+  /// Copies that have begun wait for nobody's post, so they end by themselves. Those that a graph
+  /// captures have not begun, and are not to be waited for.
+  ~DeviceTransfer() override {
+    room->withdraw(*exchange);
+    for (const auto &over : exchange->over)
+      try {
+        over->synchronize();
+      } catch (const std::exception &) { // CudaError: nothing runs on the device any more
+        continue;
+      }
   }
 
 private:
+  std::shared_ptr<DeviceMailroom> room;
+  std::shared_ptr<Counters> counts;
+  const CudaStream *stream;
   std::shared_ptr<Posted> exchange;
-  const CudaStream &stream;
+  Counters bytes; ///< not yet counted
 };
 
-class DeviceCopies final : public StreamTransport {
+class DeviceCopies final : public RemoteTransport {
 public:
   DeviceCopies(std::shared_ptr<DeviceMailroom> mailroom, int self)
-      : room(std::move(mailroom)), ownRank(self) {}
+      : room(std::move(mailroom)), counts(std::make_shared<Counters>()), ownRank(self) {}
 
   int rank() const override { return ownRank; }
-  int world() const override { return int(room->devices.size()); }
+  int world() const override { return room->world(); }
   const std::shared_ptr<const CudaDevice> &device() const override {
     return room->devices[size_t(ownRank)];
   }
   void follow(const CudaStream &stream) override { followed = &stream; }
 
   std::unique_ptr<Transfer> post(const Exchange &exchange) override {
-    if (room->failure)
-      throw PeerError(ownRank, ownRank, exchange.hop, exchange.channel, *room->failure);
-    auto posted = std::make_shared<Posted>();
-    posted->rank = ownRank;
-    posted->hop = exchange.hop;
-    posted->channel = exchange.channel;
-    posted->from = room->lineOf(ownRank).events.record(*followed);
-    for (const ReceivePart &part : exchange.receives) {
-      room->meet(false, {posted, part.peer, part.bytes.data(), int64_t(part.bytes.size())});
-      counts.received += int64_t(part.bytes.size());
-    }
-    for (const SendPart &part : exchange.sends) {
-      room->meet(true, {posted, part.peer, const_cast<std::byte *>(part.bytes.data()),
-                        int64_t(part.bytes.size())});
-      counts.sent += int64_t(part.bytes.size());
-    }
-    return std::make_unique<DeviceTransfer>(std::move(posted), *followed);
+    requireNoCapture();
+    std::vector<DeviceMessage> ends;
+    for (const ReceivePart &part : exchange.receives)
+      ends.push_back(endOf(Direction::Receive, part.peer, part.bytes, Kind::Copied));
+    for (const SendPart &part : exchange.sends)
+      ends.push_back(endOf(Direction::Send, part.peer, part.bytes, Kind::Copied));
+    return start({.rank = ownRank,
+                  .hop = exchange.hop,
+                  .channel = exchange.channel,
+                  .from = room->record(ownRank, *followed),
+                  .own = {}},
+                 ends);
   }
 
-  void abort(std::string_view reason) noexcept override {
-    if (room->failure)
-      return;
-    try {
-      room->failure = "rank " + std::to_string(ownRank) + " failed: " + std::string(reason);
-    } catch (...) {
-      room->failure.emplace();
+  std::vector<std::vector<std::byte>> gather(std::span<const int> ranks,
+                                             std::span<const std::byte> own) override {
+    std::vector<std::vector<std::byte>> all(ranks.size());
+    std::vector<DeviceMessage> ends;
+    for (size_t place = 0; place < ranks.size(); ++place) {
+      all[place].assign(own.begin(), own.end());
+      if (ranks[place] == ownRank)
+        continue;
+      ends.push_back(endOf(Direction::Receive, ranks[place], all[place], Kind::Told));
+      ends.push_back(endOf(Direction::Send, ranks[place], own, Kind::Told));
     }
+    assert(ends.size() + 2 == 2 * ranks.size() && "gathers with ranks of which it is none");
+    start(plans(), ends)->wait();
+    return all;
   }
 
-  int64_t sentBytes() const override { return counts.sent; }
-  int64_t receivedBytes() const override { return counts.received; }
+  std::unique_ptr<Transfer> announce(std::span<const int> ranks, std::span<const std::byte> own,
+                                     const void *) override {
+    requireNoCapture();
+    Posted posted = plans();
+    posted.own.assign(own.begin(), own.end());
+    std::vector<DeviceMessage> ends;
+    for (int peer : ranks)
+      if (peer != ownRank) // once for both
+        ends.push_back(endOf(ownRank < peer ? Direction::Send : Direction::Receive, peer,
+                             posted.own, Kind::Compared));
+    return start(std::move(posted), ends);
+  }
+
+  void check() const override {
+    std::lock_guard lock(room->mutex);
+    room->requireNoFailure(ownRank, 0, Channel::Plans);
+  }
+
+  void wait(const CudaStream &stream) override {
+    check();
+    stream.synchronize();
+    check();
+  }
+
+  void abort(std::string_view reason) noexcept override { room->fail(ownRank, reason); }
+
+  int64_t sentBytes() const override { return counts->sent; }
+  int64_t receivedBytes() const override { return counts->received; }
 
 private:
+  static DeviceMessage endOf(Direction direction, int peer, std::span<const std::byte> bytes,
+                             Kind kind) {
+    return {peer, direction, const_cast<std::byte *>(bytes.data()), int64_t(bytes.size()), kind};
+  }
+
+  /// An exchange between memory of the host.
+  Posted plans() const {
+    return {.rank = ownRank, .hop = 0, .channel = Channel::Plans, .from = {}, .own = {}};
+  }
+
+  std::unique_ptr<Transfer> start(Posted posted, std::span<const DeviceMessage> ends) {
+    auto transfer =
+        std::make_unique<DeviceTransfer>(room, counts, followed, std::move(posted));
+    transfer->post(ends);
+    return transfer;
+  }
+
+  /// Each rank's graph would be one of its own, and wait for copies of another's.
+  void requireNoCapture() const {
+    if (room->callers == DeviceMailroom::Callers::EachRank && followed->isCapturing())
+      throw InputError("stream", "one that is captured",
+                       "one that runs, for ranks that are threads of a process: one thread "
+                       "captures all of them (DeviceAttentionRing, DeviceDecodeRing)");
+  }
+
   std::shared_ptr<DeviceMailroom> room;
+  std::shared_ptr<Counters> counts;
   int ownRank;
   const CudaStream *followed = nullptr;
-  Counters counts;
 };
 
 } // namespace
 
-InProcessDevices::InProcessDevices(std::vector<std::shared_ptr<const CudaDevice>> ofRanks)
-    : room(std::make_shared<DeviceMailroom>(std::move(ofRanks))) {
-  for (size_t rank = 0; rank < room->devices.size(); ++rank)
-    ranks.push_back(std::make_unique<DeviceCopies>(room, int(rank)));
+InProcessDevices::InProcessDevices(std::vector<std::shared_ptr<const CudaDevice>> ofRanks,
+                                   const InProcessDevicesOptions &options)
+    : room(std::make_shared<DeviceMailroom>(std::move(ofRanks), options)) {
+  for (int rank = 0; rank < room->world(); ++rank)
+    ranks.push_back(std::make_unique<DeviceCopies>(room, rank));
+}
+
+std::optional<int> InProcessDevices::firstToFail() const { return room->firstToFail(); }
+
+void runRanks(InProcessDevices &world, const std::function<void(int rank)> &body) {
+  runRanks(*world.room, body);
 }
 
 } // namespace ringc

@@ -101,8 +101,7 @@ bool NcclAnnouncements::compare(size_t slot) {
     if (said[0] == std::byte{})
       all = false;
     else if (!std::ranges::equal(said, what.expected)) {
-      link->failAt(what.peers[i], "the ranks do not agree: it was in another call meanwhile, with "
-                                  "other options, shapes or numbers, or another pass");
+      link->failAt(what.peers[i], announcedOtherwise);
       all = true;
       break;
     }

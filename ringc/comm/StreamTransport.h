@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace ringc {
@@ -24,6 +25,11 @@ public:
   /// are over.
   virtual void follow(const CudaStream &stream) = 0;
 };
+
+/// What is wrong with a rank whose announcement is another one.
+inline constexpr std::string_view announcedOtherwise =
+    "the ranks do not agree: it was in another call meanwhile, with other options, shapes or "
+    "numbers, or another pass";
 
 /// A stream transport between processes, or threads: what a peer does wrong shows later, in
 /// `check`, `wait` and the next `post`.

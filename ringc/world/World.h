@@ -54,7 +54,7 @@ struct WorldRank {
   int rank = 0;
   Transport *transport = nullptr;        ///< between memory of hosts; null on a device
   const DeviceContext *device = nullptr; ///< that it works on; null: the host's CPU
-  RemoteTransport *remote = nullptr;     ///< between devices of processes; null for a rank alone
+  RemoteTransport *remote = nullptr;     ///< between devices; null for a rank alone
 };
 
 /// The ranks that work together: threads of this process, devices of it that ranks are dealt over,
@@ -84,9 +84,9 @@ public:
                                              const AttentionInputs &inputs,
                                              const Tensor &dout) const;
 
-  /// Runs `body` for each rank of this process, at once. Where one throws, its others end, too, and
-  /// what the first to fail has thrown is thrown. Throws InputError for several ranks of one
-  /// process on devices.
+  /// Runs `body` for each rank of this process, at once, each on a thread. Where one throws, its
+  /// others end, too, and what the first to fail has thrown is thrown. Several ranks of one process
+  /// on devices cannot be captured in graphs.
   virtual void onRanks(const std::function<void(const WorldRank &)> &body) = 0;
 
   /// In the first process what all have given, in the order of their ranks; each gives as many

@@ -1,8 +1,10 @@
 #include "ringc/world/WorldDevices.h"
 
 #include "ringc/Env.h"
+#include "ringc/attention/device/RingDevices.h"
 #include "ringc/attention/shared/Options.h"
 #include "ringc/comm/Bootstrap.h"
+#include "ringc/comm/InProcessDevices.h"
 #include "ringc/comm/Nccl.h"
 #include "ringc/jit/DeviceCompiler.h"
 #include "ringc/support/Error.h"
@@ -44,10 +46,14 @@ public:
   }
   const std::vector<DeviceContext> &devices() const override { return contexts; }
   void onRanks(const std::function<void(const WorldRank &)> &body) override {
-    if (count > 1)
-      throw InputError("ranks", std::to_string(count) + " of one process on devices",
-                       "1, or a process for each, which a launcher starts");
-    body({.device = contexts.data()});
+    if (count == 1)
+      return body({.device = contexts.data()});
+    RingDevices devices(count, contexts);
+    InProcessDevices world(devices.ofRanks(),
+                           {.callers = InProcessDevicesOptions::Callers::EachRank});
+    runRanks(world, [&](int rank) {
+      body({.rank = rank, .device = &devices.of(rank), .remote = &world.at(rank)});
+    });
   }
   std::vector<double> gather(const std::vector<double> &own) override { return own; }
   std::string ofFirst(const std::string &own) override { return own; }
