@@ -1,7 +1,7 @@
-// Ranks over NCCL that do not agree, on the tests' own driver and NCCL.
+// Ranks over NCCL, and in threads, that do not agree, on the tests' own driver and NCCL.
 
 #include "ringc/attention/DeviceAttentionRank.h"
-#include "tests/gpu/FakeNcclWorld.h"
+#include "tests/gpu/FakeThreadWorld.h"
 #include "tests/gpu/RankTensors.h"
 
 #include <doctest/doctest.h>
@@ -25,12 +25,14 @@ const AttentionOptions options{.heads = 4,
 
 } // namespace
 
-TEST_CASE("a shape that another rank does not have is an error of all, before anything is sent") {
-  NcclWorld nccl(3);
+TEST_CASE_TEMPLATE(
+    "a shape that another rank does not have is an error of all, before anything is sent", World,
+    NcclWorld, ThreadWorld) {
+  World ranks(3);
   RingInputs whole(options, 2, 41, 41);
-  RankTensors tensors(options, 3, whole, nccl.devices);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    DeviceAttentionRank attention(options, transport, nccl.devices[size_t(rank)]);
+  RankTensors tensors(options, 3, whole, ranks.devices);
+  auto errors = ranks.run([&](int rank, RemoteTransport &transport) {
+    DeviceAttentionRank attention(options, transport, ranks.devices[size_t(rank)]);
     AttentionShape shape = tensors.shape();
     AttentionInputs inputs = tensors.forwards[size_t(rank)].inputs;
     if (rank == 2) {
@@ -47,14 +49,15 @@ TEST_CASE("a shape that another rank does not have is an error of all, before an
               ": the ranks do not agree: entries in the batch: 2 on rank 0, 1 on rank 2");
 }
 
-TEST_CASE("a schedule that another rank does not have is an error of all") {
-  NcclWorld nccl(2);
+TEST_CASE_TEMPLATE("a schedule that another rank does not have is an error of all", World,
+                   NcclWorld, ThreadWorld) {
+  World ranks(2);
   RingInputs whole(options, 2, 41, 41);
-  RankTensors tensors(options, 2, whole, nccl.devices);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+  RankTensors tensors(options, 2, whole, ranks.devices);
+  auto errors = ranks.run([&](int rank, RemoteTransport &transport) {
     AttentionOptions own = options;
     own.schedule = rank == 0 ? Schedule::Ring : Schedule::AllGather;
-    DeviceAttentionRank attention(own, transport, nccl.devices[size_t(rank)]);
+    DeviceAttentionRank attention(own, transport, ranks.devices[size_t(rank)]);
     attention.prepare(Pass::Forward, tensors.shape(), tensors.forwards[size_t(rank)].inputs);
   });
   for (int rank = 0; rank < 2; ++rank)
@@ -63,18 +66,19 @@ TEST_CASE("a schedule that another rank does not have is an error of all") {
               ": the ranks do not agree: schedule: ring on rank 0, all-gather on rank 1");
 }
 
-TEST_CASE("whatever another rank does not have is named on all, and nothing was sent") {
+TEST_CASE_TEMPLATE("whatever another rank does not have is named on all, and nothing was sent",
+                   World, NcclWorld, ThreadWorld) {
   auto differ = [](const std::function<void(AttentionOptions &, AttentionInputs &)> &change) {
-    NcclWorld nccl(3);
+    World ranks(3);
     RingInputs whole(options, 2, 41, 41);
-    RankTensors tensors(options, 3, whole, nccl.devices);
-    auto errors = nccl.run([&](int rank, NcclTransport &transport) {
+    RankTensors tensors(options, 3, whole, ranks.devices);
+    auto errors = ranks.run([&](int rank, RemoteTransport &transport) {
       AttentionOptions own = options;
       RankForward forward = tensors.forwards[size_t(rank)];
       if (rank == 1)
         change(own, forward.inputs);
-      DeviceAttentionRank attention(own, transport, nccl.devices[size_t(rank)]);
-      CudaStream stream(nccl.devices[size_t(rank)].device);
+      DeviceAttentionRank attention(own, transport, ranks.devices[size_t(rank)]);
+      CudaStream stream(ranks.devices[size_t(rank)].device);
       attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
       attention.wait(stream);
     });
@@ -101,16 +105,18 @@ TEST_CASE("whatever another rank does not have is named on all, and nothing was 
         }) == "masks: none on rank 0, all on rank 1");
 }
 
-TEST_CASE("ranks that prepared the same and then call different passes learn it when they wait") {
-  NcclWorld nccl(3);
+TEST_CASE_TEMPLATE(
+    "ranks that prepared the same and then call different passes learn it when they wait", World,
+    NcclWorld, ThreadWorld) {
+  World ranks(3);
   AttentionOptions narrow = options;
   narrow.window = {5, 5};
   RingInputs whole(options, 2, 41, 41);
-  RankTensors tensors(options, 3, whole, nccl.devices);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    DeviceAttentionRank wide(options, transport, nccl.devices[size_t(rank)]),
-        other(narrow, transport, nccl.devices[size_t(rank)]);
-    CudaStream stream(nccl.devices[size_t(rank)].device);
+  RankTensors tensors(options, 3, whole, ranks.devices);
+  auto errors = ranks.run([&](int rank, RemoteTransport &transport) {
+    DeviceAttentionRank wide(options, transport, ranks.devices[size_t(rank)]),
+        other(narrow, transport, ranks.devices[size_t(rank)]);
+    CudaStream stream(ranks.devices[size_t(rank)].device);
     RankForward &forward = tensors.forwards[size_t(rank)];
     for (DeviceAttentionRank *each : {&wide, &other})
       for (int again = 0; again < 300; ++again) // more than are remembered

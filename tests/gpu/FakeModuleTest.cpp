@@ -2,7 +2,7 @@
 // order of streams, against double precision.
 
 #include "ringc/module/DeviceModuleBackend.h"
-#include "tests/gpu/FakeNcclWorld.h"
+#include "tests/gpu/FakeThreadWorld.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tools/ringc/ModuleCase.h"
 
@@ -39,11 +39,11 @@ void check(const ModuleCase &module, const std::vector<ModuleError> &errors) {
   }
 }
 
-void checkWorld(const ModuleCase &module) {
+template <typename World> void checkWorld(const ModuleCase &module) {
   CAPTURE(module.name());
-  NcclWorld world(module.world);
+  World world(module.world);
   std::vector<std::vector<ModuleError>> errors(size_t(module.world));
-  std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
+  std::vector<std::string> said = world.run([&](int rank, RemoteTransport &transport) {
     const DeviceContext &device = world.devices[size_t(rank)];
     CudaStream stream(device.device);
     errors[size_t(rank)] = errorsOf(module, deviceModuleBackend(device, stream, transport));
@@ -67,18 +67,19 @@ TEST_CASE("the module of one rank on a device") {
   }
 }
 
-TEST_CASE("the module of several ranks over NCCL") {
+TEST_CASE_TEMPLATE("the module of several ranks, over NCCL and in threads", World, NcclWorld,
+                   ThreadWorld) {
   for (int world : {2, 3})
     for (const SequenceLayout &layout :
          {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()}) {
       ModuleCase module = small(world);
       module.options.layout = layout;
       module.cuSeqlens = {0, 9, 31};
-      checkWorld(module);
+      checkWorld<World>(module);
     }
 }
 
-TEST_CASE("batches are dealt between devices") {
+TEST_CASE_TEMPLATE("batches are dealt between devices", World, NcclWorld, ThreadWorld) {
   for (const SequenceLayout &layout :
        {SequenceLayout::contiguous(), SequenceLayout::striped(), SequenceLayout::zigzag()}) {
     ModuleCase module = small(3);
@@ -86,12 +87,12 @@ TEST_CASE("batches are dealt between devices") {
     module.options.autoShardSeq = true;
     module.batches = {2, 0, 1};
     module.keyMask = module.positions = true;
-    checkWorld(module);
+    checkWorld<World>(module);
   }
 }
 
-TEST_CASE("a call without a ring on devices") {
+TEST_CASE_TEMPLATE("a call without a ring on devices", World, NcclWorld, ThreadWorld) {
   ModuleCase module = small(2);
   module.ringOff = true;
-  checkWorld(module);
+  checkWorld<World>(module);
 }

@@ -3,7 +3,7 @@
 
 #include "ringc/attention/shared/Options.h"
 #include "ringc/support/Error.h"
-#include "tests/gpu/FakeNcclWorld.h"
+#include "tests/gpu/FakeThreadWorld.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/gpu/RankTensors.h"
 
@@ -230,18 +230,19 @@ TEST_CASE("what a stream's attention refuses") {
         "argument bias.bias: got bf16[1, 1, 16, 16], allowed: f32, on a device");
 }
 
-TEST_CASE("ranks over NCCL give the host's bits") {
+TEST_CASE_TEMPLATE("ranks over NCCL, or in threads, give the host's bits", World, NcclWorld,
+                   ThreadWorld) {
   for (auto [world, schedule] : {std::pair(1, Schedule::Ring),
                                  {2, Schedule::Ring},
                                  {3, Schedule::Ring},
                                  {2, Schedule::AllGather},
                                  {3, Schedule::AllGather}}) {
-    NcclWorld nccl(world);
+    World ranks(world);
     RingInputs whole(options, 2, 41, 41);
-    RankTensors tensors(options, world, whole, nccl.devices);
-    auto errors = nccl.run([&, schedule = schedule](int rank, NcclTransport &transport) {
-      DeviceAttentionRank attention(with(schedule), transport, nccl.devices[size_t(rank)]);
-      CudaStream stream(nccl.devices[size_t(rank)].device);
+    RankTensors tensors(options, world, whole, ranks.devices);
+    auto errors = ranks.run([&, schedule = schedule](int rank, RemoteTransport &transport) {
+      DeviceAttentionRank attention(with(schedule), transport, ranks.devices[size_t(rank)]);
+      CudaStream stream(ranks.devices[size_t(rank)].device);
       RankForward &forward = tensors.forwards[size_t(rank)];
       RankBackward &backward = tensors.backwards[size_t(rank)];
       for (int again = 0; again < 2; ++again) {
@@ -256,16 +257,17 @@ TEST_CASE("ranks over NCCL give the host's bits") {
   }
 }
 
-TEST_CASE("ranks over NCCL choose one schedule for a shape") {
-  NcclWorld nccl(3);
+TEST_CASE_TEMPLATE("ranks over NCCL, or in threads, choose one schedule for a shape", World,
+                   NcclWorld, ThreadWorld) {
+  World ranks(3);
   AttentionOptions any = options;
   any.schedule = {};
   RingInputs whole(any, 2, 41, 41);
-  RankTensors tensors(any, 3, whole, nccl.devices);
+  RankTensors tensors(any, 3, whole, ranks.devices);
   std::vector<std::optional<Schedule>> chosen(3);
-  auto errors = nccl.run([&](int rank, NcclTransport &transport) {
-    DeviceAttentionRank attention(any, transport, nccl.devices[size_t(rank)]);
-    CudaStream stream(nccl.devices[size_t(rank)].device);
+  auto errors = ranks.run([&](int rank, RemoteTransport &transport) {
+    DeviceAttentionRank attention(any, transport, ranks.devices[size_t(rank)]);
+    CudaStream stream(ranks.devices[size_t(rank)].device);
     RankForward &forward = tensors.forwards[size_t(rank)];
     attention.forward(stream, tensors.shape(), forward.inputs, forward.results);
     attention.wait(stream);

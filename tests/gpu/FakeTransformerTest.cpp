@@ -3,7 +3,7 @@
 
 #include "ringc/module/DeviceModuleBackend.h"
 #include "ringc/transformer/TokenDecoder.h"
-#include "tests/gpu/FakeNcclWorld.h"
+#include "tests/gpu/FakeThreadWorld.h"
 #include "tests/gpu/FakeWorld.h"
 #include "tests/support/ReferenceAttention.h"
 #include "tools/ringc/TransformerCase.h"
@@ -63,16 +63,17 @@ TEST_CASE("the transformer of one rank on a device") {
   }
 }
 
-TEST_CASE("the transformer of several ranks over NCCL") {
+TEST_CASE_TEMPLATE("the transformer of several ranks, over NCCL and in threads", World, NcclWorld,
+                   ThreadWorld) {
   for (int size : {2, 3})
     for (bool labels : {true, false}) {
       TransformerCase of = small(size);
       of.options.stripedRingAttn = true;
       of.labels = labels;
       TransformerCheck check(of);
-      NcclWorld world(size);
+      World world(size);
       std::vector<std::vector<ModuleError>> errors(static_cast<size_t>(size));
-      std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
+      std::vector<std::string> said = world.run([&](int rank, RemoteTransport &transport) {
         const DeviceContext &device = world.devices[size_t(rank)];
         CudaStream stream(device.device);
         errors[size_t(rank)] = check.ofRank(deviceModuleBackend(device, stream, transport));
@@ -84,7 +85,8 @@ TEST_CASE("the transformer of several ranks over NCCL") {
     }
 }
 
-TEST_CASE("tokens one by one on devices say what the whole sequence says") {
+TEST_CASE_TEMPLATE("tokens one by one on devices say what the whole sequence says", World,
+                   NcclWorld, ThreadWorld) {
   for (int size : {1, 2}) {
     RingTransformerOptions options = small(1).options;
     unsigned seed = std::random_device{}();
@@ -95,8 +97,8 @@ TEST_CASE("tokens one by one on devices say what the whole sequence says") {
     std::ranges::generate(text, [&] { return int32_t(random() % 13); });
     RingTransformerWeights weights = RingTransformerWeights::initial(options, seed);
     options.ringSeqSize = options.bucketSize = 44;
-    NcclWorld world(size);
-    std::vector<std::string> said = world.run([&](int rank, NcclTransport &transport) {
+    World world(size);
+    std::vector<std::string> said = world.run([&](int rank, RemoteTransport &transport) {
       const DeviceContext &device = world.devices[size_t(rank)];
       CudaStream stream(device.device);
       RingTransformer model(options, deviceModuleBackend(device, stream, transport), weights);
