@@ -6,14 +6,14 @@
 ///     on the CPU        HostAttentionRank       HostAttentionRing
 ///     on GPUs           DeviceAttentionRank     DeviceAttentionRing, OffloadedAttentionRing
 ///
-/// A rank has its shard and a transport (InProcessWorld, NcclTransport, MpiTransport in
-/// ringc/comm/Mpi.h); a ring deals. HostAttentionRing and OffloadedAttentionRing take whole tensors
-/// of the host, DeviceAttentionRing the shards on the devices. hostContext() and deviceContext()
-/// compile and keep kernels for all that share them. RingAttention is the attention module around a
-/// rank of either kind: norm, projections, rotary embedding, weights, and all gradients.
-/// RingTransformer is a model of such layers, AdamW trains it, and TokenDecoder continues sequences
-/// with it. HostDecode and DeviceDecode are attention of a few queries to long keys, of a rank or
-/// of several (DeviceDecodeRing: of one process), such as a KvCache holds.
+/// A rank has its shard and a transport (InProcessWorld, InProcessDevices, NcclTransport,
+/// MpiTransport in ringc/comm/Mpi.h); a ring deals. HostAttentionRing and OffloadedAttentionRing
+/// take whole tensors of the host, DeviceAttentionRing the shards on the devices. hostContext() and
+/// deviceContext() compile and keep kernels for all that share them. RingAttention is the attention
+/// module around a rank of either kind: norm, projections, rotary embedding, weights, and all
+/// gradients. RingTransformer is a model of such layers, AdamW trains it, and TokenDecoder
+/// continues sequences with it. HostDecode and DeviceDecode are attention of a few queries to long
+/// keys, of a rank or of several (DeviceDecodeRing: of one process), such as a KvCache holds.
 
 #include "ringc/Env.h"
 #include "ringc/Tensor.h"
@@ -26,6 +26,7 @@
 #include "ringc/attention/Rope.h"
 #include "ringc/comm/Bootstrap.h"
 #include "ringc/comm/InProcess.h"
+#include "ringc/comm/InProcessDevices.h"
 #include "ringc/comm/Nccl.h"
 #include "ringc/comm/ProcessRank.h"
 #include "ringc/comm/Transport.h"

@@ -88,11 +88,21 @@ class Programs(RingcTest):
         self.refused("num-buckets: got 3, allowed: a divisor", "verify", "--program", "module", "--num-buckets", "3")
         self.refused("seq-len: got 0", "verify", "--program", "module", "--seq-len", "0")
 
+    def test_ranks_of_one_process_without_a_device(self):
+        for program in ["module", "assert", "zigzag", "tree"]:
+            with self.subTest(program):
+                self.refused("no CUDA driver: /no/libcuda.so.1: ",
+                             f"verify --program {program} --device cuda --ranks 2",
+                             env={"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1"})
+
     @unittest.skipUnless(os.environ.get("RINGC_FAKE_CUDA"), "no stand-in for a driver")
     def test_ranks_of_one_process_on_devices(self):
+        # It has no kernels: the ranks, threads of one device, end with what the first one missed.
         env = {"RINGC_CUDA_LIBRARY": os.environ["RINGC_FAKE_CUDA"]}
-        self.refused("ranks: got 2 of one process on devices, allowed: 1, or a process for each",
-                     "verify --program module --device cuda --ranks 2", env=env)
+        for program in ["module", "assert", "zigzag", "tree"]:
+            with self.subTest(program):
+                self.refused("on device 0 (Imaginary GPU): ",
+                             f"verify --program {program} --device cuda --ranks 2", env=env)
 
 
 if __name__ == "__main__":

@@ -162,8 +162,11 @@ struct DeviceSide {
     stream.upload(room.data(), bytes.data(), int64_t(bytes.size()));
     return room;
   }
+  /// Somebody else's until the stream comes here.
   std::span<std::byte> receive(size_t bytes) {
-    return bytesOf(memory.emplace_back(stream.device(), int64_t(bytes)));
+    std::span<std::byte> room = bytesOf(memory.emplace_back(stream.device(), int64_t(bytes)));
+    stream.clear(room.data(), int64_t(bytes));
+    return room;
   }
   void read(std::span<const std::byte> from, std::span<std::byte> to) {
     stream.download(to.data(), from.data(), int64_t(from.size()));
