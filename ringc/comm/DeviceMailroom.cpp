@@ -104,8 +104,8 @@ void DeviceMailroom::copy(const End &from, const End &to) {
   line.stream.wait(*to.exchange->from);
   // A graph takes copies that need no other device's context. But memory of a stream's order, which
   // modules send, is not among what devices reach.
-  bool plain = &source == &target ||
-               (callers == Callers::One && reaching.contains({&source, &target}));
+  bool plain =
+      &source == &target || (callers == Callers::One && reaching.contains({&source, &target}));
   if (plain)
     line.stream.copy(to.message.bytes, from.message.bytes, from.message.count);
   else

@@ -148,8 +148,7 @@ private:
   }
 
   std::unique_ptr<Transfer> start(Posted posted, std::span<const DeviceMessage> ends) {
-    auto transfer =
-        std::make_unique<DeviceTransfer>(room, counts, followed, std::move(posted));
+    auto transfer = std::make_unique<DeviceTransfer>(room, counts, followed, std::move(posted));
     transfer->post(ends);
     return transfer;
   }

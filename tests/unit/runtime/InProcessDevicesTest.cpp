@@ -357,18 +357,12 @@ TEST_CASE("plans of threads that do not fit are an error on both sides") {
 }
 
 TEST_CASE("a thread that fails ends what the others wait for, and its own error comes out") {
-  using Wait = void (*)(Rank &);
   std::array<int, 3> all = {0, 1, 2};
-  for (Wait wait : std::array<Wait, 3>{
-           [](Rank &rank) { rank.shift(1)->wait(); },
-           [](Rank &rank) {
-             std::array<int, 3> everybody = {0, 1, 2};
-             (void)rank.transport.gather(everybody, recordOf(1));
-           },
-           [](Rank &rank) {
-             std::array<int, 3> everybody = {0, 1, 2};
-             rank.transport.announce(everybody, recordOf(1), nullptr)->wait();
-           }}) {
+  std::vector<std::function<void(Rank &)>> waits = {
+      [&](Rank &rank) { rank.shift(1)->wait(); },
+      [&](Rank &rank) { (void)rank.transport.gather(all, recordOf(1)); },
+      [&](Rank &rank) { rank.transport.announce(all, recordOf(1), nullptr)->wait(); }};
+  for (const auto &wait : waits) {
     Machine machine(3);
     auto errors = machine.run([&](RemoteTransport &transport) {
       Rank rank(transport);
@@ -420,7 +414,8 @@ TEST_CASE("a peer beyond the deadline is an error that names hop and peer") {
   });
   CHECK(errors[0].empty());
   for (int rank : {1, 2})
-    CHECK(errors[size_t(rank)].starts_with("rank " + std::to_string(rank) + ": hop 5, keys, peer "));
+    CHECK(
+        errors[size_t(rank)].starts_with("rank " + std::to_string(rank) + ": hop 5, keys, peer "));
   CHECK(contains(machine.first, ", peer 0: nothing came within 100 ms"));
 }
 
