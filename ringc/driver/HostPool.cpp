@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cassert>
+#include <cfenv>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -28,18 +29,22 @@ struct Job {
   int64_t items;
   std::atomic<int64_t> next = 0;
   std::atomic<bool> outOfMemory = false;
-  // Under the queue's mutex:
-  int workers = 0; ///< that may still touch this job
-  bool queued = true;
-  std::condition_variable over = {};
+  // Changed under the queue's mutex:
+  std::atomic<bool> queued = true; ///< has items left to start
+  int workers = 0;                 ///< threads that may still touch this job
+  bool waits = false;              ///< the launching thread, for a seat or for the workers
+  std::condition_variable changed = {};
 
   bool takesTurns() const { return launch.turns == HostLaunch::Turns::Columns; }
   bool endsColumn(int64_t item) const { return (item + 1) % launch.grid[0] == 0; }
 };
 
-/// 64-byte aligned, one for each thread, grown as kernels ask for more.
+/// 64-byte aligned, one for each seat, grown as kernels ask for more.
 class Scratch {
 public:
+  Scratch() = default;
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
   ~Scratch() { std::free(memory); }
 
   /// Null when there is no memory.
@@ -74,7 +79,8 @@ int64_t itemsOf(const HostLaunch &launch) {
   return items;
 }
 
-void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
+/// An exception ends the process, in whichever thread: others still work on the launch.
+void runItem(const HostLaunch &launch, int64_t item, void *scratch) noexcept {
   auto [p0s, p1s, heads, batches] = launch.grid;
   bool column = launch.rows == HostLaunch::Rows::Serial;
   int64_t first = column ? 0 : item % p0s, count = column ? p0s : 1;
@@ -88,6 +94,21 @@ void runItem(const HostLaunch &launch, int64_t item, void *scratch) {
 
 /// Set in threads that run a pool's programs, and in those that a program has started.
 thread_local bool isInsideProgram = false;
+
+/// The same numbers in every thread: one that launches may round otherwise, or flush denormals.
+class DefaultRounding {
+public:
+  DefaultRounding() {
+    std::fegetenv(&before);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultRounding() { std::fesetenv(&before); }
+  DefaultRounding(const DefaultRounding &) = delete;
+  DefaultRounding &operator=(const DefaultRounding &) = delete;
+
+private:
+  std::fenv_t before;
+};
 
 /// A child process of fork() has none of its parent's threads, and perhaps a mutex that one of them
 /// held: it counts itself to be another generation, and pools of the one before start anew.
@@ -112,29 +133,37 @@ void runHere(const Job &job) {
 
 struct HostPool::Queue {
   std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<Job *> jobs; ///< that have items left to start
+  std::condition_variable changed; ///< workers wait for it
+  std::deque<Job *> jobs;          ///< that have items left to start
+  std::deque<Scratch> scratches;
+  std::vector<Scratch *>
+      seats; ///< free ones; who works has taken one, the last that was given back
   bool closed = false;
   std::atomic<int64_t> turn = 0; ///< counts how often the first job gave way
   std::vector<std::thread> threads;
   const int64_t bornIn = currentGeneration();
   Queue *ofParent = nullptr; ///< after a fork(): never used, and never freed
 
-  /// Throws std::runtime_error where the system has no `count` threads; where `fewerDo`, one is
-  /// enough.
+  /// For `count` threads, the launching one among them. Throws std::runtime_error where the system
+  /// starts no more; where `fewerDo`, those are enough.
   Queue(int count, bool fewerDo) {
-    threads.reserve(size_t(count));
+    threads.reserve(size_t(count - 1));
     try {
-      while (threads.size() < size_t(count))
+      while (threads.size() < size_t(count - 1))
         threads.emplace_back([this] { work(); });
     } catch (const std::system_error &error) {
-      if (fewerDo && !threads.empty())
-        return;
-      size_t started = threads.size();
-      close();
-      throw std::runtime_error("threads: the system starts " + std::to_string(started) + " of " +
-                               std::to_string(count) + ": " + error.code().message());
+      if (!fewerDo) {
+        size_t started = threads.size();
+        close();
+        throw std::runtime_error("threads: the system starts " + std::to_string(started) +
+                                 " beside the launching one, of " + std::to_string(count) + ": " +
+                                 error.code().message());
+      }
     }
+    std::lock_guard lock(mutex);
+    scratches.resize(threads.size() + 1);
+    for (Scratch &each : scratches)
+      seats.push_back(&each);
   }
   ~Queue() { close(); }
 
@@ -149,6 +178,25 @@ struct HostPool::Queue {
     threads.clear();
   }
 
+  bool hasWork() const { return !jobs.empty() && !seats.empty(); }
+
+  Scratch &takeSeat() {
+    Scratch *seat = seats.back();
+    seats.pop_back();
+    return *seat;
+  }
+
+  /// To be called with every seat that becomes free: one who waits for it is told, first those
+  /// that launched.
+  void offerSeat() {
+    if (!hasWork())
+      return;
+    for (Job *job : jobs)
+      if (job->waits)
+        return job->changed.notify_one();
+    changed.notify_one();
+  }
+
   /// Where launches take turns: `job` gives way to the next one.
   void giveWay(Job &job) {
     std::lock_guard lock(mutex);
@@ -159,40 +207,78 @@ struct HostPool::Queue {
     ++turn;
   }
 
-  /// Takes items of the first job until none is left to start, or it gives way.
+  /// Takes items of the first job until none is left to start, or it gives way, or a thread that
+  /// waits for `own` has none of that left to start.
+  void serve(std::unique_lock<std::mutex> &lock, Scratch &scratch, const Job *own) {
+    Job &job = *jobs.front();
+    ++job.workers;
+    int64_t ownTurn = turn;
+    lock.unlock();
+    void *memory = scratch.reserve(job.launch.scratchBytes);
+    if (!memory)
+      job.outOfMemory = true;
+    bool over = false;
+    while (!job.outOfMemory && turn == ownTurn && (!own || own->queued)) {
+      int64_t item = job.next.fetch_add(1, std::memory_order_relaxed);
+      over = item >= job.items;
+      if (over)
+        break;
+      if (job.takesTurns() && job.endsColumn(item))
+        giveWay(job);
+      runItem(job.launch, item, memory);
+    }
+    lock.lock();
+    if (job.queued && (over || job.outOfMemory)) {
+      std::erase(jobs, &job);
+      job.queued = false;
+    }
+    if (--job.workers == 0 && !job.queued) // a job that gave way is not over
+      job.changed.notify_one();
+  }
+
+  /// A worker's life.
   void work() {
-    isInsideProgram = true;
-    Scratch scratch;
+    Inside inside(true);
+    DefaultRounding rounding;
     std::unique_lock lock(mutex);
     while (true) {
-      changed.wait(lock, [&] { return closed || !jobs.empty(); });
-      if (jobs.empty())
+      changed.wait(lock, [&] { return closed || hasWork(); });
+      if (closed)
         return;
-      Job &job = *jobs.front();
-      ++job.workers;
-      int64_t ownTurn = turn;
-      lock.unlock();
-      void *memory = scratch.reserve(job.launch.scratchBytes);
-      if (!memory)
-        job.outOfMemory = true;
-      bool over = false;
-      while (!job.outOfMemory && turn == ownTurn) {
-        int64_t item = job.next.fetch_add(1, std::memory_order_relaxed);
-        over = item >= job.items;
-        if (over)
-          break;
-        if (job.takesTurns() && job.endsColumn(item))
-          giveWay(job);
-        runItem(job.launch, item, memory);
-      }
-      lock.lock();
-      if (job.queued && (over || job.outOfMemory)) {
-        std::erase(jobs, &job);
-        job.queued = false;
-      }
-      if (--job.workers == 0 && !job.queued) // a job that gave way is not over
-        job.over.notify_one();
+      Scratch &seat = takeSeat();
+      while (!jobs.empty())
+        serve(lock, seat, nullptr);
+      seats.push_back(&seat);
     }
+  }
+
+  /// Works, where there is a seat, until no item of `job` is left to start: that of another launch,
+  /// too, which stands before it.
+  void run(Job &job) {
+    std::unique_lock lock(mutex);
+    jobs.push_back(&job);
+    if (job.items == 2)
+      changed.notify_one();
+    else if (job.items > 2)
+      changed.notify_all();
+    while (job.queued || job.workers) {
+      if (!job.queued || seats.empty()) {
+        job.waits = true;
+        job.changed.wait(lock);
+        job.waits = false;
+        continue;
+      }
+      Scratch &seat = takeSeat();
+      {
+        Inside inside(true);
+        DefaultRounding rounding;
+        while (job.queued)
+          serve(lock, seat, &job);
+      }
+      seats.push_back(&seat);
+      offerSeat();
+    }
+    offerSeat(); // one that this thread was told of and has no use for
   }
 };
 
@@ -201,7 +287,7 @@ HostPool::HostPool(int threads) {
     throw InputError("threads", std::to_string(threads),
                      "1 to " + std::to_string(mostThreads) + ", or 0 for as many as there are");
   queue = threads > 0 ? new Queue(threads, false) : new Queue(defaultThreads(Env::read()), true);
-  count = int(queue.load()->threads.size());
+  count = int(queue.load()->scratches.size());
 }
 
 HostPool::~HostPool() {
@@ -231,16 +317,7 @@ void HostPool::run(const HostLaunch &launch) {
     return;
   if (isInsideProgram)
     return runHere(job);
-  Queue &on = live();
-  {
-    std::unique_lock lock(on.mutex);
-    on.jobs.push_back(&job);
-    if (job.items == 1)
-      on.changed.notify_one();
-    else
-      on.changed.notify_all();
-    job.over.wait(lock, [&] { return !job.queued && job.workers == 0; });
-  }
+  live().run(job);
   if (job.outOfMemory)
     throw std::bad_alloc();
 }

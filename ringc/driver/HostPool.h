@@ -10,7 +10,8 @@
 namespace ringc {
 
 /// One program of a compiled kernel's grid. `slots` are the kernel's arguments, `scratch` is
-/// 64-byte aligned memory of the calling thread, undefined on entry. Must not throw.
+/// 64-byte aligned memory of the calling thread, undefined on entry. Must not throw: an exception
+/// ends the process.
 using HostKernel = void (*)(const uint64_t *slots, int64_t p0, int64_t p1, int64_t head,
                             int64_t batch, void *scratch);
 
@@ -37,17 +38,18 @@ struct HostLaunch {
   Turns turns = Turns::Whole;
 };
 
-/// The threads that all logical ranks of a process share: N ranks launch from N threads, and T
-/// threads run whatever is pending, in the order of the launches or in turns, one program at a
-/// time.
+/// The threads that all logical ranks of a process share: N ranks launch from N threads, and of
+/// these and T - 1 workers T at a time run whatever is pending, in the order of the launches or in
+/// turns, one program each. A launch waits for no thread to wake up: the one that launches takes
+/// part until no program of its launch is left to start, and a pool of one has no workers.
 ///
 /// Any number of threads may use one pool at the same time. In a child of fork() a pool starts
 /// threads of its own when it is first used; one that is only destroyed there is left alone.
 class HostPool {
 public:
-  /// `threads` of them, at most `mostThreads`; zero: defaultThreads() (HostThreads.h), or fewer
-  /// where the system starts no more. Throws InputError when out of range, std::runtime_error when
-  /// the system does not start that many threads, or none.
+  /// `threads` of them with the one that launches, at most `mostThreads`; zero: defaultThreads()
+  /// (HostThreads.h), or fewer where the system starts no more. Throws InputError when out of
+  /// range, std::runtime_error when the system does not start that many threads.
   explicit HostPool(int threads = 0);
   ~HostPool();
   HostPool(const HostPool &) = delete;
@@ -58,7 +60,7 @@ public:
   /// Returns when all programs have run. Called inside a program, of whichever pool, it runs them
   /// one after another in the calling thread: threads that wait for one another would do so for
   /// ever. Throws std::bad_alloc when scratch memory is not to be had, after running part of the
-  /// grid.
+  /// grid. Programs round to nearest and keep denormals, whatever the calling thread does.
   void run(const HostLaunch &launch);
 
   /// body(i) for each i in [0, items), in any order. The body must not throw.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -30,8 +31,21 @@ using namespace ringc;
 
 namespace {
 
+/// How many programs run at once, and how many did at most.
+struct Running {
+  std::atomic<int> now = 0, most = 0;
+
+  void enter() {
+    int count = ++now, before = most;
+    while (before < count && !most.compare_exchange_weak(before, count))
+      ;
+  }
+  void leave() { --now; }
+};
+
 struct Grid {
   std::array<int64_t, 4> extents;
+  Running *running = nullptr;
   std::vector<std::atomic<int>> visits;
   std::mutex mutex;
   std::set<std::thread::id> threads;
@@ -44,12 +58,18 @@ void visit(const uint64_t *slots, int64_t p0, int64_t p1, int64_t head, int64_t 
            void *scratch) {
   auto &grid = *reinterpret_cast<Grid *>(slots[0]);
   auto &size = grid.extents;
+  if (grid.running)
+    grid.running->enter();
   ++grid.visits[size_t(((batch * size[2] + head) * size[1] + p1) * size[0] + p0)];
   std::memset(scratch, 1, slots[1]);
   if (reinterpret_cast<uintptr_t>(scratch) % 64)
     grid.visits[0] += 1000;
-  std::lock_guard lock(grid.mutex);
-  grid.threads.insert(std::this_thread::get_id());
+  {
+    std::lock_guard lock(grid.mutex);
+    grid.threads.insert(std::this_thread::get_id());
+  }
+  if (grid.running)
+    grid.running->leave();
 }
 
 void note(const uint64_t *slots, int64_t p0, int64_t, int64_t, int64_t, void *) {
@@ -78,32 +98,91 @@ TEST_CASE("every program runs once, with aligned scratch of its size") {
   }
 }
 
-TEST_CASE("many ranks share the threads of one pool") {
-  HostPool pool(2);
+TEST_CASE("many ranks share one pool, and no more programs run at once than it has threads") {
+  int threads = 0;
+  SUBCASE("one") { threads = 1; }
+  SUBCASE("two") { threads = 2; }
+  SUBCASE("three") { threads = 3; }
+  HostPool pool(threads);
   constexpr int ranks = 8, rounds = 50;
-  std::mutex mutex;
-  std::set<std::thread::id> used;
+  Running running;
   std::vector<std::thread> callers;
   std::atomic<int> wrong = 0;
   for (int rank = 0; rank < ranks; ++rank)
     callers.emplace_back([&, rank] {
       for (int round = 0; round < rounds; ++round) {
         Grid grid({1 + (rank * 7 + round) % 23, 1, 2, 1});
+        grid.running = &running;
         uint64_t slots[] = {reinterpret_cast<uint64_t>(&grid), uint64_t(rank * 64)};
         pool.run({.kernel = visit,
                   .slots = slots,
                   .grid = grid.extents,
-                  .scratchBytes = size_t(rank * 64)});
+                  .scratchBytes = size_t(rank * 64),
+                  .turns = rank % 2 ? HostLaunch::Turns::Columns : HostLaunch::Turns::Whole});
         for (const auto &count : grid.visits)
           wrong += count != 1;
-        std::lock_guard lock(mutex);
-        used.insert(grid.threads.begin(), grid.threads.end());
       }
     });
   for (std::thread &caller : callers)
     caller.join();
   CHECK(wrong == 0);
-  CHECK(used.size() <= 2);
+  CHECK(running.most <= threads);
+}
+
+TEST_CASE("the launching thread takes part; with one thread it does all") {
+  std::thread::id self = std::this_thread::get_id();
+  HostPool alone(1);
+  Grid grid({5, 1, 2, 1});
+  uint64_t slots[] = {reinterpret_cast<uint64_t>(&grid), 0};
+  alone.run({.kernel = visit, .slots = slots, .grid = grid.extents});
+  CHECK(grid.threads == std::set{self});
+  CHECK(!HostPool::isInside());
+
+  HostPool two(2); // both are needed at once
+  std::atomic<int> inside = 0, byThis = 0;
+  two.forEach(2, [&](int64_t) {
+    byThis += std::this_thread::get_id() == self;
+    ++inside;
+    while (inside < 2)
+      std::this_thread::yield();
+  });
+  CHECK(byThis == 1);
+}
+
+TEST_CASE("a launch that waits for another one's seat runs when it is free") {
+  HostPool pool(1);
+  std::atomic<bool> started = false, release = false;
+  std::atomic<int> ran = 0;
+  std::thread first([&] {
+    pool.forEach(1, [&](int64_t) {
+      started = true;
+      while (!release)
+        std::this_thread::yield();
+      ++ran;
+    });
+  });
+  while (!started)
+    std::this_thread::yield();
+  std::vector<std::thread> others;
+  for (int each = 0; each < 3; ++each)
+    others.emplace_back([&] { pool.forEach(4, [&](int64_t) { ++ran; }); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  CHECK(ran == 0);
+  release = true;
+  first.join();
+  for (std::thread &thread : others)
+    thread.join();
+  CHECK(ran == 13);
+}
+
+TEST_CASE("programs round as ever, whatever the launching thread does") {
+  HostPool pool(2);
+  std::atomic<int> wrong = 0;
+  std::fesetround(FE_UPWARD);
+  pool.forEach(100, [&](int64_t) { wrong += std::fegetround() != FE_TONEAREST; });
+  CHECK(std::fegetround() == FE_UPWARD);
+  std::fesetround(FE_TONEAREST);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("programs start in the order asked for") {
@@ -320,6 +399,16 @@ TEST_CASE("after fork() a pool works in the child and in the parent" *
           return 9;
         }) == 9);
   CHECK(itemsThatRun(pool, 20) == 20);
+}
+
+TEST_CASE("an exception in a program ends the process, in whichever thread") {
+  for (int threads : {1, 2})
+    CHECK(inChild([&] {
+            std::signal(SIGABRT, SIG_DFL);
+            std::set_terminate([] { std::abort(); });
+            HostPool(threads).forEach(4, [](int64_t) { throw std::runtime_error("no"); });
+            return 0;
+          }) == 200 + SIGABRT);
 }
 
 TEST_CASE("fork() while other threads launch" * doctest::skip(threadSanitizer)) {
