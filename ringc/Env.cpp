@@ -36,6 +36,7 @@ Env Env::read() {
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),
           .ncclLibrary = variable("RINGC_NCCL_LIBRARY"),
           .cublasLtLibrary = variable("RINGC_CUBLASLT_LIBRARY"),
+          .oneDnnLibrary = variable("RINGC_ONEDNN_LIBRARY"),
           .masterAddress = variable("MASTER_ADDR"),
           .masterPort = variable("MASTER_PORT"),
           .slurmNodes = variable("SLURM_STEP_NODELIST"),

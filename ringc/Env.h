@@ -42,6 +42,9 @@ struct Env {
   /// RINGC_CUBLASLT_LIBRARY: the file of cuBLASLt, in place of libcublasLt.so as the loader finds
   /// it; "none": matrices are multiplied by matmul.tile.
   std::optional<std::string> cublasLtLibrary;
+  /// RINGC_ONEDNN_LIBRARY: the file of oneDNN, in place of libdnnl.so as the loader finds it;
+  /// "none": the host's matrices are multiplied by matmul.tile.
+  std::optional<std::string> oneDnnLibrary;
   /// RANK, WORLD_SIZE and LOCAL_RANK, as torchrun sets them, or who starts ranks by hand.
   LauncherVariables variables{"RANK", "WORLD_SIZE", "LOCAL_RANK"};
   /// OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE and OMPI_COMM_WORLD_LOCAL_RANK: Open MPI's mpirun.

@@ -1,5 +1,6 @@
 #include "ringc/module/HostModuleBackend.h"
 
+#include "ringc/Env.h"
 #include "ringc/attention/HostAttentionRank.h"
 #include "ringc/comm/Gather.h"
 #include "ringc/comm/InProcess.h"
@@ -9,7 +10,6 @@
 #include "ringc/module/AutoShard.h"
 #include "ringc/module/HostBlocks.h"
 #include "ringc/module/KernelShelf.h"
-#include "ringc/module/TileProducts.h"
 
 #include <numeric>
 #include <vector>
@@ -106,14 +106,13 @@ private:
 
 class HostBackend final : public ModuleBackend {
 public:
-  HostBackend(AttentionContext ofProcess, Transport &ofRank)
-      : context(std::move(ofProcess)), transport(ofRank), together(ofRank), library(context) {}
+  HostBackend(AttentionContext ofProcess, Transport &ofRank, const TellProducts &tell)
+      : context(std::move(ofProcess)), transport(ofRank), together(ofRank), library(context),
+        choice(ProductsChoice::onHost(Env::read(), library, *context.pool, tell)) {}
 
   ModuleRanks &ranks() override { return together; }
   ModuleKernels &kernels() override { return library; }
-  std::unique_ptr<Products> products(F32Products f32) override {
-    return std::make_unique<TileProducts>(library, f32);
-  }
+  std::unique_ptr<Products> products(F32Products f32) override { return choice.make(f32); }
   std::unique_ptr<ModuleAttention> attention(const AttentionOptions &options,
                                              Scope scope) override {
     if (scope == Scope::Alone)
@@ -147,12 +146,14 @@ private:
   HostRanks together;
   HostBlocks blocks;
   HostKernels library;
+  ProductsChoice choice;
 };
 
 } // namespace
 
-std::unique_ptr<ModuleBackend> hostModuleBackend(AttentionContext context, Transport &transport) {
-  return std::make_unique<HostBackend>(std::move(context), transport);
+std::unique_ptr<ModuleBackend> hostModuleBackend(AttentionContext context, Transport &transport,
+                                                 const TellProducts &tell) {
+  return std::make_unique<HostBackend>(std::move(context), transport, tell);
 }
 
 } // namespace ringc

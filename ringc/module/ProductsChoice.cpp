@@ -3,6 +3,7 @@
 #include "ringc/Env.h"
 #include "ringc/module/CublasLt.h"
 #include "ringc/module/CublasLtProducts.h"
+#include "ringc/module/OneDnnProducts.h"
 #include "ringc/module/TileProducts.h"
 
 namespace ringc {
@@ -38,10 +39,32 @@ ProductsChoice ProductsChoice::onDevice(const Env &env, ModuleKernels &kernels,
   return choice;
 }
 
+ProductsChoice ProductsChoice::onHost(const Env &env, ModuleKernels &kernels, HostPool &pool,
+                                      const TellProducts &tell) {
+  ProductsChoice choice(kernels);
+  choice.pool = &pool;
+  const std::optional<std::string> &file = env.oneDnnLibrary;
+  if (file == notLookedFor) {
+    say(tell, "matmul.tile, as RINGC_ONEDNN_LIBRARY says");
+    return choice;
+  }
+  try {
+    choice.oneDnn = OneDnnLibrary::open(file);
+    say(tell, "oneDNN " + choice.oneDnn->version() + ", " + choice.oneDnn->path());
+  } catch (const OneDnnError &error) {
+    if (file)
+      throw;
+    say(tell, std::string("matmul.tile; ") + error.what());
+  }
+  return choice;
+}
+
 std::unique_ptr<Products> ProductsChoice::make(F32Products f32) const {
   auto tiles = std::make_unique<TileProducts>(*kernels, f32);
   if (cublas)
     return std::make_unique<CublasLtProducts>(cublas, std::move(tiles), f32);
+  if (oneDnn)
+    return std::make_unique<OneDnnProducts>(oneDnn, *pool, std::move(tiles));
   return tiles;
 }
 

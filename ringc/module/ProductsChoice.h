@@ -11,7 +11,9 @@ namespace ringc {
 
 class CublasLt;
 class CudaStream;
+class HostPool;
 class ModuleKernels;
+class OneDnnLibrary;
 struct Env;
 
 /// Hears in a line who multiplies a module's matrices, and why nobody faster does.
@@ -26,13 +28,20 @@ public:
   static ProductsChoice onDevice(const Env &env, ModuleKernels &kernels, const CudaStream &stream,
                                  const TellProducts &tell);
 
+  /// oneDNN, unless RINGC_ONEDNN_LIBRARY is "none". One that the variable names must work: throws
+  /// OneDnnError. `kernels` and `pool` outlive what is made.
+  static ProductsChoice onHost(const Env &env, ModuleKernels &kernels, HostPool &pool,
+                               const TellProducts &tell);
+
   std::unique_ptr<Products> make(F32Products f32) const;
 
 private:
   explicit ProductsChoice(ModuleKernels &ofTiles) : kernels(&ofTiles) {}
 
   ModuleKernels *kernels;
-  std::shared_ptr<CublasLt> cublas; ///< may be null
+  std::shared_ptr<CublasLt> cublas;            ///< may be null
+  std::shared_ptr<const OneDnnLibrary> oneDnn; ///< may be null
+  HostPool *pool = nullptr;                    ///< oneDNN's
 };
 
 } // namespace ringc

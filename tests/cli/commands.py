@@ -231,10 +231,13 @@ class CacheAndInfo(RingcTest):
 
     def test_info_of_what_is_missing(self):
         env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1", "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2",
-               "RINGC_CUBLASLT_LIBRARY": "/no/libcublasLt.so"}
+               "RINGC_CUBLASLT_LIBRARY": "/no/libcublasLt.so",
+               "RINGC_ONEDNN_LIBRARY": "/no/libdnnl.so.3"}
         text = self.ok("info", env=env).stdout
         self.assertRegex(text, r"(?m)^cuBLASLt +no cuBLASLt: /no/libcublasLt\.so: .*"
                                r"looked for what RINGC_CUBLASLT_LIBRARY names.*install cuBLAS")
+        self.assertRegex(text, r"(?m)^oneDNN +no oneDNN: /no/libdnnl\.so\.3: .*"
+                               r"looked for what RINGC_ONEDNN_LIBRARY names.*install oneDNN")
         self.assertRegex(text, r"(?m)^CUDA +no CUDA driver: /no/libcuda\.so\.1: .*"
                                r"looked for what RINGC_CUDA_LIBRARY names.*install NVIDIA's driver")
         self.assertRegex(text, r"(?m)^NCCL +no NCCL: /no/libnccl\.so\.2: .*"

@@ -4,6 +4,7 @@
 #include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaDevice.h"
 #include "ringc/driver/HostThreads.h"
+#include "ringc/driver/OneDnnLibrary.h"
 #include "ringc/jit/KernelFolder.h"
 #include "ringc/tune/TuneTable.h"
 #include "tools/ringc/Command.h"
@@ -82,6 +83,19 @@ void addCublasLt(Rows &rows, const Env &env) {
   }
 }
 
+void addOneDnn(Rows &rows, const Env &env) {
+  if (env.oneDnnLibrary == "none") {
+    rows.push_back({"oneDNN", "not looked for, as RINGC_ONEDNN_LIBRARY says"});
+    return;
+  }
+  try {
+    auto oneDnn = OneDnnLibrary::open(env.oneDnnLibrary);
+    rows.push_back({"oneDNN", oneDnn->version() + ", " + oneDnn->path()});
+  } catch (const OneDnnError &error) {
+    rows.push_back({"oneDNN", error.what()});
+  }
+}
+
 std::string tunedSizes(const Env &env) {
   std::optional<std::string> path = tuneTablePath(env);
   if (!path)
@@ -114,6 +128,7 @@ int infoCommand(const Session &session, const InfoFlags &) {
                {"threads", std::to_string(defaultThreads(env))},
                {"kernel cache", folder ? folder->string() : "memory alone"},
                {"tile sizes", tunedSizes(env)}};
+  addOneDnn(rows, env);
   addCuda(rows, env);
   addNccl(rows, env);
   addCublasLt(rows, env);

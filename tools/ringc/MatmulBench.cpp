@@ -3,6 +3,7 @@
 #include "ringc/comm/InProcess.h"
 #include "ringc/jit/HostCompiler.h"
 #include "ringc/module/HostModuleBackend.h"
+#include "ringc/module/TileProducts.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/BenchLines.h"
 #include "tools/ringc/MatmulPeers.h"
@@ -88,8 +89,10 @@ int benchMatmul(const Session &session, const AttentionFlags &flags,
                 const std::vector<std::string> &shapes, int repeats, bool json) {
   AttentionContext host = hostContext(flags.threads, session.details());
   InProcessWorld world(1);
-  auto backend = hostModuleBackend(host, world.at(0));
-  auto ours = backend->products(F32Products::Tf32x3);
+  auto backend =
+      hostModuleBackend(host, world.at(0), [&](const std::string &line) { session.say(line); });
+  auto ours = std::make_unique<TileProducts>(backend->kernels(), F32Products::Tf32x3);
+  auto chosen = backend->products(F32Products::Tf32x3);
   std::vector<std::string> missing;
   std::vector<MatmulPeer> peers = matmulPeers(host.pool->threads(), missing);
   for (const std::string &why : missing)
@@ -105,7 +108,7 @@ int benchMatmul(const Session &session, const AttentionFlags &flags,
       for (const Form &form : forms) {
         Extents extents = parseExtents(shape);
         Matrices matrices(form, extents, parseFloatType(dtype));
-        std::vector<Runner> runners = {{"ringc", ours.get()}};
+        std::vector<Runner> runners = {{"ringc", ours.get()}, {"module", chosen.get()}};
         for (const MatmulPeer &peer : peers)
           runners.push_back({peer.name, peer.products.get()});
         std::erase_if(runners, [&](Runner &runner) { // once to warm up, or not at all

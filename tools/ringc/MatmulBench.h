@@ -8,8 +8,9 @@
 
 namespace ringc::cli {
 
-/// Products "m,n,k" of the module's three forms by ringc's kernels, oneDNN and OpenBLAS in turns,
-/// on the host. Returns the exit code.
+/// Products "m,n,k" of the module's three forms by matmul.tile ("ringc"), by whatever a module
+/// takes
+/// ("module"), by oneDNN and OpenBLAS, in turns on the host. Returns the exit code.
 int benchMatmul(const Session &session, const AttentionFlags &flags,
                 const std::vector<std::string> &shapes, int repeats, bool json);
 

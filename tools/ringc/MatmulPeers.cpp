@@ -1,6 +1,7 @@
 #include "tools/ringc/MatmulPeers.h"
 
 #include "ringc/compiler/spec/Target.h"
+#include "ringc/driver/OneDnnLibrary.h"
 #include "ringc/driver/SharedLibrary.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/OneDnnPeer.h"
@@ -66,6 +67,8 @@ std::vector<MatmulPeer> matmulPeers(int threads, std::vector<std::string> &missi
     try {
       peers.push_back(make());
     } catch (const InputError &error) {
+      missing.emplace_back(error.what());
+    } catch (const OneDnnError &error) {
       missing.emplace_back(error.what());
     }
   };

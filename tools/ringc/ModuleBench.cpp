@@ -143,8 +143,8 @@ struct Place {
       stream.emplace(device->device);
     }
     auto tell = [&session](const std::string &line) { session.say(line); };
-    backend =
-        device ? deviceModuleBackend(*device, *stream, tell) : hostModuleBackend(host, world.at(0));
+    backend = device ? deviceModuleBackend(*device, *stream, tell)
+                     : hostModuleBackend(host, world.at(0), tell);
   }
 
   struct Took {

@@ -5,7 +5,7 @@
 namespace ringc::cli {
 
 /// oneDNN 2 or 3, opened while the program runs: its matmul primitive through its C API. Throws
-/// InputError where there is none.
+/// OneDnnError where there is none.
 MatmulPeer oneDnnPeer(int threads);
 
 } // namespace ringc::cli

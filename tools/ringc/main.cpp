@@ -3,6 +3,7 @@
 #include "ringc/comm/NcclLibrary.h"
 #include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaDriver.h"
+#include "ringc/driver/OneDnnLibrary.h"
 #include "ringc/files/TemporaryNames.h"
 #include "ringc/support/Error.h"
 #include "tools/ringc/Usage.h"
@@ -62,6 +63,9 @@ int main(int argc, char **argv) {
     std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const CublasError &error) {
+    std::cerr << "ringc: " + std::string(error.what()) + '\n';
+    return Wrong;
+  } catch (const OneDnnError &error) {
     std::cerr << "ringc: " + std::string(error.what()) + '\n';
     return Wrong;
   } catch (const std::bad_alloc &) {
