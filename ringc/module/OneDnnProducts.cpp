@@ -24,20 +24,17 @@ OneDnnLayout layoutOf(const Factor &factor, int64_t leading, int64_t rows, int64
                            : OneDnnLayout{dtype, rows, columns, leading, 1};
 }
 
-/// Into which pieces c is cut. An element of b is packed once for each row of them: 256 rows cost
-/// what the whole product does (docs/performance.md); fewer where there would be too few to share.
+/// Into which pieces c is cut: one for each thread, along its longer side. Each packs all of the
+/// factor that it does not share, so that more pieces, of a size that depends on c alone, would
+/// take up to a fifth longer (docs/performance.md).
 struct Cut {
-  int64_t rows = 256, columns = 512;
+  int64_t rows, columns;
 
-  Cut(int64_t m, int64_t n) {
-    constexpr int64_t enough = 16, least = 128;
-    auto count = [&] { return ((m + rows - 1) / rows) * ((n + columns - 1) / columns); };
-    while (count() < enough && columns > least)
-      columns /= 2;
-    while (count() < enough && rows > least)
-      rows /= 2;
-    rows = std::min(rows, m);
-    columns = std::min(columns, n);
+  Cut(int64_t m, int64_t n, int64_t threads) : rows(m), columns(n) {
+    constexpr int64_t granule = 64;
+    int64_t &longer = m >= n ? rows : columns;
+    int64_t share = (longer + threads - 1) / threads;
+    longer = std::min(longer, (share + granule - 1) / granule * granule);
   }
 };
 
@@ -77,7 +74,7 @@ void OneDnnProducts::multiply(const Factor &a, const Factor &b, const Tensor &c)
     return others->multiply(a, b, c);
 
   // Whole pieces, and what is left of rows, columns and both.
-  Cut cut(m, n);
+  Cut cut(m, n, pool.threads());
   std::array<const OneDnnMatmul *, 4> matmuls{};
   size_t scratchBytes = 0;
   if (known->matmuls.size() + matmuls.size() > mostKnown)

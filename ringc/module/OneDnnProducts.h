@@ -9,9 +9,9 @@ namespace ringc {
 
 class HostPool;
 
-/// Products by oneDNN on the threads of a pool: pieces of c, each by one thread, whose extents
-/// depend on c's alone. So no threads of oneDNN's own compete with other ranks', and the bits are
-/// the same for any number of threads, on one kind of processor and one version. Products that the
+/// Products by oneDNN on the threads of a pool: a piece of c each, for itself, so that no threads
+/// of oneDNN's own compete with other ranks'. The same bits every time on one kind of processor,
+/// one version and as many threads; oneDNN does not promise them for others. Products that the
 /// library does not have, or of matrices that BLAS does not know, are another's.
 class OneDnnProducts final : public Products {
 public:
