@@ -9,7 +9,7 @@ namespace {
 constexpr int cpuEngine = 1; // dnnl_cpu
 
 constexpr const char *install =
-    "install oneDNN 2.6 or later (Debian: libdnnl2 or libdnnl3; Ubuntu: libdnnl2), or name the "
+    "install oneDNN 2.6 or later (Debian: libdnnl2, later libdnnl3), or name the "
     "file in RINGC_ONEDNN_LIBRARY";
 
 template <typename Function>
