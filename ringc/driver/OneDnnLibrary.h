@@ -100,8 +100,8 @@ public:
   /// Throws "oneDNN: a matmul of f32[3, 4] ...: dnnl_status_t 1" unless `status` is 0.
   void check(int status, std::string_view what) const;
 
-  /// While it lives, oneDNN uses so many threads of OpenMP when this thread calls it; none beside
-  /// this one where it is built with threads of another kind.
+  /// While it lives, oneDNN uses so many threads of OpenMP when this thread calls it; threads of
+  /// another kind, which it may be built with, are its own business.
   class Threads {
   public:
     Threads(const OneDnnLibrary &of, int count);
