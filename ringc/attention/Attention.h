@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/Tensor.h"
+#include "ringc/compiler/spec/Fields.h"
 #include "ringc/compiler/spec/Spec.h"
 #include "ringc/ring/Schedule.h"
 #include "ringc/ring/SequenceLayout.h"
@@ -25,6 +26,11 @@ struct Window {
 
   bool operator==(const Window &) const = default;
 };
+template <FieldsOf<Window> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[left, right] = self;
+  visit(Field{"left", "i - left <= j; -1 is unbounded"}, left);
+  visit(Field{"right", "j <= i + right; -1 is unbounded"}, right);
+}
 
 /// A mask or score written in the tile language (kernels.tiles/LANGUAGE.md).
 struct UserFunction {
@@ -32,6 +38,12 @@ struct UserFunction {
   std::string name;                ///< of the function in it
   std::optional<std::string> text; ///< the source; absent: read from `file`
 };
+template <FieldsOf<UserFunction> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[file, name, text] = self;
+  visit(Field{"file", "path of a .tile file, or any name for the text"}, file);
+  visit(Field{"name", "of the function in it"}, name);
+  visit(Field{"text", "the source, in place of the file's"}, text);
+}
 
 /// How a backward makes dq.
 enum class BackwardForm {
@@ -86,6 +98,39 @@ struct AttentionOptions {
   /// sizes add in another order, and give other last bits.
   std::optional<std::string> tune = {};
 };
+template <FieldsOf<AttentionOptions> Self, class Visit>
+void visitFields(Self &self, Visit &&visit) {
+  auto &[heads, kvHeads, headDim, valueHeadDim, headMap, dtype, f32Products, scale, causal, prefix,
+         window, softcap, alibi, alibiSlopes, masks, scores, layout, ringSize, schedule, backward,
+         tile, tune] = self;
+  visit(Field{"heads", "of queries"}, heads);
+  visit(Field{"kv_heads", "of keys and values, a divisor of heads; 0 is heads"}, kvHeads);
+  visit(Field{"head_dim", "elements of a row of q and k, 1 to 256"}, headDim);
+  visit(Field{"value_head_dim", "elements of a row of v; 0 is head_dim"}, valueHeadDim);
+  visit(Field{"head_map", "which query head reads which key head"}, headMap);
+  visit(Field{"dtype", "of q, k, v and results: f32, f16 or bf16; sums are f32"}, dtype);
+  visit(Field{"f32",
+              "on a GPU, a product of f32 as three of tf32, within 2e-5, or as one, within 2e-3"},
+        f32Products);
+  visit(Field{"scale", "that q . k is multiplied by; null is head_dim^-1/2"}, scale);
+  visit(Field{"causal", "a query sees no later key"}, causal);
+  visit(Field{"prefix", "keys below it are exempt from causal"}, prefix);
+  visit(Field{"window", "i - left <= j <= i + right"}, window);
+  visit(Field{"softcap", "c of c * tanh(s / c); null is none"}, softcap);
+  visit(Field{"alibi", "s minus slope[h] * |i - j|"}, alibi);
+  visit(Field{"alibi_slopes", "one a head; empty is 2^(-8 (h + 1) / heads)"}, alibiSlopes);
+  visit(Field{"masks", "of the user's, which must all hold besides the others"}, masks);
+  visit(Field{"scores", "of the user's, between softcap and ALiBi, in this order"}, scores);
+  visit(Field{"layout", "how the sequence is dealt to the ranks"}, layout);
+  visit(Field{"ring_size", "ranks of a ring, a divisor of the world; 0 is the world"}, ringSize);
+  visit(Field{"schedule", "how keys get to the other ranks; null is chosen by sizes"}, schedule);
+  visit(Field{"backward", "dq in a kernel of its own, or with dk and dv; null is chosen"},
+        backward);
+  visit(Field{"tile", "tile sizes by dimension, in place of tuned ones or the compiler's choice"},
+        tile);
+  visit(Field{"tune", "path of a table of tuned tile sizes; \"\" is none, null the context's"},
+        tune);
+}
 
 /// Of the unsharded tensors, all rings together. Lengths are at most 2^31 - 1, and the rows that a
 /// rank holds of the heads that share a KV head at most 2^31 - 2^16 - 1 together.

@@ -1,9 +1,14 @@
 #pragma once
 
 #include "ringc/Tensor.h"
+#include "ringc/compiler/spec/Fields.h"
 #include "ringc/ring/SequenceLayout.h"
+#include "ringc/support/EnumNames.h"
 
+#include <array>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 namespace ringc {
 
@@ -27,6 +32,17 @@ struct RopeOptions {
   double base = 10000;    ///< 1 or more; also called theta
   int64_t rotaryDims = 0; ///< r, even; the other dims of a head are copied. 0: all
 };
+template <> struct EnumNames<RopeOptions::Style> {
+  static constexpr std::array<std::pair<RopeOptions::Style, std::string_view>, 2> table = {
+      {{RopeOptions::Style::HalfSplit, "half_split"},
+       {RopeOptions::Style::Interleaved, "interleaved"}}};
+};
+template <FieldsOf<RopeOptions> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[style, base, rotaryDims] = self;
+  visit(Field{"style", "which two numbers of a head are a pair"}, style);
+  visit(Field{"base", "of the angles, 1 or more; also called theta"}, base);
+  visit(Field{"rotary_dims", "of a head that turn, even; 0 is all"}, rotaryDims);
+}
 
 /// Turns the rows of `from` [batch, rows, heads, head dim] as their positions ask and writes them
 /// to `to`: f32, f16 or bf16, any strides, rows in the order of `positions`. `to` may be `from`;

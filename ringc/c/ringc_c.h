@@ -138,8 +138,8 @@ RINGC_API void ringc_context_destroy(ringc_context *context);
 /* One rank of a world. Where a function takes a group, NULL is a rank alone.
  *
  * `deadline_ms`: the longest that a rank waits for another, which also bounds how uneven their work
- * may be; 0: 10 minutes, of threads an hour. When a rank fails, all ranks of the world do, and the
- * group is unusable from then on. */
+ * may be; 0: 10 minutes, of threads an hour. When a call of a rank fails, those of the others do,
+ * and the group is unusable from then on; a disagreement alone leaves it as it was. */
 typedef struct ringc_group ringc_group;
 
 /* A world of this rank alone. */
@@ -185,23 +185,26 @@ typedef struct ringc_receive {
 /* A carrier of messages between ranks, which the caller brings. Functions are called on the thread
  * that calls ringc, within that call, with `user`; they give 0, or another number and a text in
  * `error`, room for `error_bytes` with the 0 at its end. The arrays last until `post` returns;
- * memory that they point to is ringc's own and stays until `wait` or `cancel` has returned.
+ * memory that they point to is ringc's own and stays until `wait` has given 0 or `cancel` has
+ * returned.
  *
- * Messages from one rank to another arrive in the order in which they were posted. A receive has as
- * many bytes as its send: ranks whose plans differ find that out by messages of one size, before
- * they post others. */
+ * Messages of one tag (0 or 1) from one rank to another arrive in the order in which they were
+ * posted. A receive has as many bytes as its send: ranks whose plans differ find that out by
+ * messages of one size, before they post others. */
 typedef struct ringc_messages {
   size_t size;
   void *user;
   /* Starts sends and receives, together, and returns without waiting for peers. `token` is the
-   * caller's name for them. Called again before they are waited for. */
-  int (*post)(void *user, const ringc_send *sends, size_t send_count, const ringc_receive *receives,
-              size_t receive_count, uint64_t *token, char *error, size_t error_bytes);
+   * caller's name for them. Called again before they are waited for. Where it gives an error,
+   * nothing was started. */
+  int (*post)(void *user, int tag, const ringc_send *sends, size_t send_count,
+              const ringc_receive *receives, size_t receive_count, uint64_t *token, char *error,
+              size_t error_bytes);
   /* Returns when all of a post is over. The deadline is the carrier's: it gives an error when a
-   * peer is late or gone. The token is over in any case. */
+   * peer is late or gone, and `cancel` comes for what is left. */
   int (*wait)(void *user, uint64_t token, char *error, size_t error_bytes);
-  /* In place of `wait`. 0: nothing touches the memory any more; else it may still be touched, and
-   * is kept until the process ends. Its messages may have arrived or not: the group has failed. */
+  /* The group has failed. 0: nothing touches the memory of this token any more; else it may still
+   * be touched, and is kept until the process ends. */
   int (*cancel)(void *user, uint64_t token);
   /* This rank has failed: to be told to the others, as far as the carrier can. May be NULL. */
   void (*abort)(void *user, const char *reason);
@@ -217,7 +220,7 @@ RINGC_API int ringc_group_rank(const ringc_group *group);
 RINGC_API int ringc_group_world(const ringc_group *group);
 
 /* Makes the other ranks' calls fail with RINGC_ERROR_PEER and `reason`: for a rank that cannot go
- * on. May be called while another thread is using the group. */
+ * on. Of threads and of NCCL it may be called while another thread is using the group. */
 RINGC_API ringc_status ringc_group_abort(ringc_group *group, const char *reason);
 
 /* Ends the group, and what objects have of it: their calls give RINGC_ERROR_CLOSED from now on. The
@@ -504,8 +507,8 @@ RINGC_API ringc_status ringc_compile(const char *spec_json, const ringc_source *
 /* The names of a target's stages in their order, a JSON array. */
 RINGC_API ringc_status ringc_stage_names(const char *target, char **json);
 
-/* Called after each candidate with a JSON object: {"kernel", "candidates", "tried", "wrong",
- * "milliseconds", "best"}; gives 0 to go on. */
+/* Called after each candidate with a JSON object: {"kernel", "seen", "space", "best_ratio" (to the
+ * compiler's choice), "seconds_left"}; gives 0 to go on. */
 typedef int (*ringc_tune_progress)(void *user, const char *progress_json);
 
 /* Looks for the tile sizes with which an attention is fastest on this host, in a process of its

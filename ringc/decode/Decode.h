@@ -69,6 +69,13 @@ struct DecodeOptions {
   /// which depends on the other entries of the batch; with a number an entry's bits do not.
   int64_t split = 0;
 };
+/// Those of the attention, and its own.
+template <FieldsOf<DecodeOptions> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[attention, split] = self;
+  visitFields(attention, visit);
+  visit(Field{"split", "keys that one program attends to, a multiple of 64; 0 fills the processors"},
+        split);
+}
 
 /// Attention of a few queries to all keys of their entries, on the host (flash decoding: long
 /// entries are cut into parts; arXiv 2408.04093 over ranks). Entries without keys give out = 0,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/Tensor.h"
+#include "ringc/compiler/spec/Fields.h"
 #include "ringc/decode/Decode.h"
 
 #include <cstdint>
@@ -21,6 +22,20 @@ struct KvCacheOptions {
   int64_t pagesOfEntry = 16; ///< at most, in this rank: columns of the page table
   int rank = 0, ranks = 1;   ///< page p of an entry is on the rank p % ranks
 };
+template <FieldsOf<KvCacheOptions> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
+  auto &[pages, pageSize, kvHeads, headDim, valueHeadDim, dtype, entries, pagesOfEntry, rank,
+         ranks] = self;
+  visit(Field{"pages", "of this rank's pool"}, pages);
+  visit(Field{"page_size", "tokens of a page"}, pageSize);
+  visit(Field{"kv_heads", "of keys and values"}, kvHeads);
+  visit(Field{"head_dim", "elements of a row of k"}, headDim);
+  visit(Field{"value_head_dim", "elements of a row of v; 0 is head_dim"}, valueHeadDim);
+  visit(Field{"dtype", "of keys and values: f32, f16 or bf16"}, dtype);
+  visit(Field{"entries", "sequences at a time"}, entries);
+  visit(Field{"pages_of_entry", "at most, in this rank"}, pagesOfEntry);
+  visit(Field{"rank", "whose pages p are those with p % ranks == rank"}, rank);
+  visit(Field{"ranks", "that share the tokens of each entry"}, ranks);
+}
 
 /// Keys and values of sequences that grow, in pages of a pool (vLLM's PagedAttention, arXiv
 /// 2309.06180). Each rank of a ring has one, and all make the same calls: each keeps the tokens of

@@ -23,6 +23,17 @@ std::string compilerBuild() { return compilerBuildId(); }
 
 Target compilerHost() { return hostTarget(); }
 
+Target compilerTarget(std::string_view name) { return targetCalled(name); }
+
+std::vector<std::string> compilerStages(const Target &target) { return stageNames(target); }
+
+StageOutput compileTo(const std::string &stage, const KernelRequest &request) {
+  CompileOutput made = compile(request, {.stopAfter = stage});
+  if (!made.kernel)
+    return {.text = std::move(made.text), .diagnostics = std::move(made.diagnostics)};
+  return {.text = std::move(made.kernel->code), .provenance = std::move(made.kernel->provenance)};
+}
+
 CompiledKernel compileOrThrow(const KernelRequest &request) {
   CompileOutput output = compile(request);
   if (!output.kernel)

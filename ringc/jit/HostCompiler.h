@@ -7,7 +7,10 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace ringc {
 
@@ -54,6 +57,20 @@ SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
 Target compilerHost(); ///< this processor
+/// What a spec's `target` names. Throws InputError.
+Target compilerTarget(std::string_view name);
+
+/// The names of a target's stages in their order, "code" the last.
+std::vector<std::string> compilerStages(const Target &target);
+
+/// What a stage puts out, or the diagnostics of a source that is wrong. Throws InputError for a
+/// spec that cannot be, and for a stage that the target has not.
+struct StageOutput {
+  std::string text;
+  std::string provenance; ///< of code: JSON of spec, tile sizes, target and compiler
+  std::string diagnostics;
+};
+StageOutput compileTo(const std::string &stage, const KernelRequest &request);
 
 /// Kernels from HostCompiler with the user's own cache folder, and a HostPool of `threads` threads,
 /// which throws as its constructor does. `tell` hears once of each kernel which tile sizes it has,

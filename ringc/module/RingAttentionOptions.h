@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ringc/attention/Attention.h"
+#include "ringc/compiler/spec/Fields.h"
 
 #include <cstdint>
 #include <optional>
@@ -55,6 +56,35 @@ struct RingAttentionOptions {
   int64_t kvHeads() const { return heads / numGroupedQueryHeads; }
   int64_t qkvRows() const { return (heads + 2 * kvHeads()) * dimHead; }
 };
+
+template <FieldsOf<RingAttentionOptions> Self, class Visit>
+void visitFields(Self &self, Visit &&visit) {
+  auto &[dim, dimHead, heads, numGroupedQueryHeads, causal, bucketSize, ringAttn, ringSeqSize,
+         maxLookbackSeqLen, stripedRingAttn, autoShardSeq, prenorm, forceRegularAttn, rotaryEmbed,
+         rotaryEmbedTheta, headMap, softcap, layout, dtype, f32Products] = self;
+  visit(Field{"dim", "elements of a token"}, dim);
+  visit(Field{"dim_head", "elements of a head, 1 to 256"}, dimHead);
+  visit(Field{"heads", "of queries"}, heads);
+  visit(Field{"num_grouped_query_heads", "query heads for each KV head"}, numGroupedQueryHeads);
+  visit(Field{"causal", "a query sees no later key"}, causal);
+  visit(Field{"bucket_size", "a divisor of ring_seq_size; changes nothing"}, bucketSize);
+  visit(Field{"ring_attn", "the sequence is dealt to ranks"}, ringAttn);
+  visit(Field{"ring_seq_size", "rows that a rank holds at most, with auto_shard_seq"}, ringSeqSize);
+  visit(Field{"max_lookback_seq_len", "i - j is at most this; null is unbounded"},
+        maxLookbackSeqLen);
+  visit(Field{"striped_ring_attn", "rows are dealt one by one"}, stripedRingAttn);
+  visit(Field{"auto_shard_seq", "tokens come with the batch dealt to the ranks"}, autoShardSeq);
+  visit(Field{"prenorm", "RMSNorm before the projections"}, prenorm);
+  visit(Field{"force_regular_attn", "never a ring"}, forceRegularAttn);
+  visit(Field{"rotary_embed", "half-split, at global positions"}, rotaryEmbed);
+  visit(Field{"rotary_embed_theta", "1 or more"}, rotaryEmbedTheta);
+  visit(Field{"head_map", "which query head reads which KV head"}, headMap);
+  visit(Field{"softcap", "c of c * tanh(s / c); null is none"}, softcap);
+  visit(Field{"layout", "how rows are dealt; null is contiguous, or as striped_ring_attn says"},
+        layout);
+  visit(Field{"dtype", "of tokens, results and products: f32, f16 or bf16"}, dtype);
+  visit(Field{"f32", "how a GPU multiplies f32"}, f32Products);
+}
 
 /// Throws InputError naming the option that is wrong, its value and what is allowed.
 void validate(const RingAttentionOptions &options);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ringc/compiler/spec/Fields.h"
 #include "ringc/module/RingAttentionOptions.h"
 
 #include <cstdint>
@@ -47,6 +48,41 @@ struct RingTransformerOptions {
 
   int64_t dimInner() const { return ffMult * dim; }
 };
+
+template <FieldsOf<RingTransformerOptions> Self, class Visit>
+void visitFields(Self &self, Visit &&visit) {
+  auto &[numTokens, dim, depth, causal, dimHead, heads, ffMult, numGroupedQueryHeads, bucketSize,
+         ringAttn, stripedRingAttn, ringSeqSize, autoShardSeq, maxLookbackSeqLen, rotaryEmbedTheta,
+         ignoreIndex, forceRegularAttn, headMap, softcap, layout, dtype, f32Products, recompute,
+         logitsAtOnce] = self;
+  visit(Field{"num_tokens", "tokens are 0 to num_tokens - 1"}, numTokens);
+  visit(Field{"dim", "elements of a token"}, dim);
+  visit(Field{"depth", "layers, each of attention and feed-forward"}, depth);
+  visit(Field{"causal", "a query sees no later key"}, causal);
+  visit(Field{"dim_head", "elements of a head, even"}, dimHead);
+  visit(Field{"heads", "of queries"}, heads);
+  visit(Field{"ff_mult", "the feed-forward has ff_mult * dim elements inside"}, ffMult);
+  visit(Field{"num_grouped_query_heads", "query heads for each KV head"}, numGroupedQueryHeads);
+  visit(Field{"bucket_size", "a divisor of ring_seq_size; changes nothing"}, bucketSize);
+  visit(Field{"ring_attn", "the sequence is dealt to ranks"}, ringAttn);
+  visit(Field{"striped_ring_attn", "rows are dealt one by one"}, stripedRingAttn);
+  visit(Field{"ring_seq_size", "rows that a rank holds at most, with auto_shard_seq"}, ringSeqSize);
+  visit(Field{"auto_shard_seq", "tokens come with the batch dealt to the ranks; null is ring_attn"},
+        autoShardSeq);
+  visit(Field{"max_lookback_seq_len", "of all layers where there is one, else of each; or none"},
+        maxLookbackSeqLen);
+  visit(Field{"rotary_embed_theta", "1 or more"}, rotaryEmbedTheta);
+  visit(Field{"ignore_index", "a label that does not count"}, ignoreIndex);
+  visit(Field{"force_regular_attn", "never a ring"}, forceRegularAttn);
+  visit(Field{"head_map", "which query head reads which KV head"}, headMap);
+  visit(Field{"softcap", "c of c * tanh(s / c); null is none"}, softcap);
+  visit(Field{"layout", "how rows are dealt; null is contiguous, or as striped_ring_attn says"},
+        layout);
+  visit(Field{"dtype", "of activations and products: f32, f16 or bf16"}, dtype);
+  visit(Field{"f32", "how a GPU multiplies f32"}, f32Products);
+  visit(Field{"recompute", "activations are computed anew for the backward"}, recompute);
+  visit(Field{"logits_at_once", "that a loss has in memory"}, logitsAtOnce);
+}
 
 /// Throws InputError naming the option that is wrong, its value and what is allowed.
 void validate(const RingTransformerOptions &options);

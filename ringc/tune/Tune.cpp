@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <ctime>
 #include <map>
 #include <numeric>
 #include <thread>
@@ -332,6 +333,15 @@ std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view vers
          .version = std::string(version)});
   }
   return entries;
+}
+
+std::string today() {
+  std::time_t now = std::time(nullptr);
+  std::tm date{};
+  (void)gmtime_r(&now, &date);
+  char text[16];
+  (void)std::strftime(text, sizeof text, "%Y-%m-%d", &date);
+  return text;
 }
 
 } // namespace ringc

@@ -108,5 +108,7 @@ TuneResult tune(const std::vector<TuneTask> &tasks, TuneWorker &worker,
 /// `today` is a date, YYYY-MM-DD.
 std::vector<TuneEntry> entriesOf(const TuneResult &result, std::string_view version,
                                  std::string_view today);
+/// In UTC.
+std::string today();
 
 } // namespace ringc

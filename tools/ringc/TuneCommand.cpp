@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <ctime>
 #include <iostream>
 #include <optional>
 #include <random>
@@ -85,15 +84,6 @@ public:
 private:
   struct sigaction beforeInterrupt{}, beforeTerminate{};
 };
-
-std::string today() {
-  std::time_t now = std::time(nullptr);
-  std::tm date{};
-  (void)gmtime_r(&now, &date);
-  char text[16];
-  (void)std::strftime(text, sizeof text, "%Y-%m-%d", &date);
-  return text;
-}
 
 int tuneCommand(const Session &session, const TuneFlags &flags) {
   if (flags.showOption->count())

@@ -2,6 +2,7 @@
 
 #include "ringc/compiler/predicate/ExpressionJson.h"
 #include "ringc/compiler/spec/Fields.h"
+#include "ringc/compiler/spec/JsonText.h"
 #include "ringc/support/EnumNames.h"
 
 #include <nlohmann/json.hpp>
@@ -10,14 +11,25 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace ringc {
 
-/// JSON of structs with a list of fields (Fields.h) and of what they are made of: strings,
-/// integers, bools, enums by name, vectors, maps from strings, and expressions. Objects come out
-/// sorted by name, so equal values give equal text. Reading throws InputError naming the field by
-/// its path ("tile.q"), its value and what is allowed; a field that is absent keeps its default.
+/// How a type that JSON has as text is written and read. A specialisation holds
+///     static std::string text(const Value &value);
+///     static Value parse(std::string_view field, std::string_view text); // throws InputError
+///     static std::string allowed();
+template <class Value> struct FieldText;
+
+template <class Value>
+concept HasFieldText = requires { sizeof(FieldText<Value>); };
+
+/// JSON of structs with a list of fields (Fields.h) and of what they are made of: strings, numbers,
+/// bools, enums by name, what has a FieldText, vectors, maps from strings, optionals (null is
+/// absent), and expressions. Objects come out sorted by name, so equal values give equal text.
+/// Reading throws InputError naming the field by its path ("tile.q"), its value and what is
+/// allowed; a field that is absent keeps its default.
 namespace fields_json {
 
 using nlohmann::json;
@@ -42,6 +54,7 @@ inline std::string integerRange(const Field &field) {
 }
 
 template <class Value> json write(const Value &value);
+template <class Value> json write(const std::optional<Value> &value);
 
 inline json write(const std::string &value) { return value; }
 inline json write(const predicate::Expression &value) { return predicate::toJson(value); }
@@ -67,16 +80,21 @@ template <class Value> json write(const Value &value) {
       object[std::string(field.name)] = write(member);
     });
     return object;
+  } else if constexpr (HasFieldText<Value>) {
+    return FieldText<Value>::text(value);
   } else if constexpr (std::is_enum_v<Value>) {
     return enumName(value);
   } else {
-    static_assert(std::is_integral_v<Value>);
+    static_assert(std::is_arithmetic_v<Value>);
     return value;
   }
 }
 
 template <class Value>
 void read(const json &from, const Field &field, const std::string &path, Value &value);
+template <class Value>
+void read(const json &from, const Field &field, const std::string &path,
+          std::optional<Value> &value);
 
 inline void read(const json &from, const Field &, const std::string &path, std::string &value) {
   if (!from.is_string())
@@ -113,6 +131,13 @@ inline void read(const json &from, const Field &, const std::string &,
   if (!from.is_null())
     value = predicate::expressionFromJson(from);
 }
+template <class Value>
+void read(const json &from, const Field &field, const std::string &path,
+          std::optional<Value> &value) {
+  value.reset();
+  if (!from.is_null())
+    read(from, field, path, value.emplace());
+}
 template <class Struct> void readFields(const json &from, const std::string &path, Struct &value) {
   if (!from.is_object())
     reject(path.empty() ? "JSON" : path, from, "an object");
@@ -136,6 +161,10 @@ template <class Value>
 void read(const json &from, const Field &field, const std::string &path, Value &value) {
   if constexpr (HasFields<Value>) {
     readFields(from, path, value);
+  } else if constexpr (HasFieldText<Value>) {
+    if (!from.is_string())
+      reject(path, from, FieldText<Value>::allowed());
+    value = FieldText<Value>::parse(path, from.get<std::string>());
   } else if constexpr (std::is_enum_v<Value>) {
     if (!from.is_string())
       reject(path, from, enumNames<Value>());
@@ -144,6 +173,10 @@ void read(const json &from, const Field &field, const std::string &path, Value &
     if (!from.is_boolean())
       reject(path, from, "true, false");
     value = from.get<bool>();
+  } else if constexpr (std::is_floating_point_v<Value>) {
+    if (!from.is_number())
+      reject(path, from, "a number");
+    value = static_cast<Value>(from.get<double>());
   } else {
     static_assert(std::is_integral_v<Value>);
     static_assert(sizeof(Value) <= sizeof(int64_t) && std::is_signed_v<Value>);
@@ -159,4 +192,21 @@ void read(const json &from, const Field &field, const std::string &path, Value &
 }
 
 } // namespace fields_json
+
+/// A struct from JSON text, called `name` in messages, and then by `check`. Throws InputError:
+/// `name:line:column: ...` where it is no JSON, `name: field: ...` on an unknown field, a wrong
+/// type or a value that is not allowed. Absent fields keep their default.
+template <HasFields Struct, class Check>
+Struct parseFields(std::string_view text, std::string_view name, Check &&check) {
+  nlohmann::json json = parseJsonText(text, name);
+  try {
+    Struct value;
+    fields_json::readFields(json, "", value);
+    check(std::as_const(value));
+    return value;
+  } catch (const InputError &error) {
+    throw InputError(std::string(name) + ": " + error.what());
+  }
+}
+
 } // namespace ringc

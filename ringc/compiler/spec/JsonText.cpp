@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <string>
 
 namespace ringc {
@@ -54,6 +55,21 @@ json parseJsonText(std::string_view text) {
   DepthCheck check;
   json::sax_parse(text, &check);
   return json::parse(text);
+}
+
+json parseJsonText(std::string_view text, std::string_view name) {
+  try {
+    return parseJsonText(text);
+  } catch (const InputError &error) {
+    throw InputError(std::string(name) + ": " + error.what());
+  } catch (const json::parse_error &error) {
+    size_t at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
+    std::string_view before = text.substr(0, at);
+    auto line = 1 + std::count(before.begin(), before.end(), '\n');
+    size_t column = at - (before.rfind('\n') + 1) + 1; // npos + 1 is 0
+    throw InputError(std::string(name) + ":" + std::to_string(line) + ":" + std::to_string(column) +
+                     ": error: this is not JSON");
+  }
 }
 
 } // namespace ringc

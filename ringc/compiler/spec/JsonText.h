@@ -11,4 +11,8 @@ namespace ringc {
 /// nlohmann::json::parse_error.
 nlohmann::json parseJsonText(std::string_view text);
 
+/// The same of text that messages call `name`. Throws InputError alone: `name:line:column: ...`
+/// where it is no JSON.
+nlohmann::json parseJsonText(std::string_view text, std::string_view name);
+
 } // namespace ringc

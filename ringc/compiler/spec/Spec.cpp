@@ -1,7 +1,6 @@
 #include "ringc/compiler/spec/Spec.h"
 
 #include "ringc/compiler/spec/FieldsJson.h"
-#include "ringc/compiler/spec/JsonText.h"
 #include "ringc/compiler/spec/SpecJson.h"
 #include "ringc/compiler/spec/Target.h"
 
@@ -90,24 +89,7 @@ Spec specFromJson(const nlohmann::json &json) {
 }
 
 Spec parseSpec(std::string_view text, std::string_view name) {
-  nlohmann::json json;
-  try {
-    json = parseJsonText(text);
-  } catch (const InputError &error) {
-    throw InputError(std::string(name) + ": " + error.what());
-  } catch (const nlohmann::json::parse_error &error) {
-    size_t at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
-    std::string_view before = text.substr(0, at);
-    auto line = 1 + std::count(before.begin(), before.end(), '\n');
-    size_t column = at - (before.rfind('\n') + 1) + 1; // npos + 1 is 0
-    throw InputError(std::string(name) + ":" + std::to_string(line) + ":" + std::to_string(column) +
-                     ": error: this is not JSON");
-  }
-  try {
-    return specFromJson(json);
-  } catch (const InputError &error) {
-    throw InputError(std::string(name) + ": " + error.what());
-  }
+  return parseFields<Spec>(text, name, [](const Spec &spec) { validate(spec); });
 }
 
 FunctionName splitFunctionName(std::string_view text) {
