@@ -1,11 +1,9 @@
 #include "ringc/c/AttentionBackend.h"
 
 #include "ringc/attention/DeviceAttentionRank.h"
-#include "ringc/attention/DeviceAttentionRing.h"
 #include "ringc/attention/HostAttentionRank.h"
+#include "ringc/comm/AloneOnDevice.h"
 #include "ringc/comm/InProcess.h"
-
-#include <array>
 
 namespace ringc::c {
 
@@ -42,9 +40,10 @@ private:
 
 class DeviceBackend final : public AttentionBackend {
 public:
+  /// `transport` is null for a rank alone.
   DeviceBackend(const AttentionOptions &options, const DeviceContext &context,
-                RemoteTransport &transport)
-      : rank(options, transport, context) {}
+                RemoteTransport *transport)
+      : alone(context.device), rank(options, transport ? *transport : alone, context) {}
 
   void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) override {
     rank.prepare(pass, shape, inputs);
@@ -69,35 +68,8 @@ public:
   }
 
 private:
+  AloneOnDevice alone;
   DeviceAttentionRank rank;
-};
-
-/// Without NCCL.
-class DeviceAloneBackend final : public AttentionBackend {
-public:
-  DeviceAloneBackend(const AttentionOptions &options, const DeviceContext &context)
-      : ring(options, 1, {context}) {}
-
-  void prepare(Pass pass, const AttentionShape &shape, const AttentionInputs &inputs) override {
-    ring.prepare(pass, shape, {&inputs, 1});
-  }
-  void forward(const CudaStream *stream, const AttentionShape &shape, const AttentionInputs &inputs,
-               const ForwardResults &results, std::span<std::byte>) override {
-    ring.forward(*stream, shape, std::array{RankForward{inputs, results}});
-  }
-  void backward(const CudaStream *stream, const AttentionShape &shape,
-                const AttentionInputs &inputs, const ForwardResults &results, const Tensor &dout,
-                const GradientResults &gradients, std::span<std::byte>) override {
-    ring.backward(*stream, shape, std::array{RankBackward{inputs, results, dout, gradients}});
-  }
-  void wait(const CudaStream *stream) override { stream->synchronize(); }
-  std::vector<Plan> plans(Pass pass, const AttentionShape &shape,
-                          const AttentionInputs &inputs) override {
-    return ring.plans(pass, shape, {&inputs, 1});
-  }
-
-private:
-  DeviceAttentionRing ring;
 };
 
 } // namespace
@@ -107,9 +79,7 @@ std::unique_ptr<AttentionBackend> attentionBackend(const AttentionOptions &optio
   const Context &context = *group.context;
   if (!context.isDevice())
     return std::make_unique<HostBackend>(options, context.ofHost("an attention"), group.host());
-  if (RemoteTransport *transport = group.device())
-    return std::make_unique<DeviceBackend>(options, context.ofDevice("an attention"), *transport);
-  return std::make_unique<DeviceAloneBackend>(options, context.ofDevice("an attention"));
+  return std::make_unique<DeviceBackend>(options, context.ofDevice("an attention"), group.device());
 }
 
 } // namespace ringc::c

@@ -2,11 +2,14 @@
 #include "ringc/TileFile.h"
 #include "ringc/c/Status.h"
 #include "ringc/jit/HostCompiler.h"
+#include "ringc/support/SourceError.h"
 #include "ringc/tune/TunedConfigs.h"
 
 #include <nlohmann/json.hpp>
 
 #include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,12 +33,7 @@ StageOutput compiled(const Spec &spec, std::vector<SourceText> known, const std:
   SourceSet sources = compilerSources(sourceTexts(spec, std::move(known)));
   Target target = compilerTarget(spec.target);
   TunedConfigs tables(tuneTablePath(Env::read()), KernelCache::warnOnStderr, compilerTiles);
-  std::optional<TileConfig> config;
-  try {
-    config = tables.find(spec, sources, target, {}).config;
-  } catch (const InputError &) {
-    config.reset(); // a source is wrong: the compile says where
-  }
+  std::optional<TileConfig> config = tables.find(spec, sources, target, {}).config;
   StageOutput made = compileTo(stage, compilerRequest(spec, sources, target, config));
   if (!made.diagnostics.empty())
     throw SourceError(made.diagnostics);

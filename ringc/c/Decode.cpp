@@ -2,13 +2,12 @@
 #include "ringc/c/Group.h"
 #include "ringc/c/Inputs.h"
 #include "ringc/c/Options.h"
+#include "ringc/comm/AloneOnDevice.h"
 #include "ringc/comm/InProcess.h"
-#include "ringc/decode/DeviceDecodeRing.h"
 #include "ringc/decode/TreeAttnDecode.h"
 
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace ringc::c {
 
@@ -33,12 +32,12 @@ public:
     const Context &context = *group->context;
     if (!options.attention.tune)
       options.attention.tune = context.table();
-    if (!context.isDevice())
+    if (!context.isDevice()) {
       onHost.emplace(std::move(options), context.ofHost("a decode"));
-    else if (group->device())
-      onDevice.emplace(std::move(options), context.ofDevice("a decode"));
-    else
-      aloneOnDevice.emplace(std::move(options), 1, std::vector{context.ofDevice("a decode")});
+      return;
+    }
+    onDevice.emplace(std::move(options), context.ofDevice("a decode"));
+    itselfOnDevice.emplace(context.ofDevice("a decode").device);
   }
   ~Decode() override { leave(); }
 
@@ -72,11 +71,8 @@ public:
 
   void wait(void *stream) {
     alone([&] {
-      const CudaStream *order = group->context->stream(stream);
-      if (RemoteTransport *transport = group->device())
-        transport->wait(*order);
-      else if (order)
-        order->synchronize();
+      if (const CudaStream *order = group->context->stream(stream))
+        remote().wait(*order);
     });
   }
 
@@ -84,7 +80,6 @@ private:
   void end() noexcept override {
     onHost.reset();
     onDevice.reset();
-    aloneOnDevice.reset();
   }
 
   void run(void *stream, const RankDecode &call) {
@@ -92,16 +87,16 @@ private:
     const auto &[inputs, keys, out, lse] = call;
     if (onHost)
       onHost->run(inputs, keys, group->host() ? *group->host() : itself.at(0), out, lse);
-    else if (onDevice)
-      onDevice->run(*order, inputs, keys, *group->device(), out, lse);
     else
-      aloneOnDevice->run(*order, {&call, 1});
+      onDevice->run(*order, inputs, keys, remote(), out, lse);
   }
 
-  InProcessWorld itself{1};
+  RemoteTransport &remote() { return group->device() ? *group->device() : *itselfOnDevice; }
+
+  InProcessWorld itself{1}; ///< of a rank alone
+  std::optional<AloneOnDevice> itselfOnDevice;
   std::optional<HostDecode> onHost;
   std::optional<DeviceDecode> onDevice;
-  std::optional<DeviceDecodeRing> aloneOnDevice;
 };
 
 } // namespace ringc::c

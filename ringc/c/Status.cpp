@@ -4,6 +4,7 @@
 #include "ringc/comm/Transport.h"
 #include "ringc/driver/CudaDriver.h"
 #include "ringc/ring/Agreement.h"
+#include "ringc/support/SourceError.h"
 #ifdef RINGC_C_WITH_MPI
 #include "ringc/comm/MpiSession.h"
 #endif
@@ -44,10 +45,10 @@ ringc_status failed(ringc_status status, const char *what) noexcept {
 ringc_status statusOfException() noexcept {
   try {
     throw;
-  } catch (const InputError &error) {
-    return failed(RINGC_ERROR_INPUT, error.what());
   } catch (const SourceError &error) {
     return failed(RINGC_ERROR_COMPILE, error.what());
+  } catch (const InputError &error) {
+    return failed(RINGC_ERROR_INPUT, error.what());
   } catch (const DisagreementError &error) {
     return failed(RINGC_ERROR_DISAGREEMENT, error.what());
   } catch (const PeerError &error) {

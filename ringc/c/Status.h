@@ -23,12 +23,6 @@ public:
       : std::runtime_error(std::string(handle) + ": another thread is using it") {}
 };
 
-/// Rendered diagnostics of a .tile source.
-class SourceError : public std::runtime_error {
-public:
-  using std::runtime_error::runtime_error;
-};
-
 /// Of the exception that is being handled; keeps its text for ringc_last_error.
 ringc_status statusOfException() noexcept;
 

@@ -47,8 +47,8 @@ extern "C" {
 
 typedef enum ringc_status {
   RINGC_OK = 0,
-  RINGC_ERROR_INPUT = 1,   /* an argument cannot be; nothing was done, and no message sent */
-  RINGC_ERROR_COMPILE = 2, /* ringc_compile: a .tile source is wrong; the text has the places */
+  RINGC_ERROR_INPUT = 1,        /* an argument cannot be; nothing was done, and no message sent */
+  RINGC_ERROR_COMPILE = 2,      /* a .tile source is wrong: file, line and column are in the text */
   RINGC_ERROR_DISAGREEMENT = 3, /* ranks of a group call with different things; on each of them */
   RINGC_ERROR_PEER = 4,         /* another rank failed, is late, or did what the plan has not */
   RINGC_ERROR_CUDA = 5,         /* a call of CUDA failed, or there is none */
@@ -315,9 +315,8 @@ typedef struct ringc_attention_gradients {
 RINGC_API ringc_status ringc_attention_prepare(ringc_attention *attention, ringc_pass pass,
                                                const ringc_attention_inputs *inputs);
 
-/* What a pass needs besides its tensors where the caller brings the memory. 0 on the host, and for
- * a rank alone on a device, which have their own. Compiles, and with several ranks waits for them.
- */
+/* What a pass needs besides its tensors, for a caller that brings the memory; 0 on the host.
+ * Compiles, and with several ranks waits for them. */
 RINGC_API ringc_status ringc_attention_workspace_bytes(ringc_attention *attention, ringc_pass pass,
                                                        const ringc_attention_inputs *inputs,
                                                        int64_t *bytes);

@@ -2,7 +2,7 @@
 
 #include "ringc/Env.h"
 #include "ringc/compiler/Compiler.h"
-#include "ringc/support/Error.h"
+#include "ringc/support/SourceError.h"
 
 #include <utility>
 
@@ -37,7 +37,7 @@ StageOutput compileTo(const std::string &stage, const KernelRequest &request) {
 CompiledKernel compileOrThrow(const KernelRequest &request) {
   CompileOutput output = compile(request);
   if (!output.kernel)
-    throw InputError(output.diagnostics);
+    throw SourceError(output.diagnostics);
   return *std::move(output.kernel);
 }
 
