@@ -1,6 +1,7 @@
 # What `cmake --install` lays down. Component `tool`: bin/ringc with its papers. Component `gpu`, only
 # when it is asked for: bin/test-gpu and the scripts that run it and the benchmarks. Component `devel`:
-# ringc::runtime and ringc::compiler, their public headers, and what find_package(ringc) reads.
+# ringc::runtime and ringc::compiler, their public headers, and what find_package(ringc) reads. Component
+# `c`: libringc.so, ringc::c, and its header.
 
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
@@ -71,12 +72,18 @@ endfunction()
 ringc_package(runtime ringc_decode ringc_transformer ringc_module ringc_kernel ringc_attention ringc_jit ringc_files ringc_runtime)
 ringc_package(compiler ringc_world ringc_host_compiler ringc_compiler)
 
+if(TARGET ringc_c)
+  add_library(ringc::c ALIAS ringc_c)
+  install(TARGETS ringc_c EXPORT ringcTargets LIBRARY COMPONENT c NAMELINK_COMPONENT c)
+  install(FILES ringc/c/ringc_c.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/ringc COMPONENT c)
+endif()
 install(TARGETS ${ringc_libraries} EXPORT ringcTargets ARCHIVE COMPONENT devel)
 install(EXPORT ringcTargets NAMESPACE ringc:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/ringc
         COMPONENT devel)
 set(ringc_headers ${CMAKE_INSTALL_INCLUDEDIR}/ringc)
 install(DIRECTORY ringc/ DESTINATION ${ringc_headers}
-        COMPONENT devel FILES_MATCHING PATTERN "*.h" PATTERN "compiler" EXCLUDE)
+        COMPONENT devel FILES_MATCHING PATTERN "*.h" PATTERN "compiler" EXCLUDE
+        PATTERN "ringc/c" EXCLUDE)
 install(DIRECTORY ringc/compiler/spec ringc/compiler/predicate DESTINATION ${ringc_headers}/compiler
         COMPONENT devel FILES_MATCHING PATTERN "*.h")
 install(FILES ringc/compiler/Compiler.h DESTINATION ${ringc_headers}/compiler COMPONENT devel)
