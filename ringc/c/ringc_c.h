@@ -321,8 +321,8 @@ RINGC_API ringc_status ringc_attention_workspace_bytes(ringc_attention *attentio
                                                        const ringc_attention_inputs *inputs,
                                                        int64_t *bytes);
 
-/* `workspace` NULL: the object's own; else memory of the device, aligned to 256 bytes, of
- * ringc_attention_workspace_bytes or more, which lives until the stream has run. */
+/* `workspace` NULL, or on the host: the object's own; else memory of the device, aligned to 256
+ * bytes, of ringc_attention_workspace_bytes or more, which lives until the stream has run. */
 RINGC_API ringc_status ringc_attention_forward(ringc_attention *attention, void *stream,
                                                const ringc_attention_inputs *inputs,
                                                const ringc_attention_results *results,
@@ -535,7 +535,8 @@ RINGC_API ringc_status ringc_module_ring_size(const char *options_json, int worl
                                               int *ranks);
 
 /* The fields of an options object, a JSON array of {"name", "documentation", "default"}: `which` is
- * "attention", "decode", "cache", "rope", "context", "tune", "spec". */
+ * "attention", "decode", "cache", "rope", "context", "tune", "spec", "ring_attention" or
+ * "ring_transformer". */
 RINGC_API ringc_status ringc_options_help(const char *which, char **json);
 
 #ifdef __cplusplus
