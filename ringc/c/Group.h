@@ -27,6 +27,7 @@ public:
   /// `keptWith` is what the transport needs, such as a session.
   Group(std::shared_ptr<Context> of, std::shared_ptr<Transport> transport, Aborts aborts,
         std::shared_ptr<void> keptWith = {});
+  /// Of devices.
   Group(std::shared_ptr<Context> of, std::shared_ptr<RemoteTransport> transport);
 
   /// What a function's group and context arguments mean. Throws InputError where the group is of

@@ -3,6 +3,7 @@
 #include "ringc/c/Messages.h"
 #include "ringc/c/MpiGroup.h"
 #include "ringc/comm/InProcess.h"
+#include "ringc/comm/InProcessDevices.h"
 #include "ringc/comm/Nccl.h"
 
 #include <algorithm>
@@ -37,17 +38,36 @@ NcclOptions ncclOptionsOf(int64_t deadline) {
 
 ringc_group *handleOf(std::shared_ptr<Group> group) { return new ringc_group{std::move(group)}; }
 
-std::vector<std::unique_ptr<ringc_group>> threadGroups(const std::shared_ptr<Context> &context,
-                                                       int world, int64_t deadline) {
-  (void)context->ofHost("ringc_group_threads");
+using Groups = std::vector<std::unique_ptr<ringc_group>>;
+
+Groups threadsOfHost(const std::shared_ptr<Context> &context, int world, int64_t deadline) {
   InProcessOptions options;
   options.deadline = deadlineOf(deadline).value_or(options.deadline);
   auto ranks = std::make_shared<InProcessWorld>(world, options);
-  std::vector<std::unique_ptr<ringc_group>> groups;
+  Groups groups;
   for (int rank = 0; rank < world; ++rank)
     groups.push_back(std::make_unique<ringc_group>(std::make_shared<Group>(
         context, std::shared_ptr<Transport>(ranks, &ranks->at(rank)), Group::Aborts::OnAnyThread)));
   return groups;
+}
+
+/// The context of each rank.
+Groups threadsOfDevices(const std::vector<std::shared_ptr<Context>> &contexts, int64_t deadline) {
+  InProcessDevicesOptions options{.callers = InProcessDevicesOptions::Callers::EachRank};
+  options.deadline = deadlineOf(deadline).value_or(options.deadline);
+  std::vector<std::shared_ptr<const CudaDevice>> devices;
+  for (const std::shared_ptr<Context> &context : contexts)
+    devices.push_back(context->ofDevice("ringc_group_devices").device);
+  auto ranks = std::make_shared<InProcessDevices>(std::move(devices), options);
+  Groups groups;
+  for (size_t rank = 0; rank < contexts.size(); ++rank)
+    groups.push_back(std::make_unique<ringc_group>(std::make_shared<Group>(
+        contexts[rank], std::shared_ptr<RemoteTransport>(ranks, &ranks->at(int(rank))))));
+  return groups;
+}
+
+void give(Groups made, ringc_group **groups) {
+  std::ranges::transform(made, groups, [](auto &group) { return group.release(); });
 }
 
 } // namespace
@@ -70,9 +90,24 @@ ringc_status ringc_group_threads(ringc_context *context, int world, int64_t dead
                                  ringc_group **groups) {
   return call([&] {
     required("groups", groups);
-    std::vector<std::unique_ptr<ringc_group>> made =
-        threadGroups(required("context", context)->self, world, deadline_ms);
-    std::ranges::transform(made, groups, [](auto &group) { return group.release(); });
+    const std::shared_ptr<Context> &of = required("context", context)->self;
+    checkRank(0, world);
+    give(of->isDevice() ? threadsOfDevices(std::vector(size_t(world), of), deadline_ms)
+                        : threadsOfHost(of, world, deadline_ms),
+         groups);
+  });
+}
+
+ringc_status ringc_group_devices(ringc_context *const *contexts, int world, int64_t deadline_ms,
+                                 ringc_group **groups) {
+  return call([&] {
+    required("groups", groups);
+    required("contexts", contexts);
+    checkRank(0, world);
+    std::vector<std::shared_ptr<Context>> all;
+    for (int rank = 0; rank < world; ++rank)
+      all.push_back(required("context of rank " + std::to_string(rank), contexts[rank])->self);
+    give(threadsOfDevices(all, deadline_ms), groups);
   });
 }
 

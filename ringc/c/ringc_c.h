@@ -146,10 +146,14 @@ typedef struct ringc_group ringc_group;
 RINGC_API ringc_status ringc_group_alone(ringc_context *context, ringc_group **group);
 
 /* All `world` ranks of a world, as threads of this process: `groups` has room for them, by rank,
- * and each is used by its own thread. Of a context of the CPU. Threads read each other's tensors
- * while calls are under way. */
+ * and each is used by a thread of its own. On the host, threads read each other's tensors while
+ * calls are under way; on a device, all ranks share it, and calls cannot be captured in a graph. */
 RINGC_API ringc_status ringc_group_threads(ringc_context *context, int world, int64_t deadline_ms,
                                            ringc_group **groups);
+
+/* The same on several devices, without NCCL: `contexts` has the one of each rank. */
+RINGC_API ringc_status ringc_group_devices(ringc_context *const *contexts, int world,
+                                           int64_t deadline_ms, ringc_group **groups);
 
 /* What all ranks of ringc_group_nccl need of one of them: 128 bytes. */
 RINGC_API ringc_status ringc_nccl_unique_id(ringc_context *context, uint8_t id[128]);
