@@ -73,8 +73,9 @@ struct DecodeOptions {
 template <FieldsOf<DecodeOptions> Self, class Visit> void visitFields(Self &self, Visit &&visit) {
   auto &[attention, split] = self;
   visitFields(attention, visit);
-  visit(Field{"split", "keys that one program attends to, a multiple of 64; 0 fills the processors"},
-        split);
+  visit(
+      Field{"split", "keys that one program attends to, a multiple of 64; 0 fills the processors"},
+      split);
 }
 
 /// Attention of a few queries to all keys of their entries, on the host (flash decoding: long

@@ -136,7 +136,7 @@ TEST_CASE("arguments of a mask reach it by name") {
   ContextHandle context = hostContextHandle();
   const char *options =
       R"({"heads": 2, "head_dim": 16, "masks": [{"file": "own.tile", "name": "own", "text":
-          "mask own(b: index, h: index, i: index, j: index, last: i32, seen: view<bool>[Nk]) { return j <= last and seen[j] }\\n"}]})";
+          "mask own(b: index, h: index, i: index, j: index, last: i32, seen: view<bool>[Nk]) { return j <= last and seen[j] }\n"}]})";
   AttentionHandle attention = attentionHandle(context, nullptr, options);
   REQUIRE(attention);
   Problem problem(7);
