@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Runs the tests of the package with a Python that has what they need.
+
+usage: run.py LIBRINGC.SO with_numpy|with_torch [PYTEST'S ARGUMENTS]        exit code 77: skipped
+
+with_numpy: this Python or the system's, whichever has numpy and pytest, else that with torch, which is not imported.
+with_torch: that of the virtual environment of tools/dev, or of RINGC_TORCH_VENV; else this one, where it has torch.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+VENV = Path(
+    os.environ.get("RINGC_TORCH_VENV") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ringc" / "venv-torch"
+)
+
+
+def has(python, modules):
+    look = f"import importlib.util as u, sys; sys.exit(any(u.find_spec(m) is None for m in {modules!r}))"
+    try:
+        return subprocess.run([python, "-c", look], stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
+
+
+def python_for(folder):
+    own, venv = sys.executable, str(VENV / "bin" / "python")
+    candidates = [own, "/usr/bin/python3", venv] if folder == "with_numpy" else [venv, own, "/usr/bin/python3"]
+    modules = ["numpy", "pytest"] + ["torch"] * (folder == "with_torch")
+    return next((each for each in candidates if has(each, modules)), None)
+
+
+def why_not(folder):
+    why = VENV / "why"
+    if folder == "with_torch" and why.exists():
+        said = why.read_text(errors="replace").strip().splitlines()
+        return f"PyTorch could not be installed: {said[-1] if said else 'pip failed'}"
+    if folder == "with_torch":
+        return f"no PyTorch in {VENV}, which `tools/dev setup` makes"
+    return "no Python with numpy and pytest"
+
+
+def main():
+    library, folder, *arguments = sys.argv[1:]
+    python = python_for(folder)
+    if python is None:
+        print(f"skipped: {folder.replace('_', ' ')}: {why_not(folder)}")
+        return 77
+    path = [str(HERE.parents[1] / "tools" / "python"), str(HERE), str(HERE / folder)]
+    environment = {
+        **os.environ, "RINGC_LIBRARY": str(Path(library).resolve()), "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    command = [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(HERE / folder), *arguments]
+    return subprocess.run(command, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

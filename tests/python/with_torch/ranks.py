@@ -1,0 +1,270 @@
+"""What the processes of a gloo group check, one after another; each is a test of test_groups.py.
+
+usage: ranks.py RANK WORLD STORE CHECK...        prints a JSON line for each check: [name, null or what went wrong]
+"""
+
+import datetime
+import json
+import sys
+import traceback
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import naive  # noqa: E402
+import numpy  # noqa: E402
+import ringc  # noqa: E402
+import torch  # noqa: E402
+import torch.distributed as dist  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def close(found, exact, bar=2e-5):
+    if isinstance(found, torch.Tensor):
+        found = found.detach().numpy()
+    if isinstance(exact, torch.Tensor):
+        exact = exact.detach().numpy()
+    error = naive.error(found, exact)
+    assert error < bar, f"an error of {error}"
+
+
+def mine(problem, layout="zigzag", group=None):
+    """This rank's shards, with gradients."""
+    group = group or dist.group.WORLD
+    shards = [ringc.shard(torch.from_numpy(each), group=group, layout=layout) for each in problem]
+    return [each.requires_grad_() if place < 3 else each for place, each in enumerate(shards)]
+
+
+def compare(problem, formula, layout="zigzag", function=ringc.attention, group=None, **options):
+    group = group or dist.group.WORLD
+    q, k, v, dout = mine(problem, layout, group)
+    out = function(q, k, v, group=group, layout=layout, **options)
+    out.backward(dout)
+    exact = naive.attention(*problem, **formula)
+    for found, expected in zip((out, q.grad, k.grad, v.grad), (exact[0], *exact[2:])):
+        close(found, ringc.shard(expected, group=group, layout=layout))
+
+
+def layouts():
+    for layout in ("zigzag", "striped", "striped:4", "contiguous"):
+        compare(naive.problem(1, n_q=48, n_k=48), {"keep": naive.visible(48, 48, True)}, layout, causal=True)
+
+
+def lengths_that_do_not_divide():
+    compare(naive.problem(2, n_q=37, n_k=37), {"keep": naive.visible(37, 37, True, (9, 0))}, causal=True, window=(9, 0), length=37)
+    compare(naive.problem(2, n_q=5, n_k=37), {}, length=(5, 37))
+
+
+def masks():
+    n = 48
+    problem, random = naive.problem(3, n_q=n, n_k=n), numpy.random.default_rng(1)
+    keep = random.random((2, n)) > 0.3
+    shard = ringc.shard(torch.from_numpy(keep), group=dist.group.WORLD)
+    compare(problem, {"keep": keep[:, None, None]}, key_mask=shard)
+    compare(problem, {"keep": naive.visible(n, n, document_lengths=[20, 28])}, document_lengths=[20, 28])
+    bias = random.standard_normal((1, 4, n, n)).astype("f4")
+    rows = ringc.shard(torch.from_numpy(bias), group=dist.group.WORLD, axis=2)
+    compare(problem, {"score": lambda s, b, h, i, j: (s + bias, 1.0)}, bias=rows)
+    reach = torch.tensor([5, 9, 30, 40], dtype=torch.int32)
+    compare(problem, {"keep": naive.dilated(3, reach.numpy(), n)}, mask=naive.DILATED, arguments={"step": 3, "reach": reach})
+
+
+def half_precision():
+    problem = naive.problem(4, n_q=48, n_k=48)
+    q, k, v, dout = (each.detach().bfloat16().requires_grad_() for each in mine(problem))
+    out = ringc.attention(q, k, v, group=dist.group.WORLD, causal=True)
+    out.backward(dout)
+    exact = naive.attention(*problem, keep=naive.visible(48, 48, True))
+    close(out.float(), ringc.shard(exact[0], group=dist.group.WORLD), 2e-2)
+    close(k.grad.float(), ringc.shard(exact[3], group=dist.group.WORLD), 2e-2)
+
+
+def compiled():
+    function = torch.compile(ringc.attention, fullgraph=True, backend="aot_eager")
+    compare(naive.problem(5, n_q=48, n_k=48), {"keep": naive.visible(48, 48, True)}, function=function, causal=True)
+
+
+def numpy_arrays():
+    problem = naive.problem(6, n_q=48, n_k=48)
+    shards = [numpy.ascontiguousarray(ringc.shard(each, group=dist.group.WORLD)) for each in problem]
+    out = ringc.attention(*shards[:3], group=dist.group.WORLD)
+    close(out, ringc.shard(naive.attention(*problem)[0], group=dist.group.WORLD))
+
+
+def a_part_of_the_world():
+    ranks = [0, dist.get_world_size() - 1]
+    group = dist.new_group(ranks)
+    if dist.get_rank() in ranks:
+        compare(naive.problem(7, n_q=48, n_k=48), {}, group=group)
+    dist.barrier()
+
+
+def disagreement_is_said_on_all():
+    world, rank = dist.group.WORLD, dist.get_rank()
+    q, k, v, _ = mine(naive.problem(8, n_q=48, n_k=48))
+    calls = {
+        "softcap": lambda: ringc.attention(q, k, v, group=world, softcap=1.0 + rank),
+        "length": lambda: ringc.attention(q, k, v, group=world, length=48 if rank else 47),
+        "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": torch.ones(4, dtype=torch.int32)}),
+        "text": lambda: ringc.attention(q, k, v, group=world, mask=f"mask near(b: index, h: index, i: index, j: index) {{ return j < {rank} }}"),
+    }
+    for name, call in calls.items():
+        try:
+            call()
+        except ringc.DisagreementError as error:
+            assert "rank" in str(error), str(error)
+        except ringc.InputError as error:  # of a shard that the length does not give
+            assert name == "length" and rank == 0 or "length" in name, str(error)
+        else:
+            raise AssertionError(f"{name}: no error")
+    layouts()  # the group goes on
+
+
+def a_destroyed_group():
+    group = dist.new_group(list(range(dist.get_world_size())))
+    q, k, v, _ = mine(naive.problem(9, n_q=48, n_k=48))
+    ringc.attention(q, k, v, group=group)
+    dist.barrier()
+    dist.destroy_process_group(group)
+    try:
+        ringc.attention(q, k, v, group=group)
+    except (ringc.ClosedError, ringc.InputError) as error:
+        assert "group" in str(error)
+    else:
+        raise AssertionError("no error")
+
+
+def whole_again():
+    x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(1))
+    own = ringc.shard(x, group=dist.group.WORLD).requires_grad_()
+    whole = ringc.unshard(own, group=dist.group.WORLD, length=11)
+    assert torch.equal(whole, x)
+    (whole * x).sum().backward()
+    close(own.grad, dist.get_world_size() * ringc.shard(x, group=dist.group.WORLD))
+
+
+def decoding():
+    q, k, v, _ = naive.problem(10, b=1, n_q=1, n_k=45)
+    exact = naive.attention(q, k, v)[0]
+    cache = ringc.KvCache(pages=8, page_size=4, kv_heads=2, head_dim=16, group=dist.group.WORLD)
+    cache.append(0, torch.from_numpy(k[0]), torch.from_numpy(v[0]))
+    close(cache.decode(torch.from_numpy(q)), exact)
+    out = ringc.tree_attn_decode(*(torch.from_numpy(each).transpose(1, 2) for each in (q, k, v)), group=dist.group.WORLD)
+    close(out.transpose(1, 2), exact)
+
+
+def gradients_of(module, loss):
+    """Of its weights, summed over ranks; and what `loss` gave."""
+    module.zero_grad()
+    value = loss()
+    value.backward()
+    for each in module.parameters():
+        dist.all_reduce(each.grad)
+    return value.detach(), {name: each.grad.clone() for name, each in module.named_parameters()}
+
+
+def alone(make):
+    """The same weights without a ring."""
+    torch.manual_seed(3)
+    return make()
+
+
+def attention_module():
+    rank, world = dist.get_rank(), dist.get_world_size()
+    common = {"dim": 24, "dim_head": 8, "heads": 4, "num_grouped_query_heads": 2, "causal": True, "rotary_embed": True}
+    single = alone(lambda: ringc.RingAttention(**common))
+    batches = [2, 1, 2][:world]
+    x = torch.randn(sum(batches), 22, 24, generator=torch.Generator().manual_seed(4))
+    weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
+    keep = torch.rand(x.shape[:2], generator=torch.Generator().manual_seed(6)) > 0.2
+    own = slice(sum(batches[:rank]), sum(batches[: rank + 1]))
+    for mask in (None, keep):
+        expected = single(x, mask)
+        single.zero_grad()
+        (expected * weights).sum().backward()
+        for more in ({"ring_seq_size": 8, "bucket_size": 4}, {"ring_seq_size": 512, "striped_ring_attn": True}):
+            ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True, **more))
+            out = ring(x[own], None if mask is None else mask[own])
+            close(out, expected[own])
+            _, gradients = gradients_of(ring, lambda: (ring(x[own], None if mask is None else mask[own]) * weights[own]).sum())
+            for name, parameter in single.named_parameters():
+                close(gradients[name], parameter.grad, 1e-4)
+    shard = ringc.shard(x, group=dist.group.WORLD, layout="contiguous")
+    ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True))
+    close(ring(shard, whole=(len(x), 22)), ringc.shard(single(x), group=dist.group.WORLD, layout="contiguous"))
+    try:
+        alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True))(x[own][:, : 10 + rank])
+    except ringc.DisagreementError as error:
+        assert "tokens of a sequence: 10 on rank 0, 11 on rank 1" in str(error), str(error)
+    else:
+        raise AssertionError("no error")
+
+
+def transformer():
+    rank, world = dist.get_rank(), dist.get_world_size()
+    common = {"num_tokens": 19, "dim": 16, "depth": 2, "dim_head": 8, "heads": 2, "causal": True, "max_lookback_seq_len": (None, 6)}
+    single = alone(lambda: ringc.RingTransformer(**common))
+    x = torch.randint(0, 19, (2 * world, 23), generator=torch.Generator().manual_seed(7))
+    loss = single(x, return_loss=True)
+    loss.backward()
+    own = slice(2 * rank, 2 * rank + 2)
+    for more in ({}, {"striped_ring_attn": True}, {"layout": "zigzag"}):
+        ring = alone(lambda: ringc.RingTransformer(**common, ring_attn=True, **more))
+        value, gradients = gradients_of(ring, lambda: ring(x[own], return_loss=True))
+        close(value, loss)
+        for name, parameter in single.named_parameters():
+            close(gradients[name], parameter.grad, 1e-4)
+        close(ring(x[own]), single(x)[own], 1e-4)
+        close(ring(x[own], force_ring_reduce_off=True), single(x)[own], 1e-4)
+
+
+def rings_in_the_world():
+    world, rank = dist.get_world_size(), dist.get_rank()
+    common = {"dim": 16, "dim_head": 8, "heads": 2, "causal": True}
+    single = alone(lambda: ringc.RingAttention(**common))
+    ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True))
+    x = torch.randn(world, 12, 16, generator=torch.Generator().manual_seed(8))
+    close(ring(x[rank : rank + 1], ring_size=1), single(x)[rank : rank + 1])
+    try:
+        ring(x[rank : rank + 1], ring_size=world + 1)
+    except ringc.InputError as error:
+        assert "ring_size" in str(error)
+    else:
+        raise AssertionError("no error")
+
+
+def a_peer_that_is_gone():
+    """The last one: rank 1 does not call."""
+    q, k, v, _ = mine(naive.problem(11, n_q=48, n_k=48))
+    if dist.get_rank() == 1:
+        return
+    try:
+        ringc.attention(q, k, v, group=dist.group.WORLD)
+    except ringc.PeerError as error:
+        assert "rank" in str(error), str(error)
+    else:
+        raise AssertionError("no error")
+
+
+def main():
+    rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    patience = 8 if "a_peer_that_is_gone" in sys.argv else 60
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=world, timeout=datetime.timedelta(seconds=patience)
+    )
+    for name in sys.argv[4:]:
+        try:
+            globals()[name]()
+            said = None
+        except BaseException:
+            said = traceback.format_exc()
+        print(json.dumps([name, said]), flush=True)
+        if said:
+            break
+    if "a_peer_that_is_gone" not in sys.argv:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
