@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import numbers
 from functools import lru_cache
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 from . import _functions
 from ._tensor import is_torch
@@ -45,30 +45,46 @@ def _is_symbolic(value: Any) -> bool:
     return type(value).__name__ in ("SymInt", "SymFloat")
 
 
-def text(
-    *,
-    causal: bool,
-    window: Sequence[int],
-    softcap: Optional[float],
-    alibi: Any,
-    mask: Any,
-    score: Any,
-    scale: Optional[float],
-    kv_head_map: str,
-    layout: str,
-    deterministic: bool,
-    options: Optional[Mapping[str, Any]],
-    arguments: Arguments,
-) -> str:
+def text(*, arguments: Arguments, **asked: Any) -> str:
     """JSON of what the caller said; sizes and type come from the tensors (`_objects`)."""
+    leaves: list[Any] = []
+    shape = _flattened(asked, leaves)
+    return text_of(arguments.tensor_names, arguments.number_names, arguments.bools, shape, *leaves)
+
+
+def _flattened(value: Any, leaves: list[Any]) -> Any:
+    """What a tracer knows as constants is arguments of a call, one by one, and not what dicts hold."""
+    if isinstance(value, dict):
+        return ("dict", tuple((name, _flattened(each, leaves)) for name, each in value.items()))
+    if isinstance(value, (tuple, list)):
+        return (type(value).__name__, tuple(_flattened(each, leaves) for each in value))
+    # As a key a number is a constant for a tracer that would take it for one that varies.
+    leaves.extend({value: None} if isinstance(value, (int, float)) else (value,))
+    return None
+
+
+def _restored(shape: Any, leaves: Iterator[Any]) -> Any:
+    if shape is None:
+        return next(leaves)
+    kind, parts = shape
+    if kind == "dict":
+        return {name: _restored(each, leaves) for name, each in parts}
+    return (list if kind == "list" else tuple)(_restored(each, leaves) for each in parts)
+
+
+def text_of(tensor_names: Any, number_names: Any, bools: Any, shape: Any, *leaves: Any) -> str:
+    """Its result is a constant of a traced graph (_torch.py): nothing that it takes is a tensor."""
+    asked = _restored(shape, iter(leaves))
+    window, alibi, options = asked["window"], asked["alibi"], asked["options"]
     if len(window) != 2:
         raise InputError.of("window", repr(window), "(left, right), -1 for unbounded")
     slopes = () if isinstance(alibi, bool) else tuple(float(slope) for slope in alibi)
+    softcap, scale = (None if asked[name] is None else float(asked[name]) for name in ("softcap", "scale"))
     more = json.dumps(options, sort_keys=True) if options else ""
     return _text(
-        bool(causal), int(window[0]), int(window[1]), None if softcap is None else float(softcap), alibi is True or bool(slopes),
-        slopes, _functions.parse("mask", mask), _functions.parse("score", score), None if scale is None else float(scale),
-        kv_head_map, layout, bool(deterministic), more, arguments.tensor_names, arguments.number_names, arguments.bools,
+        bool(asked["causal"]), int(window[0]), int(window[1]), softcap, alibi is True or bool(slopes), slopes,
+        _functions.parse("mask", asked["mask"]), _functions.parse("score", asked["score"]), scale, asked["kv_head_map"],
+        asked["layout"], bool(asked["deterministic"]), more, tuple(tensor_names), tuple(number_names), tuple(bools),
     )  # fmt: skip
 
 

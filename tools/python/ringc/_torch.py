@@ -9,10 +9,12 @@ from typing import Any, Optional, Sequence, Union
 import torch
 from torch import Tensor
 
-from . import _run
-from .attention import whole_of
+from . import _options, _run
 from ._options import Arguments
+from .attention import whole_of
 from .errors import InputError
+
+torch.compiler.assume_constant_result(_options.text_of)
 
 _ops = torch.library.Library("ringc", "DEF")
 _INPUTS = (
@@ -88,16 +90,16 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 
 def _differentiate(ctx: Any, dout: Optional[Tensor], *_rows: Any) -> tuple[Any, ...]:
-    others: tuple[Any, ...] = (None,) * 8
-    if dout is None:
-        return (None, None, None, *others)
+    numbers, whole, options, group = ctx.rest
     saved = list(ctx.saved_tensors)
     optional = [saved.pop() if has else None for has in reversed(ctx.has)][::-1]
     q, k, v, out, lse, row_max, row_sum, *tensors = saved
-    gradients = torch.ops.ringc.attention_backward(
-        dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, *ctx.rest
-    )
-    return (*gradients, *others)
+    gradients: Sequence[Optional[Tensor]] = (None, None, None)
+    if dout is not None:
+        gradients = torch.ops.ringc.attention_backward(
+            dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, numbers, whole, options, group
+        )
+    return (*gradients, None, None, None, [None] * len(tensors), [None] * len(numbers), [None] * len(whole), None, None)
 
 
 def _refuse_twice(ctx: Any, *_gradients: Any) -> Any:
@@ -147,7 +149,7 @@ def attention_backward(call: _run.Call, dout: Tensor, out: Tensor, lse: Tensor) 
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """In autocast's 16-bit type, where that is on: as torch does before scaled_dot_product_attention."""
     kind = tensors[0].device.type
-    if not torch.is_autocast_enabled(kind):
+    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
         return tensors
     dtype = torch.get_autocast_dtype(kind)
     return tuple(each.to(dtype) if each.is_floating_point() and each.dtype is not torch.float64 else each for each in tensors)

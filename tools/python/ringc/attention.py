@@ -86,6 +86,8 @@ def attention(
 
     Gradients of q, k and v come by torch's autograd; with other tensors by ``attention_backward``.
     """
+    if is_torch(q):
+        from . import _torch
     given = _options.arguments_of(arguments)
     text = _options.text(
         causal=causal, window=window, softcap=softcap, alibi=alibi, mask=mask, score=score, scale=scale, kv_head_map=kv_head_map,
@@ -93,11 +95,10 @@ def attention(
     )  # fmt: skip
     name = name_of(group)
     if is_torch(q):
-        from . import _torch
-
         return _torch.attention(q, k, v, key_mask, bias, document_lengths, given, (length, batch), text, name, return_lse)
+    whole = whole_of(q, k, length, batch, name)
     call = _run.Call(
-        q, k, v, key_mask, bias, cumulative(document_lengths), given.tensors, given.numbers, whole_of(q, k, length, batch, name), text, name
+        q, k, v, key_mask, bias, cumulative(document_lengths), given.tensors, given.numbers, whole, text, name
     )  # fmt: skip
     _run.check_shapes(call)
     out, lse, row_max, row_sum = _new_results(call)
@@ -120,9 +121,8 @@ def attention_backward(
     key_mask, bias, lengths = options.pop("key_mask"), options.pop("bias"), options.pop("document_lengths")
     name, length, batch = name_of(options.pop("group")), options.pop("length"), options.pop("batch")
     text = _options.text(arguments=given, **options)
-    call = _run.Call(
-        q, k, v, key_mask, bias, cumulative(lengths), given.tensors, given.numbers, whole_of(q, k, length, batch, name), text, name
-    )  # fmt: skip
+    whole = whole_of(q, k, length, batch, name)
+    call = _run.Call(q, k, v, key_mask, bias, cumulative(lengths), given.tensors, given.numbers, whole, text, name)
     if is_torch(q):
         from . import _torch
 
