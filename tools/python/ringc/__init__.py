@@ -19,8 +19,9 @@ from .errors import (
     BusyError, ClosedError, CompileError, CudaError, DisagreementError, InputError, InternalError, NcclError, OutOfMemoryError,
     PeerError, RingcError,
 )  # fmt: skip
+from .rotary import rope
 from .sdpa import scaled_dot_product_attention
-from .sequence import local_length, positions, rope, shard, unshard
+from .sequence import local_length, positions, shard, unshard
 
 if TYPE_CHECKING:
     from .nn import RingAttention, RingTransformer

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..attention import attention
 from ..errors import InputError
+from ..rotary import turned, turns
 from . import _options
 from ._rows import Rows, rows_of_call
 
@@ -32,34 +33,30 @@ class RotaryEmbedding(nn.Module):
 
     def __init__(self, dim_head: int, theta: float = 10000.0):
         super().__init__()
-        exact = theta ** -(torch.arange(0, dim_head, 2, dtype=torch.float64) / dim_head)
-        self.exact = exact.tolist()
-        self.register_buffer("inv_freq", exact.to(torch.float32))
+        self.dim_head, self.theta = dim_head, float(theta)
+        self.register_buffer("inv_freq", self._exact())
+
+    def _exact(self) -> Tensor:
+        exponents = torch.arange(0, self.dim_head, 2, dtype=torch.float64) / self.dim_head
+        return (self.theta**-exponents).to(torch.float32)
 
     def turns(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """cos and sin of positions [n] or [b, n], f32 [.., n, 1, dim_head / 2]; angles are double."""
-        frequencies = torch.tensor(self.exact, dtype=torch.float64, device=positions.device)
-        angles = positions.to(torch.float64)[..., None, None] * frequencies
-        return angles.cos().to(torch.float32), angles.sin().to(torch.float32)
+        """cos and sin of positions [n] or [b, n], f32 [.., n, 1, dim_head / 2]; angles are double, not of the f32 inv_freq."""
+        return turns(positions, self.theta, self.dim_head, like=positions)
 
     def forward(self, x: Tensor, positions: Tensor) -> Tensor:
         """x [b, n, h, dim_head]."""
-        return turn(x, *self.turns(positions))
+        return turned(x, *self.turns(positions.to(x.device)))
 
     def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing, unexpected, errors):
         super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
         given, name = state_dict.get(f"{prefix}inv_freq"), f"{prefix}inv_freq"
         if given is None or given.shape != self.inv_freq.shape:
             return
-        for pair, (theirs, ours) in enumerate(zip(given.tolist(), self.exact)):
+        for pair, (theirs, ours) in enumerate(zip(given.tolist(), self._exact().tolist())):
             if not abs(theirs - ours) <= 0.01 * ours:  # it may have been 16 bit
                 errors.append(f"{name}[{pair}]: got {theirs:g}, allowed: {ours:g}, as rotary_embed_theta has it")
                 return
-
-
-def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    a, b = x.to(torch.float32).chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).to(x.dtype)
 
 
 class RingAttention(nn.Module):
@@ -135,25 +132,25 @@ class RingAttention(nn.Module):
             others={"mask": mask, "rotary_emb": rotary_emb},
         )  # fmt: skip
         x, mask, rotary_emb = rows.to_sequence(x), rows.to_sequence(mask), _dealt_positions(rotary_emb, x, rows)
-        turns = None
+        cos_sin = None
         if self.rotary_embed is not None:
             positions = rows.positions(document_lengths) if rotary_emb is None else rotary_emb
-            turns = self.rotary_embed.turns(positions.to(x.device))
-        return rows.to_batch(self.attend(x, mask, turns, rows, document_lengths))
+            cos_sin = self.rotary_embed.turns(positions.to(x.device))
+        return rows.to_batch(self.attend(x, mask, cos_sin, rows, document_lengths))
 
     def attend(
         self,
         x: Tensor,
         mask: Optional[Tensor],
-        turns: Optional[tuple[Tensor, Tensor]],
+        cos_sin: Optional[tuple[Tensor, Tensor]],
         rows: Rows,
         document_lengths: Optional[Sequence[int]] = None,
     ) -> Tensor:
-        """Of the rows of a shard; `turns` are RotaryEmbedding.turns'."""
+        """Of the rows of a shard; `cos_sin` are RotaryEmbedding.turns'."""
         b, n, _ = x.shape
         q, k, v = self.to_qkv(x).view(b, n, -1, self.dim_head).split([self.heads, self.kv_heads, self.kv_heads], dim=2)
-        if turns is not None:
-            q, k = turn(q, *turns), turn(k, *turns)
+        if cos_sin is not None:
+            q, k = turned(q, *cos_sin), turned(k, *cos_sin)
         left = -1 if self.max_lookback_seq_len is None else self.max_lookback_seq_len
         out = attention(
             q, k, v, causal=self.causal, window=(left, -1), softcap=self.softcap, kv_head_map=self.kv_head_map, key_mask=mask,

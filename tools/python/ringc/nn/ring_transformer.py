@@ -98,10 +98,10 @@ class RingTransformer(nn.Module):
             others={"mask": mask, "labels": labels},
         )  # fmt: skip
         x, mask, labels = rows.to_sequence(x), rows.to_sequence(mask), rows.to_sequence(labels)
-        turns = self.rotary_emb.turns(rows.positions(document_lengths).to(x.device))
+        cos_sin = self.rotary_emb.turns(rows.positions(document_lengths).to(x.device))
         tokens = self.token_emb(x)
         for attention, feed_forward in self.layers:
-            tokens = tokens + attention.attend(tokens, mask, turns, rows, document_lengths)
+            tokens = tokens + attention.attend(tokens, mask, cos_sin, rows, document_lengths)
             tokens = tokens + feed_forward(tokens)
         logits = self.to_logits(tokens)
         return rows.to_batch(logits) if labels is None else self._loss(logits, labels, rows)
