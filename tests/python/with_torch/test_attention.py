@@ -215,6 +215,38 @@ class TestOnCuda:
             exact = naive.attention(*other, keep=naive.visible(37, 37, True))
             assert all(naive.error(mine.grad.cpu(), each) < 2e-5 for mine, each in zip((q, k, v), exact[2:]))
 
+    def test_time_at_4k(self):
+        """Forward and backward through autograd, beside the library's calls alone: printed, not judged."""
+        from ringc import _options, _run
+
+        q, k, v = (torch.randn(1, 4096, 16, 128, device="cuda", dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+        dout = torch.randn_like(q)
+        text = _options.text(
+            causal=True, window=(-1, -1), softcap=None, alibi=False, mask=None, score=None, scale=None, kv_head_map="blocked",
+            layout="zigzag", deterministic=False, options=None, arguments=_options.arguments_of(None),
+        )  # fmt: skip
+        call = _run.Call(*(each.detach() for each in (q, k, v)), None, None, None, (), (), (), text, "")
+        results = (torch.empty_like(q), *(torch.empty(1, 16, 4096, device="cuda") for _ in range(3)))
+        gradients = tuple(torch.empty_like(each) for each in (q, k, v))
+
+        def by_calls():
+            stream = torch.cuda.current_stream().cuda_stream
+            _run.forward(call, results, stream)
+            _run.backward(call, results, dout, gradients, stream)
+
+        def by_autograd():
+            torch.autograd.grad(ringc.attention(q, k, v, causal=True), (q, k, v), dout)
+
+        for name, work in (("the library's calls", by_calls), ("autograd", by_autograd)) * 2:
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            work()
+            begin.record()
+            for _ in range(20):
+                work()
+            end.record()
+            end.synchronize()
+            print(f"forward and backward at 4k by {name}: {begin.elapsed_time(end) / 20:.3f} ms")
+
     def test_overhead(self):
         """Host time of a call, beside torch's own: printed, not judged."""
         import time

@@ -5,13 +5,12 @@ from __future__ import annotations
 import zlib
 from typing import Any, NamedTuple, Optional, Sequence
 
-import numpy
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from .. import _deal
-from ..attention import cumulative
+from .._torch import cumulative
 from ..errors import InputError
 from ..sequence import _positions
 from ._options import ring_size_for
@@ -35,19 +34,37 @@ class Rows(NamedTuple):
         options = {"ring_size": self.ring_size}
         return {"group": self.group, "layout": self.layout, "length": self.length, "batch": self.batch, "options": options}
 
-    def positions(self, document_lengths: Optional[Sequence[int]] = None) -> Tensor:
+    def positions(self, document_lengths: Optional[Sequence[int]], device: torch.device) -> Tensor:
         """int64 [n] of this rank's rows, from 0 in each document."""
-        rows = _positions(self.length, self.place, self.ring_size, self.layout)
-        if document_lengths is not None:
-            ends = cumulative(document_lengths)
-            rows = rows - ends[numpy.searchsorted(ends, rows, side="right") - 1]
-        return torch.from_numpy(numpy.ascontiguousarray(rows).copy())
+        if self.ring_size == 1:
+            rows = torch.arange(self.length, device=device)
+        else:
+            rows = _rows_of_ring(self.length, self.place, self.ring_size, self.layout).to(device)
+        if document_lengths is None:
+            return rows
+        begins = cumulative(document_lengths).to(device)
+        return rows - begins[torch.searchsorted(begins, rows, right=True) - 1]
+
+    @torch.compiler.disable
+    def _deal_out(self, own: Tensor) -> Tensor:
+        return self.deal.to_sequence(own, self.group)
+
+    @torch.compiler.disable
+    def _deal_back(self, shard: Tensor) -> Tensor:
+        return self.deal.to_batch(shard, self.group)
 
     def to_sequence(self, own: Optional[Tensor]) -> Optional[Tensor]:
-        return own if own is None or self.deal is None else self.deal.to_sequence(own, self.group)
+        return own if own is None or self.deal is None else self._deal_out(own)
 
     def to_batch(self, shard: Tensor) -> Tensor:
-        return shard if self.deal is None else self.deal.to_batch(shard, self.group)
+        return shard if self.deal is None else self._deal_back(shard)
+
+
+def _rows_of_ring(length: int, place: int, ring_size: int, layout: str) -> Tensor:
+    return torch.from_numpy(_positions(length, place, ring_size, layout).copy())
+
+
+torch.compiler.assume_constant_result(_rows_of_ring)
 
 
 def world_of(group: Any) -> tuple[Any, int, int]:

@@ -134,8 +134,8 @@ class RingAttention(nn.Module):
         x, mask, rotary_emb = rows.to_sequence(x), rows.to_sequence(mask), _dealt_positions(rotary_emb, x, rows)
         cos_sin = None
         if self.rotary_embed is not None:
-            positions = rows.positions(document_lengths) if rotary_emb is None else rotary_emb
-            cos_sin = self.rotary_embed.turns(positions.to(x.device))
+            positions = rows.positions(document_lengths, x.device) if rotary_emb is None else rotary_emb.to(x.device)
+            cos_sin = self.rotary_embed.turns(positions)
         return rows.to_batch(self.attend(x, mask, cos_sin, rows, document_lengths))
 
     def attend(

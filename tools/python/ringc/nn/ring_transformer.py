@@ -98,7 +98,7 @@ class RingTransformer(nn.Module):
             others={"mask": mask, "labels": labels},
         )  # fmt: skip
         x, mask, labels = rows.to_sequence(x), rows.to_sequence(mask), rows.to_sequence(labels)
-        cos_sin = self.rotary_emb.turns(rows.positions(document_lengths).to(x.device))
+        cos_sin = self.rotary_emb.turns(rows.positions(document_lengths, x.device))
         tokens = self.token_emb(x)
         for attention, feed_forward in self.layers:
             tokens = tokens + attention.attend(tokens, mask, cos_sin, rows, document_lengths)
