@@ -84,7 +84,7 @@ class OfAnotherLibrary:
     def __init__(self, array):
         self.array = array
 
-    shape = property(lambda self: self.array.shape)
+    shape = property(lambda self: self.array.shape)  # as all array libraries have it
 
     def __dlpack_device__(self):
         return self.array.__dlpack_device__()

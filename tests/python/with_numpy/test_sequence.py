@@ -59,7 +59,7 @@ def test_what_cannot_be():
         ringc.positions(10, 0, 2, "spiral")
     with pytest.raises(ringc.InputError, match="rank"):
         ringc.positions(10, 3, 2)
-    with pytest.raises(ringc.InputError, match=r"shards\[1\]: got 3 rows"):
+    with pytest.raises(ringc.InputError, match=r"shards\[0\]: got 5 rows"):
         ringc.unshard([numpy.zeros((1, 5, 1)), numpy.zeros((1, 3, 1))], layout="contiguous")
     with pytest.raises(ringc.InputError, match="rotary_dims: got 3"):
         ringc.rope(numpy.zeros((1, 1, 1, 4), "f4"), [0], rotary_dims=3)

@@ -230,7 +230,10 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "row_positions_of": (c_char_p, c_int, c_int, c_int64, c_int64, _POSITIONS),
     "rope": (_T, _T, _POSITIONS, c_char_p),
     "rope_inverse": (_T, _T, _POSITIONS, c_char_p),
-    "compile": (c_char_p, POINTER(Source), c_size_t, c_char_p, c_char_p, _TEXT_OUT, POINTER(c_size_t)),
+    "compile": (c_char_p, POINTER(Source), c_size_t, c_char_p, c_char_p, _TEXT_OUT, POINTER(c_size_t), _TEXT_OUT),
+    "stage_names": (c_char_p, _TEXT_OUT),
+    "module_check": (c_char_p, c_char_p),
+    "module_ring_size": (c_char_p, c_int, c_int64, POINTER(c_int)),
     "tune": (c_char_p, TuneProgress, c_void_p, _TEXT_OUT),
     "options_help": (c_char_p, _TEXT_OUT),
 }

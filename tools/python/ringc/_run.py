@@ -35,9 +35,10 @@ Allocate = Callable[[int], tuple[int, Any]]
 
 def check_shapes(call: Call) -> None:
     """What sizes are taken from; the library checks the rest."""
-    for name, axes in (("q", call.q), ("k", call.k), ("v", call.v)):
-        if len(axes.shape) != 4:
-            raise InputError.of(name, f"{len(axes.shape)} axes", "4: [b, n, h, d]")
+    for name, given in (("q", call.q), ("k", call.k), ("v", call.v)):
+        axes = given.ndim if hasattr(given, "ndim") else len(view(name, given).shape)
+        if axes != 4:
+            raise InputError.of(name, f"{axes} axes", "4: [b, n, h, d]")
 
 
 class _Prepared:

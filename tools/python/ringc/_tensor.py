@@ -73,7 +73,9 @@ def _of_numpy(argument: str, array: numpy.ndarray) -> View:
     if any(stride < 0 or stride % size for stride in array.strides):
         array = numpy.ascontiguousarray(array)
     dtype = _NUMPY_DTYPES.get(array.dtype.name, array.dtype.name)
-    return View(array.ctypes.data, dtype, array.shape, tuple(s // size for s in array.strides), HOST, array)
+    # Of an array without elements numpy's are any.
+    strides = tuple(stride // size for stride in array.strides) if array.size else contiguous_strides(array.shape)
+    return View(array.ctypes.data, dtype, array.shape, strides, HOST, array)
 
 
 _torch_dtypes: dict[Any, str] = {}
@@ -145,7 +147,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     step = 1
     for extent in reversed(shape):
         strides.append(step)
-        step *= extent
+        step *= max(extent, 1)
     return tuple(reversed(strides))
 
 

@@ -8,6 +8,7 @@ import os
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from ._library import Source, TuneProgress, library
+from .errors import InputError
 
 
 class Compiled:
@@ -19,28 +20,26 @@ class Compiled:
         self._target = target.encode() if target else None
         self._known: dict[str, bytes] = {}
         self._stage("code")  # what is wrong is said now
+        #: Of the library's compiler: the names of stages, in their order, and the target.
+        self.target: str = json.loads(self._stage("spec"))["target"]
+        self.stage_names: list[str] = json.loads(library().text(library().stage_names, self.target.encode()))
 
     @property
     def ptx(self) -> str:
         """PTX; of a GPU's target."""
-        if not self._target or not self._target.startswith(b"sm_"):
-            target = json.loads(self._stage("spec"))["target"]
-            if not target.startswith("sm_"):
-                from .errors import InputError
-
-                raise InputError.of("target", repr(target), "one of a GPU, such as 'sm_90', for PTX")
+        if not self.target.startswith("sm_"):
+            raise InputError.of("target", repr(self.target), "one of a GPU, such as 'sm_90', for PTX")
         return self._stage("code").decode()
 
     @property
     def object(self) -> bytes:
-        """What `code` is: of a CPU an ELF object."""
+        """What the last stage gives: of a CPU an ELF object."""
         return self._stage("code")
 
     @property
     def stages(self) -> Mapping[str, str]:
-        """By name, in their order: spec, ast, tile, specialised, split, vector or nvvm, llvm, ir; and code of a GPU."""
-        last = "nvvm" if b".version" in self._stage("code")[:4096] else "vector"
-        names = ["spec", "ast", "tile", "specialised", "split", last, "llvm", "ir"] + ["code"] * (last == "nvvm")
+        """The text of each, by name, in their order; an object is none."""
+        names = [name for name in self.stage_names if name != "code" or self.target.startswith("sm_")]
         return {name: self._stage(name).decode() for name in names}
 
     def _stage(self, name: str) -> bytes:
@@ -52,14 +51,14 @@ class Compiled:
         sources = (Source * max(1, len(self._sources)))()
         for place, (name, text) in enumerate(self._sources.items()):
             sources[place] = Source(name, text)
-        text, size = ctypes.c_void_p(), ctypes.c_size_t()
+        made, size = ctypes.c_void_p(), ctypes.c_size_t()
         library().compile(
-            self._spec, sources, len(self._sources), stage.encode(), self._target, ctypes.byref(text), ctypes.byref(size)
+            self._spec, sources, len(self._sources), stage.encode(), self._target, ctypes.byref(made), ctypes.byref(size), None
         )
         try:
-            return ctypes.string_at(text, size.value)
+            return ctypes.string_at(made, size.value)
         finally:
-            library().free(text)
+            library().free(made)
 
 
 def compile(

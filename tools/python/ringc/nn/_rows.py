@@ -102,8 +102,13 @@ def rows_of_call(
         size = ring_size or world
         batch, length = whole or (batch * (world // size), length * size)
         return Rows(group, size, batch, length, layout, rank % size, None)
-    size = ring_size or ring_size_for(world, length, ring_seq_size)
+    size = ring_size or _ring_size_for(x, world, ring_seq_size)
     return _dealt(x, size, group, rank, layout, others)
+
+
+def _ring_size_for(x: Tensor, world: int, ring_seq_size: int) -> int:
+    options = {"dim": 1, "ring_attn": True, "auto_shard_seq": True, "ring_seq_size": ring_seq_size, "bucket_size": 1}
+    return ring_size_for(world, x.shape[1], **options)
 
 
 @torch.compiler.disable

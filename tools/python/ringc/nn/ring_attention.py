@@ -88,11 +88,11 @@ class RingAttention(nn.Module):
         layout: Optional[str] = None, group: Any = None,
     ):  # fmt: skip
         super().__init__()
-        _options.validate(
-            dim=dim, dim_head=dim_head, heads=heads, num_grouped_query_heads=num_grouped_query_heads, causal=causal,
+        _options.check(
+            "ring_attention", dim=dim, dim_head=dim_head, heads=heads, num_grouped_query_heads=num_grouped_query_heads, causal=causal,
             bucket_size=bucket_size, ring_attn=ring_attn, ring_seq_size=ring_seq_size, max_lookback_seq_len=max_lookback_seq_len,
-            striped_ring_attn=striped_ring_attn, auto_shard_seq=auto_shard_seq, rotary_embed=rotary_embed,
-            rotary_embed_theta=rotary_embed_theta, layout=layout,
+            striped_ring_attn=striped_ring_attn, auto_shard_seq=auto_shard_seq, prenorm=prenorm, force_regular_attn=force_regular_attn,
+            rotary_embed=rotary_embed, rotary_embed_theta=rotary_embed_theta, head_map=kv_head_map, softcap=softcap, layout=layout,
         )  # fmt: skip
         self.heads, self.kv_heads, self.dim_head = heads, heads // num_grouped_query_heads, dim_head
         self.causal, self.max_lookback_seq_len = causal, max_lookback_seq_len

@@ -40,19 +40,18 @@ class RingTransformer(nn.Module):
         kv_head_map: str = "tiled", softcap: Optional[float] = None, layout: Optional[str] = None, group: Any = None,
     ):  # fmt: skip
         super().__init__()
-        _options.require_integer("num_tokens", num_tokens, 1, 2**31 - 1)
-        _options.require_integer("depth", depth, 1, 1 << 20)
-        _options.require_integer("ff_mult", ff_mult, 1, (1 << 20) // max(dim, 1))
-        _options.require_integer("ignore_index", ignore_index, -(2**31), 2**31 - 1)
-        look_back = [max_lookback_seq_len] if max_lookback_seq_len is None or isinstance(max_lookback_seq_len, int) else list(max_lookback_seq_len)
-        if len(look_back) not in (1, depth):
-            raise InputError.of("max_lookback_seq_len", f"{len(look_back)} numbers", f"one, or one for each of the {depth} layers")
+        look_back = max_lookback_seq_len if max_lookback_seq_len is None or isinstance(max_lookback_seq_len, int) else list(max_lookback_seq_len)
+        _options.check(
+            "ring_transformer", num_tokens=num_tokens, dim=dim, depth=depth, causal=causal, dim_head=dim_head, heads=heads, ff_mult=ff_mult,
+            num_grouped_query_heads=num_grouped_query_heads, bucket_size=bucket_size, ring_attn=ring_attn,
+            striped_ring_attn=striped_ring_attn, ring_seq_size=ring_seq_size, auto_shard_seq=auto_shard_seq,
+            max_lookback_seq_len=look_back, rotary_embed_theta=rotary_embed_theta, ignore_index=ignore_index,
+            force_regular_attn=force_regular_attn,
+        )  # fmt: skip
+        look_back = look_back if isinstance(look_back, list) else [look_back]
         self.auto_shard_seq = ring_attn if auto_shard_seq is None else auto_shard_seq
-        if self.auto_shard_seq and not ring_attn:
-            raise InputError.of("auto_shard_seq", "true without ring_attn", "it needs ring_attn")
         self.token_emb = nn.Embedding(num_tokens, dim)
         self.layers = nn.ModuleList([])
-        _options.require(dim_head % 2 == 0, "dim_head", dim_head, "an even number with rotary_embed")
         self.rotary_emb = RotaryEmbedding(dim_head, rotary_embed_theta)
         for layer in range(depth):
             attention = RingAttention(
