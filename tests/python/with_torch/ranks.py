@@ -6,6 +6,7 @@ usage: ranks.py RANK WORLD STORE CHECK...        prints a JSON line for each che
 import datetime
 import json
 import sys
+import time
 import traceback
 from pathlib import Path
 
@@ -105,7 +106,6 @@ def disagreement_is_said_on_all():
     q, k, v, _ = mine(naive.problem(8, n_q=48, n_k=48))
     calls = {
         "softcap": lambda: ringc.attention(q, k, v, group=world, softcap=1.0 + rank),
-        "length": lambda: ringc.attention(q, k, v, group=world, length=48 if rank else 47),
         "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": torch.ones(4, dtype=torch.int32)}),
         "text": lambda: ringc.attention(q, k, v, group=world, mask=f"mask near(b: index, h: index, i: index, j: index) {{ return j < {rank} }}"),
     }
@@ -114,11 +114,27 @@ def disagreement_is_said_on_all():
             call()
         except ringc.DisagreementError as error:
             assert "rank" in str(error), str(error)
-        except ringc.InputError as error:  # of a shard that the length does not give
-            assert name == "length" and rank == 0 or "length" in name, str(error)
         else:
             raise AssertionError(f"{name}: no error")
     layouts()  # the group goes on
+
+
+def wrong_input_on_one_rank():
+    """Fails on all, at once; another group goes on."""
+    group, rank = dist.new_group(list(range(dist.get_world_size()))), dist.get_rank()
+    q, k, v, _ = mine(naive.problem(9, n_q=48, n_k=48))
+    ringc.attention(q, k, v, group=group)
+    begin = time.monotonic()
+    try:
+        ringc.attention(q, k, v[:, :3] if rank == 0 else v, group=group)
+    except ringc.InputError as error:
+        assert rank == 0 and "v: got" in str(error), str(error)
+    except ringc.PeerError as error:
+        assert rank != 0 and "v: got" in str(error), str(error)
+    else:
+        raise AssertionError("no error")
+    assert time.monotonic() - begin < 10
+    layouts()
 
 
 def a_destroyed_group():

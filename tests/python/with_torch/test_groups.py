@@ -10,8 +10,8 @@ import pytest
 SCRIPT = Path(__file__).with_name("ranks.py")
 CHECKS = {
     2: ["layouts", "lengths_that_do_not_divide", "masks", "half_precision", "compiled", "numpy_arrays", "disagreement_is_said_on_all",
-        "a_destroyed_group", "whole_again", "decoding", "attention_module", "transformer", "rings_in_the_world"],
-    3: ["layouts", "lengths_that_do_not_divide", "a_part_of_the_world", "disagreement_is_said_on_all", "whole_again", "decoding",
+        "wrong_input_on_one_rank", "a_destroyed_group", "whole_again", "decoding", "attention_module", "transformer", "rings_in_the_world"],
+    3: ["layouts", "lengths_that_do_not_divide", "a_part_of_the_world", "disagreement_is_said_on_all", "wrong_input_on_one_rank", "whole_again", "decoding",
         "attention_module"],
 }  # fmt: skip
 

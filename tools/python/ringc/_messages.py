@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import datetime
 import itertools
+import queue
 import sys
-from typing import Any
+import threading
+from typing import Any, Optional
 
 from ._library import _ABORT, _CANCEL, _POST, _RELEASE, _WAIT, Messages
 
@@ -17,16 +19,26 @@ _carriers: dict[int, "Carrier"] = {}
 _numbers = itertools.count(1)
 
 
+#: Seconds between looks for a rank that has failed, while a message is waited for.
+_LOOK = 0.25
+_FAILED = "ringc/failed"
+
+
 class Carrier:
-    """Posts on one process group. Lives until the library lets go of it."""
+    """Posts on one process group. Lives until the library lets go of it.
 
-    def __init__(self, process_group: Any):
-        from .groups import deadline_of
+    A wait for gloo can neither be asked whether it is over nor be taken back. So a thread of the carrier waits, and the caller's
+    looks meanwhile whether a rank has left a reason in the group's store.
+    """
 
+    def __init__(self, process_group: Any, deadline: float):
         self.group = process_group
-        self.deadline = datetime.timedelta(seconds=deadline_of(process_group))
+        self.store = sys.modules["torch"].distributed.distributed_c10d._get_process_group_store(process_group)
+        self.deadline = datetime.timedelta(seconds=deadline)
         self.posts: dict[int, list[Any]] = {}  # by token, what is not over
         self.tokens = itertools.count(1)
+        self.waits: queue.SimpleQueue[Optional[_Wait]] = queue.SimpleQueue()
+        self.waiter: Optional[threading.Thread] = None
         self.number = next(_numbers)
         _carriers[self.number] = self
         self.messages = Messages(
@@ -48,15 +60,51 @@ class Carrier:
         return token
 
     def wait(self, token: int) -> None:
-        works = self.posts[token]
-        while works:
-            works[0].wait(self.deadline)
-            works.pop(0)
+        if self.waiter is None:
+            self.waiter = threading.Thread(target=_wait_for_all, args=(self.waits,), name="ringc messages", daemon=True)
+            self.waiter.start()
+        wait = _Wait(self.posts[token], self.deadline)
+        self.waits.put(wait)
+        while not wait.over.wait(_LOOK):
+            if self.store.check([_FAILED]):
+                raise RuntimeError(self.store.get(_FAILED).decode("utf-8", "replace"))
+        if wait.error is not None:
+            raise wait.error
         del self.posts[token]
+
+    def abort(self, reason: str) -> None:
+        """The first reason stays."""
+        self.store.compare_set(_FAILED, "", f"rank {self.group.rank()}: {reason}")
+
+    def release(self) -> None:
+        self.waits.put(None)
 
     def cancel(self, token: int) -> bool:
         """Whether nothing of it touches memory any more. Gloo cannot take a message back."""
         return not self.posts.pop(token, [])
+
+
+class _Wait:
+    """For all of some works; `over` when they are, or one has failed."""
+
+    def __init__(self, works: list[Any], deadline: datetime.timedelta):
+        self.works, self.deadline = works, deadline
+        self.over = threading.Event()
+        self.error: Optional[BaseException] = None
+
+    def run(self) -> None:
+        try:
+            while self.works:
+                self.works[0].wait(self.deadline)
+                self.works.pop(0)
+        except BaseException as error:
+            self.error = error
+        self.over.set()
+
+
+def _wait_for_all(waits: queue.SimpleQueue[Optional[_Wait]]) -> None:
+    while (wait := waits.get()) is not None:
+        wait.run()
 
 
 class _Failed:
@@ -114,9 +162,14 @@ def _cancel(user, token):
 
 @_ABORT
 def _abort(user, reason):
-    pass  # the others find out by this process's end, or by the deadline
+    try:
+        _carriers[user].abort(reason.decode("utf-8", "replace"))
+    except BaseException:
+        pass  # the others find out by the deadline, or as this process ends
 
 
 @_RELEASE
 def _release(user):
-    _carriers.pop(user, None)
+    carrier = _carriers.pop(user, None)
+    if carrier is not None:
+        carrier.release()

@@ -99,7 +99,9 @@ def _differentiate(ctx: Any, dout: Optional[Tensor], *_rows: Any) -> tuple[Any, 
         gradients = torch.ops.ringc.attention_backward(
             dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, numbers, whole, options, group
         )
-    return (*gradients, None, None, None, [None] * len(tensors), [None] * len(numbers), [None] * len(whole), None, None)
+    # In the structure that torch sees in the inputs: a list of tensors, which an empty list is too, has one for each.
+    nothing = ([None] * len(tensors), None if numbers else [], None if whole else [])
+    return (*gradients, None, None, None, *nothing, None, None)
 
 
 def _refuse_twice(ctx: Any, *_gradients: Any) -> Any:
@@ -129,11 +131,11 @@ def attention(
     q, k, v = autocast(q, k, v)
     named = dict(zip(arguments.tensor_names, arguments.tensors))
     others = {"key_mask": key_mask, "bias": bias, **{f"arguments[{name!r}]": each for name, each in named.items()}}
-    require_torch({"k": k, "v": v, **others}, q.device)
+    require_torch({"q": q, "k": k, "v": v, **others}, q.device)
     refuse_gradients(others)
     out, lse, _, _ = torch.ops.ringc.attention_forward(
         q, k, v, key_mask, bias, cumulative(document_lengths), arguments.tensors, arguments.numbers,
-        whole_of(q, k, *whole, group), options, group,
+        list(whole_of(q, k, *whole, group)), options, group,
     )  # fmt: skip
     return (out, lse) if return_lse else out
 
@@ -161,6 +163,8 @@ def require_torch(tensors: dict[str, Any], device: torch.device) -> None:
             continue
         if not isinstance(each, Tensor):
             raise InputError.of(name, type(each).__name__, "a torch tensor, as q is")
+        if each.layout is not torch.strided:
+            raise InputError.of(name, f"a tensor of {each.layout}", "a strided one")
         if each.device != device:
             raise InputError.of(name, f"a tensor on {each.device}", f"one on {device}, as q is")
 

@@ -2,6 +2,9 @@
 
 NCCL groups lend their communicator, or, where torch does not give it out, another one is made, whose id goes through the
 group. Groups of any other backend (gloo, MPI) carry the messages of tensors of the host.
+
+A call that fails on one rank, but for a DisagreementError, fails on all of them, and the group is of no use to ringc from then on:
+``torch.distributed.new_group`` makes another one.
 """
 
 from __future__ import annotations
@@ -134,7 +137,7 @@ def _drop(name: str) -> None:
 def _of_process_group(process_group: Any, name: str, device: int) -> Group:
     rank, world = process_group.rank(), process_group.size()
     if device == HOST:
-        carrier = Carrier(process_group)
+        carrier = Carrier(process_group, deadline_of(process_group))
         handle = Handle.create(
             library().group_messages, library().group_destroy, context(HOST).raw, rank, world,
             ctypes.byref(carrier.messages), keep=(context(HOST), carrier),
