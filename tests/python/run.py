@@ -53,7 +53,7 @@ def main():
     environment = {
         **os.environ, "RINGC_LIBRARY": str(Path(library).resolve()), "PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    command = [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-p", "no:logging", str(HERE / folder), *arguments]
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:logging", str(HERE / folder), *arguments]
     return subprocess.run(command, env=environment).returncode
 
 

@@ -6,6 +6,7 @@ import sys
 import naive
 import numpy
 import pytest
+
 import ringc
 
 REACH = numpy.array([5, 9, 30, 40], "i4")

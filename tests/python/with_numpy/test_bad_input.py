@@ -6,6 +6,7 @@ import threading
 import naive
 import numpy
 import pytest
+
 import ringc
 
 Q, K, V, DOUT = naive.problem(1)

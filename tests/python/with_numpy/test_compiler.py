@@ -1,6 +1,7 @@
 """The compiler, options and tuning."""
 
 import pytest
+
 import ringc
 
 

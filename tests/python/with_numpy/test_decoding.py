@@ -5,6 +5,7 @@ import threading
 import naive
 import numpy
 import pytest
+
 import ringc
 
 

@@ -2,6 +2,7 @@
 
 import numpy
 import pytest
+
 import ringc
 
 LAYOUTS = ["contiguous", "striped", "striped:2", "zigzag"]

@@ -14,9 +14,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import naive  # noqa: E402
 import numpy  # noqa: E402
-import ringc  # noqa: E402
 import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
+
+import ringc  # noqa: E402
 
 torch.set_num_threads(1)
 

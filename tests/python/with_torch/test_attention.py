@@ -7,8 +7,9 @@ import threading
 import naive
 import numpy
 import pytest
-import ringc
 import torch
+
+import ringc
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA here"))]
 REACH = numpy.array([5, 9, 30, 40], "i4")

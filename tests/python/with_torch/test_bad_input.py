@@ -4,9 +4,10 @@ import gc
 
 import naive
 import pytest
-import ringc
 import torch
 from test_attention import tensors
+
+import ringc
 
 Q, K, V, DOUT = tensors(naive.problem(1), "cpu")
 PLAIN = [each.detach() for each in (Q, K, V)]

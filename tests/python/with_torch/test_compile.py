@@ -2,10 +2,11 @@
 
 import naive
 import pytest
-import ringc
 import torch
 import torch._dynamo.testing
 from test_attention import DEVICES, on, tensors
+
+import ringc
 
 MASK = naive.DILATED
 REACH = torch.tensor([5, 9, 30, 40], dtype=torch.int32)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy
 import pytest
-import ringc
 import torch
 from torch import nn
+
+import ringc
 
 DATA = Path(__file__).parents[2] / "transformer" / "data"
 

@@ -1,8 +1,9 @@
 """The drop-in for torch's scaled_dot_product_attention, beside it."""
 
 import pytest
-import ringc
 import torch
+
+import ringc
 
 THEIRS = torch.nn.functional.scaled_dot_product_attention
 

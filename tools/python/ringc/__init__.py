@@ -16,8 +16,17 @@ from .attention import attention, attention_backward
 from .compiler import compile, options, tune
 from .decoding import KvCache, decode, tree_attn_decode
 from .errors import (
-    BusyError, ClosedError, CompileError, CudaError, DisagreementError, InputError, InternalError, NcclError, OutOfMemoryError,
-    PeerError, RingcError,
+    BusyError,
+    ClosedError,
+    CompileError,
+    CudaError,
+    DisagreementError,
+    InputError,
+    InternalError,
+    NcclError,
+    OutOfMemoryError,
+    PeerError,
+    RingcError,
 )  # fmt: skip
 from .rotary import rope
 from .sdpa import scaled_dot_product_attention

@@ -12,7 +12,6 @@ from torch import Tensor
 from .errors import DisagreementError
 from .sequence import _positions, local_length
 
-
 _MOST_NUMBERS = 15
 
 

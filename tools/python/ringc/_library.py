@@ -7,7 +7,7 @@ import os
 import threading
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int32, c_int64, c_size_t, c_uint8, c_uint16, c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import errors
 from ._tensor import HOST, View
@@ -239,8 +239,16 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }
 
 
+#: What a function of the caller, called by the library, was ended `by`: of the thread.
+interrupted = threading.local()
+
+
 class Library:
     """The functions, without their prefix: `library.attention_create(...)` raises what it fails with."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, path: str):
         self.path = path
@@ -275,6 +283,10 @@ class Library:
         return call
 
     def _raise(self, status: int) -> None:
+        ended = getattr(interrupted, "by", None)
+        if ended is not None:
+            interrupted.by = None
+            raise ended
         text = self._so.ringc_last_error() or b""
         raise _EXCEPTIONS.get(status, errors.InternalError)(text.decode("utf-8", "replace"))
 

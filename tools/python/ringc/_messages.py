@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any, Optional
 
-from ._library import _ABORT, _CANCEL, _POST, _RELEASE, _WAIT, Messages
+from ._library import _ABORT, _CANCEL, _POST, _RELEASE, _WAIT, Messages, interrupted
 
 #: Of tag 0, apart from what the group's other users send.
 _TAGS = 0x72636
@@ -31,9 +31,9 @@ class Carrier:
     looks meanwhile whether a rank has left a reason in the group's store.
     """
 
-    def __init__(self, process_group: Any, deadline: float):
+    def __init__(self, process_group: Any, store: Any, deadline: float):
         self.group = process_group
-        self.store = sys.modules["torch"].distributed.distributed_c10d._get_process_group_store(process_group)
+        self.store = store
         self.deadline = datetime.timedelta(seconds=deadline)
         self.posts: dict[int, list[Any]] = {}  # by token, what is not over
         self.tokens = itertools.count(1)
@@ -123,7 +123,9 @@ def _bytes_at(address: int, count: int) -> Any:
 
 
 def _say(error: BaseException, room: Any, size: int) -> int:
-    """Leaves its text for the library; the status of a failure."""
+    """Leaves its text for the library; the status of a failure. A KeyboardInterrupt is raised behind the call."""
+    if not isinstance(error, Exception):
+        interrupted.by = error
     text = f"{type(error).__name__}: {error}".encode()[: max(0, size - 1)]
     if room and size:
         ctypes.memmove(room, text + b"\0", len(text) + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import numbers
 from functools import lru_cache
-from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Optional
 
 from . import _functions
 from ._tensor import is_torch

@@ -87,7 +87,7 @@ def arguments_array(options: str, tensors: Sequence[Any], numbers: Sequence[floa
     """ringc_argument's, which keep what they point to."""
     tensor_names, number_names, bools = argument_names(options)
     count = len(tensor_names) + len(number_names) + len(bools)
-    made = (Argument * max(count, 1))()
+    made: Any = (Argument * max(count, 1))()
     held = []
     place = 0
     for name, given in zip(tensor_names, tensors):

@@ -31,8 +31,8 @@ _ops.define(
 
 def _new_results(q: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     b, n_q, h, _ = q.shape
-    rows = tuple(q.new_empty((b, h, n_q), dtype=torch.float32) for _ in range(3))
-    return (q.new_empty((b, n_q, h, v.shape[3])), *rows)
+    lse, row_max, row_sum = (q.new_empty((b, h, n_q), dtype=torch.float32) for _ in range(3))
+    return q.new_empty((b, n_q, h, v.shape[3])), lse, row_max, row_sum
 
 
 def _stream(tensor: Tensor) -> int:
@@ -70,12 +70,12 @@ for _key in ("CPU", "CUDA"):
 
 
 @torch.library.register_fake("ringc::attention_forward", lib=_ops)
-def _fake_forward(q, k, v, *_rest):
+def _fake_forward(q: Tensor, k: Tensor, v: Tensor, *_rest: Any) -> tuple[Tensor, ...]:
     return _new_results(q, v)
 
 
 @torch.library.register_fake("ringc::attention_backward", lib=_ops)
-def _fake_backward(dout, out, lse, row_max, row_sum, q, k, v, *_rest):
+def _fake_backward(_dout: Any, _out: Any, _lse: Any, _max: Any, _sum: Any, q: Tensor, k: Tensor, v: Tensor, *_rest: Any) -> Any:
     return tuple(each.new_empty(each.shape) for each in (q, k, v))
 
 
@@ -100,7 +100,7 @@ def _differentiate(ctx: Any, dout: Optional[Tensor], *_rows: Any) -> tuple[Any, 
             dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, numbers, whole, options, group
         )
     # In the structure that torch sees in the inputs: a list of tensors, which an empty list is too, has one for each.
-    nothing = ([None] * len(tensors), None if numbers else [], None if whole else [])
+    nothing: tuple[Any, ...] = ([None] * len(tensors), None if numbers else [], None if whole else [])
     return (*gradients, None, None, None, *nothing, None, None)
 
 
@@ -113,12 +113,12 @@ torch.library.register_autograd("ringc::attention_backward", _refuse_twice, lib=
 
 
 def attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    key_mask: Optional[Tensor],
-    bias: Optional[Tensor],
-    document_lengths: Union[Sequence[int], Tensor, None],
+    q: Any,
+    k: Any,
+    v: Any,
+    key_mask: Any,
+    bias: Any,
+    document_lengths: Any,
     arguments: Arguments,
     whole: tuple[Union[int, Sequence[int], None], Optional[int]],
     options: str,
@@ -140,7 +140,7 @@ def attention(
     return (out, lse) if return_lse else out
 
 
-def attention_backward(call: _run.Call, dout: Tensor, out: Tensor, lse: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def attention_backward(call: _run.Call, dout: Any, out: Any, lse: Any) -> tuple[Tensor, ...]:
     _run.check_shapes(call)
     gradients = tuple(each.new_empty(each.shape) for each in (call.q, call.k, call.v))
     with torch.no_grad():

@@ -87,7 +87,7 @@ def attention(
     Gradients of q, k and v come by torch's autograd; with other tensors by ``attention_backward``.
     """
     if is_torch(q):
-        from . import _torch
+        from . import _torch  # first, for what it tells tracers
     given = _options.arguments_of(arguments)
     text = _options.text(
         causal=causal, window=window, softcap=softcap, alibi=alibi, mask=mask, score=score, scale=scale, kv_head_map=kv_head_map,
@@ -108,7 +108,7 @@ def attention(
 
 def attention_backward(
     dout: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, lse: Tensor, **options: Any
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, ...]:
     """(dq, dk, dv) as q, k and v, of a call ``attention(q, k, v, return_lse=True, **options)``, for tensors without autograd.
 
     `dout` is the gradient of out, ``[b, n_q, h, d_v]``; `out` and `lse` are what the call gave. Raises as it does.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import sys
 import threading
-from typing import Any, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar, Union
 
 import numpy
 
@@ -19,7 +20,23 @@ from ._tensor import HOST, Tensor, is_torch, numpy_dtype, view
 from .errors import InputError
 from .groups import name_of, world_of
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
+
+def _eager(function: _Function) -> _Function:
+    """torch.compile leaves it as it is: it has no operator of its own."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        torch = sys.modules.get("torch")
+        if torch is None or not torch.compiler.is_compiling():
+            return function(*arguments, **options)
+        return torch.compiler.disable(function)(*arguments, **options)
+
+    return call  # type: ignore[return-value]
+
+
+@_eager
 def decode(
     q: Tensor,
     k: Tensor,
@@ -67,7 +84,7 @@ def _decode(q, k, v, lengths, page_table, keys, group, split, return_lse, argume
     given = _options.arguments_of(arguments)
     more = {"split": split} if split else None
     text = _options.text(layout="contiguous", deterministic=True, options=more, arguments=given, **options)
-    views = {"q": view("q", q)}
+    views: dict[str, Any] = {"q": view("q", q)}
     for name, each in (("k", k), ("v", v), ("page_table", page_table), ("lengths", lengths)):
         if each is not None:
             views[name] = each if isinstance(each, _library.Tensor) else view(name, each)
@@ -114,6 +131,7 @@ def stream_of(like: Any) -> Optional[int]:
     return None
 
 
+@_eager
 def tree_attn_decode(
     q: Tensor, k: Optional[Tensor] = None, v: Optional[Tensor] = None, *, group: Any = None, shard_kv_seq: bool = True,
     return_lse: bool = False, **options: Any,
@@ -174,7 +192,7 @@ class KvCache:
         index = HOST if kind == "cpu" else int(number or 0)
         self.group = group
         rank, ranks = world_of(name_of(group))
-        fields = {
+        fields: dict[str, Any] = {
             "pages": pages, "page_size": page_size, "kv_heads": kv_heads, "head_dim": head_dim, "value_head_dim": value_head_dim or 0,
             "dtype": str(dtype).removeprefix("torch."), "entries": entries, "pages_of_entry": pages_of_entry, "rank": rank, "ranks": ranks,
         }  # fmt: skip
@@ -190,26 +208,31 @@ class KvCache:
         self._handle = Handle.create(*create, keep=context)
         self._lock = threading.RLock()
 
+    @_eager
     def append(self, entry: int, k: Tensor, v: Tensor) -> None:
         """Adds tokens: k ``[n, h_kv, d]``, v ``[n, h_kv, d_v]``, all of them on every rank."""
         with self._lock:
             library().cache_append(self._handle.raw, entry, *_pair(k, v))
 
+    @_eager
     def append_own(self, entry: int, tokens: int, k: Tensor, v: Tensor) -> None:
         """The same of `tokens` of which k and v have those of this rank's pages alone: a shard of the layout "striped:page_size"."""
         with self._lock:
             library().cache_append_own(self._handle.raw, entry, tokens, *_pair(k, v))
 
+    @_eager
     def share(self, source: int, entry: int, tokens: int) -> None:
         """Makes an empty entry begin as `source` does, with its first `tokens`, a multiple of the page size: they share the pages."""
         with self._lock:
             library().cache_share(self._handle.raw, source, entry, tokens)
 
+    @_eager
     def free(self, entry: int) -> None:
         """Gives back an entry's pages."""
         with self._lock:
             library().cache_free_entry(self._handle.raw, entry)
 
+    @_eager
     def length(self, entry: int) -> int:
         """Tokens of an entry, of all ranks."""
         found = ctypes.c_int64()
@@ -223,6 +246,7 @@ class KvCache:
         library().cache_free_pages(self._handle.raw, ctypes.byref(found))
         return found.value
 
+    @_eager
     def decode(self, q: Tensor, *, arguments: Optional[Mapping[str, Any]] = None, split: int = 0, return_lse: bool = False,
                **options: Any) -> Any:  # fmt: skip
         """Attention of q ``[entries, n_q, h, d]`` to all entries; `options` and the result are ``ringc.decode``'s."""

@@ -51,6 +51,8 @@ class Group:
 
 
 _lock = threading.Lock()
+#: Of each group that is being made, for which ranks wait for each other.
+_making: dict[tuple[str, int], threading.Lock] = {}
 _numbers = itertools.count()
 _thread_groups: "weakref.WeakValueDictionary[str, Group]" = weakref.WeakValueDictionary()
 #: By name and device; with the process group that it was made of.
@@ -97,11 +99,15 @@ def by_name(name: str, device: int) -> Optional[Group]:
             raise InputError.of("group", "threads with tensors on CUDA", "tensors of the host, or a process group")
         return group
     process_group = _process_group(name)
-    with _lock:
-        known = _of_processes.get((name, device))
-        if known is None or known[0] is not process_group:
-            known = (process_group, _of_process_group(process_group, name, device))
-            _of_processes[name, device] = known
+    key = (name, device)
+    known = _of_processes.get(key)
+    if known is None or known[0] is not process_group:
+        with _lock:
+            making = _making.setdefault(key, threading.Lock())
+        with making:
+            known = _of_processes.get(key)
+            if known is None or known[0] is not process_group:
+                known = _of_processes[key] = (process_group, _of_process_group(process_group, name, device))
     known[1].check()
     return known[1]
 
@@ -137,7 +143,7 @@ def _drop(name: str) -> None:
 def _of_process_group(process_group: Any, name: str, device: int) -> Group:
     rank, world = process_group.rank(), process_group.size()
     if device == HOST:
-        carrier = Carrier(process_group, deadline_of(process_group))
+        carrier = Carrier(process_group, store_of(process_group), deadline_of(process_group, "cpu"))
         handle = Handle.create(
             library().group_messages, library().group_destroy, context(HOST).raw, rank, world,
             ctypes.byref(carrier.messages), keep=(context(HOST), carrier),
@@ -148,17 +154,25 @@ def _of_process_group(process_group: Any, name: str, device: int) -> Group:
 
 
 def _nccl(process_group: Any, rank: int, world: int, device: int) -> Handle:
-    milliseconds = int(deadline_of(process_group) * 1000)
+    """Over torch's communicator where all ranks can have it, else one of our own."""
+    place = context(device)
+    milliseconds = int(deadline_of(process_group, "cuda") * 1000)
     communicator = _communicator_of_torch(process_group, device)
-    if communicator:
-        create = (library().group_nccl_comm, library().group_destroy, context(device).raw, ctypes.c_void_p(communicator))
-        return Handle.create(*create, milliseconds, keep=(context(device), process_group))
-    identity = (ctypes.c_uint8 * 128)()
+    store = store_of(process_group)
+    store.set(f"ringc/communicator/{rank}", "given" if communicator else "none")
+    if all(store.get(f"ringc/communicator/{each}") == b"given" for each in range(world)):
+        return Handle.create(
+            library().group_nccl_comm, library().group_destroy, place.raw, ctypes.c_void_p(communicator), milliseconds,
+            keep=(place, process_group),
+        )  # fmt: skip
     if rank == 0:
-        library().nccl_unique_id(context(device).raw, identity)
-    identity_text = _from_first(process_group, bytes(identity), device)
-    create = (library().group_nccl, library().group_destroy, context(device).raw, rank, world, identity_text)
-    return Handle.create(*create, milliseconds, keep=context(device))
+        identity = (ctypes.c_uint8 * 128)()
+        library().nccl_unique_id(place.raw, identity)
+        store.set("ringc/identity", bytes(identity).hex())
+    shared = bytes.fromhex(store.get("ringc/identity").decode())
+    return Handle.create(
+        library().group_nccl, library().group_destroy, place.raw, rank, world, shared, milliseconds, keep=place
+    )
 
 
 def _communicator_of_torch(process_group: Any, device: int) -> int:
@@ -176,25 +190,23 @@ def _communicator_of_torch(process_group: Any, device: int) -> int:
         return 0
 
 
-def _from_first(process_group: Any, own: bytes, device: int) -> bytes:
-    """What rank 0 has."""
-    torch = sys.modules["torch"]
-    sent = torch.frombuffer(bytearray(own), dtype=torch.uint8).to(torch.device("cuda", device))
-    torch.distributed.broadcast(sent, group=process_group, group_src=0)
-    return bytes(sent.cpu().numpy())
+def store_of(process_group: Any) -> Any:
+    """Where its ranks find what others leave."""
+    return sys.modules["torch"].distributed.distributed_c10d._get_process_group_store(process_group)
 
 
-def deadline_of(process_group: Any) -> float:
-    """Seconds after which its collectives give up."""
+def deadline_of(process_group: Any, kind: str) -> float:
+    """Seconds after which its collectives on devices of a kind give up."""
     try:
-        return process_group._get_backend(sys.modules["torch"].device("cpu")).options._timeout.total_seconds()
-    except Exception:
+        return process_group._get_backend(sys.modules["torch"].device(kind)).options._timeout.total_seconds()
+    except (AttributeError, RuntimeError):
         return 600.0
 
 
 def _forget() -> None:
     global _lock
     _lock = threading.Lock()
+    _making.clear()
     _of_processes.clear()
     _thread_groups.clear()
 

@@ -42,22 +42,23 @@ class Rows(NamedTuple):
             rows = _rows_of_ring(self.length, self.place, self.ring_size, self.layout).to(device)
         if document_lengths is None:
             return rows
-        begins = cumulative(document_lengths).to(device)
+        begins = cumulative(document_lengths).to(device)  # type: ignore[union-attr]
         return rows - begins[torch.searchsorted(begins, rows, right=True) - 1]
 
     @torch.compiler.disable
-    def _deal_out(self, own: Tensor) -> Tensor:
-        return self.deal.to_sequence(own, self.group)
+    def _deal_out(self, own: Tensor, deal: _deal.Deal) -> Tensor:
+        return deal.to_sequence(own, self.group)
 
     @torch.compiler.disable
-    def _deal_back(self, shard: Tensor) -> Tensor:
-        return self.deal.to_batch(shard, self.group)
+    def _deal_back(self, shard: Tensor, deal: _deal.Deal) -> Tensor:
+        return deal.to_batch(shard, self.group)
 
-    def to_sequence(self, own: Optional[Tensor]) -> Optional[Tensor]:
-        return own if own is None or self.deal is None else self._deal_out(own)
+    def to_sequence(self, own: Any) -> Any:
+        """A tensor, or None."""
+        return own if own is None or self.deal is None else self._deal_out(own, self.deal)
 
     def to_batch(self, shard: Tensor) -> Tensor:
-        return shard if self.deal is None else self._deal_back(shard)
+        return shard if self.deal is None else self._deal_back(shard, self.deal)
 
 
 def _rows_of_ring(length: int, place: int, ring_size: int, layout: str) -> Tensor:

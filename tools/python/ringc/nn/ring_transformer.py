@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional, Sequence, Union
+from collections.abc import Sequence
+from typing import Any, Optional, Union
 
 import torch
 import torch.distributed as dist
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from . import _options
-from ._rows import Rows, rows_of_call
+from ._rows import Rows, rows_of_call, world_of
 from .ring_attention import RingAttention, RMSNorm, RotaryEmbedding
 
 
@@ -40,7 +41,7 @@ class RingTransformer(nn.Module):
         kv_head_map: str = "tiled", softcap: Optional[float] = None, layout: Optional[str] = None, group: Any = None,
     ):  # fmt: skip
         super().__init__()
-        look_back = max_lookback_seq_len if max_lookback_seq_len is None or isinstance(max_lookback_seq_len, int) else list(max_lookback_seq_len)
+        look_back: Any = list(max_lookback_seq_len) if isinstance(max_lookback_seq_len, Sequence) else max_lookback_seq_len
         _options.check(
             "ring_transformer", num_tokens=num_tokens, dim=dim, depth=depth, causal=causal, dim_head=dim_head, heads=heads, ff_mult=ff_mult,
             num_grouped_query_heads=num_grouped_query_heads, bucket_size=bucket_size, ring_attn=ring_attn,
@@ -87,7 +88,7 @@ class RingTransformer(nn.Module):
         """
         return_loss = return_loss or labels is not None
         if return_loss and labels is None:
-            if self.ring_attn and not self.auto_shard_seq and not force_ring_reduce_off and dist.is_initialized():
+            if self.ring_attn and not self.auto_shard_seq and not force_ring_reduce_off and world_of(self.group)[2] > 1:
                 raise InputError.of("labels", "none of a shard", "labels, or whole sequences on each rank")
             x, labels = x[:, :-1], x[:, 1:]
             mask = None if mask is None else mask[:, :-1]
@@ -99,7 +100,9 @@ class RingTransformer(nn.Module):
         x, mask, labels = rows.to_sequence(x), rows.to_sequence(mask), rows.to_sequence(labels)
         cos_sin = self.rotary_emb.turns(rows.positions(document_lengths, x.device))
         tokens = self.token_emb(x)
-        for attention, feed_forward in self.layers:
+        for layer in self.layers:
+            attention: Any = layer[0]  # type: ignore[index]
+            feed_forward: Any = layer[1]  # type: ignore[index]
             tokens = tokens + attention.attend(tokens, mask, cos_sin, rows, document_lengths)
             tokens = tokens + feed_forward(tokens)
         logits = self.to_logits(tokens)
