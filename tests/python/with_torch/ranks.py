@@ -1,10 +1,12 @@
-"""What the processes of a gloo group check, one after another; each is a test of test_groups.py.
+"""What the processes of a group check, one after another; each is a test of test_groups.py.
 
-usage: ranks.py RANK WORLD STORE CHECK...        prints a JSON line for each check: [name, null or what went wrong]
+usage: ranks.py cpu|cuda RANK WORLD STORE CHECK...   over gloo, or over NCCL with a device a rank; prints a JSON line for each check:
+                                                     [name, null or what went wrong]
 """
 
 import datetime
 import json
+import os
 import sys
 import time
 import traceback
@@ -20,13 +22,19 @@ import torch.distributed as dist  # noqa: E402
 import ringc  # noqa: E402
 
 torch.set_num_threads(1)
+DEVICE = torch.device("cpu")
+
+
+def here(array):
+    return torch.from_numpy(numpy.ascontiguousarray(array)).to(DEVICE)
+
+
+def drawn(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
 
 
 def close(found, exact, bar=2e-5):
-    if isinstance(found, torch.Tensor):
-        found = found.detach().numpy()
-    if isinstance(exact, torch.Tensor):
-        exact = exact.detach().numpy()
+    found, exact = (each.detach().cpu().numpy() if isinstance(each, torch.Tensor) else each for each in (found, exact))
     error = naive.error(found, exact)
     assert error < bar, f"an error of {error}"
 
@@ -34,7 +42,7 @@ def close(found, exact, bar=2e-5):
 def mine(problem, layout="zigzag", group=None):
     """This rank's shards, with gradients."""
     group = group or dist.group.WORLD
-    shards = [ringc.shard(torch.from_numpy(each), group=group, layout=layout) for each in problem]
+    shards = [ringc.shard(here(each), group=group, layout=layout) for each in problem]
     return [each.requires_grad_() if place < 3 else each for place, each in enumerate(shards)]
 
 
@@ -62,14 +70,14 @@ def masks():
     n = 48
     problem, random = naive.problem(3, n_q=n, n_k=n), numpy.random.default_rng(1)
     keep = random.random((2, n)) > 0.3
-    shard = ringc.shard(torch.from_numpy(keep), group=dist.group.WORLD)
+    shard = ringc.shard(here(keep), group=dist.group.WORLD)
     compare(problem, {"keep": keep[:, None, None]}, key_mask=shard)
     compare(problem, {"keep": naive.visible(n, n, document_lengths=[20, 28])}, document_lengths=[20, 28])
     bias = random.standard_normal((1, 4, n, n)).astype("f4")
-    rows = ringc.shard(torch.from_numpy(bias), group=dist.group.WORLD, axis=2)
+    rows = ringc.shard(here(bias), group=dist.group.WORLD, axis=2)
     compare(problem, {"score": lambda s, b, h, i, j: (s + bias, 1.0)}, bias=rows)
-    reach = torch.tensor([5, 9, 30, 40], dtype=torch.int32)
-    compare(problem, {"keep": naive.dilated(3, reach.numpy(), n)}, mask=naive.DILATED, arguments={"step": 3, "reach": reach})
+    reach = torch.tensor([5, 9, 30, 40], dtype=torch.int32, device=DEVICE)
+    compare(problem, {"keep": naive.dilated(3, reach.cpu().numpy(), n)}, mask=naive.DILATED, arguments={"step": 3, "reach": reach})
 
 
 def half_precision():
@@ -107,7 +115,7 @@ def disagreement_is_said_on_all():
     q, k, v, _ = mine(naive.problem(8, n_q=48, n_k=48))
     calls = {
         "softcap": lambda: ringc.attention(q, k, v, group=world, softcap=1.0 + rank),
-        "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": torch.ones(4, dtype=torch.int32)}),
+        "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": torch.ones(4, dtype=torch.int32, device=DEVICE)}),
         "text": lambda: ringc.attention(q, k, v, group=world, mask=f"mask near(b: index, h: index, i: index, j: index) {{ return j < {rank} }}"),
     }
     for name, call in calls.items():
@@ -153,7 +161,7 @@ def a_destroyed_group():
 
 
 def whole_again():
-    x = torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(1))
+    x = drawn(1, 2, 11, 3)
     own = ringc.shard(x, group=dist.group.WORLD).requires_grad_()
     whole = ringc.unshard(own, group=dist.group.WORLD, length=11)
     assert torch.equal(whole, x)
@@ -164,10 +172,10 @@ def whole_again():
 def decoding():
     q, k, v, _ = naive.problem(10, b=1, n_q=1, n_k=45)
     exact = naive.attention(q, k, v)[0]
-    cache = ringc.KvCache(pages=8, page_size=4, kv_heads=2, head_dim=16, group=dist.group.WORLD)
-    cache.append(0, torch.from_numpy(k[0]), torch.from_numpy(v[0]))
-    close(cache.decode(torch.from_numpy(q)), exact)
-    out = ringc.tree_attn_decode(*(torch.from_numpy(each).transpose(1, 2) for each in (q, k, v)), group=dist.group.WORLD)
+    cache = ringc.KvCache(pages=8, page_size=4, kv_heads=2, head_dim=16, device=DEVICE, group=dist.group.WORLD)
+    cache.append(0, here(k[0]), here(v[0]))
+    close(cache.decode(here(q)), exact)
+    out = ringc.tree_attn_decode(*(here(each).transpose(1, 2) for each in (q, k, v)), group=dist.group.WORLD)
     close(out.transpose(1, 2), exact)
 
 
@@ -184,7 +192,7 @@ def gradients_of(module, loss):
 def alone(make):
     """The same weights without a ring."""
     torch.manual_seed(3)
-    return make()
+    return make().to(DEVICE)
 
 
 def attention_module():
@@ -192,9 +200,9 @@ def attention_module():
     common = {"dim": 24, "dim_head": 8, "heads": 4, "num_grouped_query_heads": 2, "causal": True, "rotary_embed": True}
     single = alone(lambda: ringc.RingAttention(**common))
     batches = [2, 1, 2][:world]
-    x = torch.randn(sum(batches), 22, 24, generator=torch.Generator().manual_seed(4))
-    weights = torch.randn(x.shape, generator=torch.Generator().manual_seed(5))
-    keep = torch.rand(x.shape[:2], generator=torch.Generator().manual_seed(6)) > 0.2
+    x = drawn(4, sum(batches), 22, 24)
+    weights = drawn(5, *x.shape)
+    keep = drawn(6, *x.shape[:2]) > -0.8
     own = slice(sum(batches[:rank]), sum(batches[: rank + 1]))
     for mask in (None, keep):
         expected = single(x, mask)
@@ -222,7 +230,7 @@ def transformer():
     rank, world = dist.get_rank(), dist.get_world_size()
     common = {"num_tokens": 19, "dim": 16, "depth": 2, "dim_head": 8, "heads": 2, "causal": True, "max_lookback_seq_len": (None, 6)}
     single = alone(lambda: ringc.RingTransformer(**common))
-    x = torch.randint(0, 19, (2 * world, 23), generator=torch.Generator().manual_seed(7))
+    x = torch.randint(0, 19, (2 * world, 23), generator=torch.Generator().manual_seed(7)).to(DEVICE)
     loss = single(x, return_loss=True)
     loss.backward()
     own = slice(2 * rank, 2 * rank + 2)
@@ -241,7 +249,7 @@ def rings_in_the_world():
     common = {"dim": 16, "dim_head": 8, "heads": 2, "causal": True}
     single = alone(lambda: ringc.RingAttention(**common))
     ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True))
-    x = torch.randn(world, 12, 16, generator=torch.Generator().manual_seed(8))
+    x = drawn(8, world, 12, 16)
     close(ring(x[rank : rank + 1], ring_size=1), single(x)[rank : rank + 1])
     try:
         ring(x[rank : rank + 1], ring_size=world + 1)
@@ -253,11 +261,13 @@ def rings_in_the_world():
 
 def a_peer_that_is_gone():
     """The last one: rank 1 does not call."""
+    everyone = list(range(dist.get_world_size()))
+    group = dist.new_group(everyone, timeout=datetime.timedelta(seconds=5))
     q, k, v, _ = mine(naive.problem(11, n_q=48, n_k=48))
     if dist.get_rank() == 1:
         return
     try:
-        ringc.attention(q, k, v, group=dist.group.WORLD)
+        ringc.attention(q, k, v, group=group)
     except ringc.PeerError as error:
         assert "rank" in str(error), str(error)
     else:
@@ -265,12 +275,15 @@ def a_peer_that_is_gone():
 
 
 def main():
-    rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    patience = 8 if "a_peer_that_is_gone" in sys.argv else 60
-    dist.init_process_group(
-        "gloo", init_method=f"file://{store}", rank=rank, world_size=world, timeout=datetime.timedelta(seconds=patience)
-    )
-    for name in sys.argv[4:]:
+    global DEVICE
+    kind, rank, world, store, checks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5:]
+    if kind == "cuda":
+        DEVICE = torch.device("cuda", rank)
+        torch.cuda.set_device(DEVICE)
+    backend = "nccl" if kind == "cuda" else "gloo"
+    patience = datetime.timedelta(seconds=60)
+    dist.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=world, timeout=patience)
+    for name in checks:
         try:
             globals()[name]()
             said = None
@@ -279,8 +292,9 @@ def main():
         print(json.dumps([name, said]), flush=True)
         if said:
             break
-    if "a_peer_that_is_gone" not in sys.argv:
-        dist.destroy_process_group()
+    if "a_peer_that_is_gone" in checks:
+        os._exit(0)
+    dist.destroy_process_group()
 
 
 if __name__ == "__main__":
