@@ -49,7 +49,7 @@ def test_names_the_argument(what):
 
 
 def test_a_text_that_is_wrong_has_its_place():
-    with pytest.raises(ringc.InputError, match=r"<mask odd>:2:15: ") as caught:
+    with pytest.raises(ringc.CompileError, match=r"<mask odd>:2:15: ") as caught:
         ringc.attention(Q, K, V, mask="mask odd(b: index, h: index, i: index, j: index) {\n  return (i - k) % 2 == 1\n}")
     assert "^" in str(caught.value)
 

@@ -14,28 +14,36 @@ from ._tensor import HOST
 
 
 class Handle:
-    """Owns one; destroys it with itself, but not as the process ends."""
+    """Owns one; destroys it with itself, but not as the process ends.
 
-    def __init__(self, made: ctypes.c_void_p, destroy: Callable[[ctypes.c_void_p], None], keep: Any = None):
+    `lock` is what its users hold: handles of one group are one thread's at a time, also as they are made and destroyed.
+    """
+
+    def __init__(
+        self, made: ctypes.c_void_p, destroy: Callable[[ctypes.c_void_p], None], keep: Any = None, lock: Any = None
+    ):
         self.raw = made
         self.keep = keep
-        self._end = weakref.finalize(self, _destroy_here, destroy, made, os.getpid())
-        self._end.atexit = False
+        self.lock = threading.RLock() if lock is None else lock
+        end = weakref.finalize(self, _destroy_here, destroy, made, os.getpid(), self.lock)
+        end.atexit = False
 
     @classmethod
-    def create(cls, create: Callable[..., None], destroy: Callable[..., None], *arguments: Any, keep: Any = None) -> Handle:
+    def create(
+        cls, create: Callable[..., None], destroy: Callable[..., None], *arguments: Any, keep: Any = None, lock: Any = None
+    ) -> Handle:
         place = ctypes.c_void_p()
-        create(*arguments, ctypes.byref(place))
-        return cls(place, destroy, keep)
+        lock = threading.RLock() if lock is None else lock
+        with lock:
+            create(*arguments, ctypes.byref(place))
+        return cls(place, destroy, keep, lock)
 
-    def destroy(self) -> None:
-        self._end()
 
-
-def _destroy_here(destroy: Callable[..., None], raw: ctypes.c_void_p, process: int) -> None:
+def _destroy_here(destroy: Callable[..., None], raw: ctypes.c_void_p, process: int, lock: Any) -> None:
     """A handle that fork() copied is the parent's: its threads are not here."""
     if os.getpid() == process:
-        destroy(raw)
+        with lock:
+            destroy(raw)
 
 
 _lock = threading.Lock()

@@ -5,106 +5,88 @@ from __future__ import annotations
 import ctypes
 import datetime
 import itertools
-import queue
 import sys
-import threading
-from typing import Any, Optional
+from typing import Any
 
 from ._library import _ABORT, _CANCEL, _POST, _RELEASE, _WAIT, Messages, interrupted
+from .errors import PeerError
 
-#: Of tag 0, apart from what the group's other users send.
-_TAGS = 0x72636
+#: A tag that no message has.
+_NOBODY = 2
 #: Carriers that the library may still call, by number: `user`.
 _carriers: dict[int, "Carrier"] = {}
 _numbers = itertools.count(1)
-
-
-#: Seconds between looks for a rank that has failed, while a message is waited for.
-_LOOK = 0.25
+#: In the store of a group: why it is of no use any more.
 _FAILED = "ringc/failed"
 
 
 class Carrier:
-    """Posts on one process group. Lives until the library lets go of it.
+    """Posts on connections of its own between the ranks of a process group. Lives until the library lets go of it.
 
-    A wait for gloo can neither be asked whether it is over nor be taken back. So a thread of the carrier waits, and the caller's
-    looks meanwhile whether a rank has left a reason in the group's store.
+    A rank that fails leaves the reason in the group's store and closes its connections, which ends the waits of the others.
     """
 
-    def __init__(self, process_group: Any, store: Any, deadline: float):
-        self.group = process_group
-        self.store = store
+    def __init__(self, rank: int, world: int, store: Any, deadline: float):
+        dist = sys.modules["torch"].distributed
+        self.rank, self.world, self.store = rank, world, store
         self.deadline = datetime.timedelta(seconds=deadline)
+        try:
+            self.gloo = dist.ProcessGroupGloo(dist.PrefixStore("ringc/messages", store), rank, world, self.deadline)
+        except RuntimeError as error:
+            raise PeerError(f"rank {rank}: the other ranks of the group were not met: {error}") from error
         self.posts: dict[int, list[Any]] = {}  # by token, what is not over
         self.tokens = itertools.count(1)
-        self.waits: queue.SimpleQueue[Optional[_Wait]] = queue.SimpleQueue()
-        self.waiter: Optional[threading.Thread] = None
+        self.closed = False
         self.number = next(_numbers)
         _carriers[self.number] = self
-        self.messages = Messages(
-            user=self.number, post=_post, wait=_wait, cancel=_cancel, abort=_abort, release=_release
-        )
+        self.messages = Messages(user=self.number, post=_post, wait=_wait, cancel=_cancel, abort=_abort, release=_release)
 
     def post(self, tag: int, sends: list[tuple[int, int, int]], receives: list[tuple[int, int, int]]) -> int:
         """Each is (peer, address, bytes)."""
         token = next(self.tokens)
         works = self.posts[token] = []
-        messages = [(self.group.recv, *each) for each in receives] + [(self.group.send, *each) for each in sends]
+        messages = [(self.gloo.recv, *each) for each in receives] + [(self.gloo.send, *each) for each in sends]
         for start, peer, address, count in messages:
             try:
                 if count:
-                    works.append(start([_bytes_at(address, count)], peer, tag + _TAGS))
+                    works.append(start([_bytes_at(address, count)], peer, tag))
             except Exception as error:  # what was started goes on, so that the wait has to say it
                 works.append(_Failed(error))
                 break
         return token
 
     def wait(self, token: int) -> None:
-        if self.waiter is None:
-            self.waiter = threading.Thread(target=_wait_for_all, args=(self.waits,), name="ringc messages", daemon=True)
-            self.waiter.start()
-        wait = _Wait(self.posts[token], self.deadline)
-        self.waits.put(wait)
-        while not wait.over.wait(_LOOK):
+        works = self.posts[token]
+        try:
+            while works:
+                works[0].wait(self.deadline)
+                works.pop(0)
+        except Exception as error:
             if self.store.check([_FAILED]):
-                raise RuntimeError(self.store.get(_FAILED).decode("utf-8", "replace"))
-        if wait.error is not None:
-            raise wait.error
+                raise RuntimeError(self.store.get(_FAILED).decode("utf-8", "replace")) from error
+            raise
         del self.posts[token]
+
+    def cancel(self, token: int) -> None:
+        """Nothing of it touches memory any more."""
+        self.close()
+        self.posts.pop(token, None)
 
     def abort(self, reason: str) -> None:
         """The first reason stays."""
-        self.store.compare_set(_FAILED, "", f"rank {self.group.rank()}: {reason}")
+        self.store.compare_set(_FAILED, "", f"rank {self.rank}: {reason}")
+        self.close()
 
-    def release(self) -> None:
-        self.waits.put(None)
-
-    def cancel(self, token: int) -> bool:
-        """Whether nothing of it touches memory any more. Gloo cannot take a message back."""
-        return not self.posts.pop(token, [])
-
-
-class _Wait:
-    """For all of some works; `over` when they are, or one has failed."""
-
-    def __init__(self, works: list[Any], deadline: datetime.timedelta):
-        self.works, self.deadline = works, deadline
-        self.over = threading.Event()
-        self.error: Optional[BaseException] = None
-
-    def run(self) -> None:
+    def close(self) -> None:
+        """Gloo closes all connections when a wait is given up, here for what nobody sends."""
+        if self.closed or self.world == 1:
+            return
+        self.closed = True
         try:
-            while self.works:
-                self.works[0].wait(self.deadline)
-                self.works.pop(0)
-        except BaseException as error:
-            self.error = error
-        self.over.set()
-
-
-def _wait_for_all(waits: queue.SimpleQueue[Optional[_Wait]]) -> None:
-    while (wait := waits.get()) is not None:
-        wait.run()
+            nothing = sys.modules["torch"].empty(1, dtype=sys.modules["torch"].uint8)
+            self.gloo.recv([nothing], (self.rank + 1) % self.world, _NOBODY).wait(datetime.timedelta(milliseconds=1))
+        except Exception:
+            pass  # that is it
 
 
 class _Failed:
@@ -157,7 +139,8 @@ def _wait(user, token, error, error_bytes):
 @_CANCEL
 def _cancel(user, token):
     try:
-        return 0 if _carriers[user].cancel(token) else 1
+        _carriers[user].cancel(token)
+        return 0
     except BaseException:
         return 1
 
@@ -167,11 +150,9 @@ def _abort(user, reason):
     try:
         _carriers[user].abort(reason.decode("utf-8", "replace"))
     except BaseException:
-        pass  # the others find out by the deadline, or as this process ends
+        pass  # without the store the others still see closed connections, or an end of this process
 
 
 @_RELEASE
 def _release(user):
-    carrier = _carriers.pop(user, None)
-    if carrier is not None:
-        carrier.release()
+    _carriers.pop(user, None)

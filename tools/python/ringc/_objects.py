@@ -17,12 +17,12 @@ from .groups import Group, by_name
 
 
 class Object:
-    """A handle and its lock. Calls on one group take turns, too: their messages would mix."""
+    """A handle. Calls on one group take turns, too: their messages would mix."""
 
     def __init__(self, handle: Handle, group: Optional[Group]):
-        self.raw = handle.raw
         self.handle = handle
-        self.lock = group.lock if group is not None else threading.RLock()
+        self.raw = handle.raw
+        self.lock = handle.lock
         self.group = group
 
 
@@ -41,8 +41,8 @@ def _find(kind: str, device: int, group_name: str, options: str, files: tuple[st
         if found is not None and found.group is group:
             _objects.move_to_end(key)
             return found
-    handle = make(context(device).raw, group.handle.raw if group is not None else None, options.encode())
-    made = Object(handle, group)
+    raw, lock = (group.handle.raw, group.lock) if group is not None else (None, None)
+    made = Object(make(context(device).raw, raw, options.encode(), lock=lock), group)
     with _lock:
         found = _objects.setdefault(key, made)
         if found.group is not group:
@@ -72,12 +72,12 @@ def decode(device: int, group_name: str, options: str, sizes: tuple[Any, ...]) -
     return _find("decode", device, group_name, complete, files, _make_decode)
 
 
-def _make_attention(*arguments: Any) -> Handle:
-    return Handle.create(library().attention_create, library().attention_destroy, *arguments)
+def _make_attention(*arguments: Any, lock: Any) -> Handle:
+    return Handle.create(library().attention_create, library().attention_destroy, *arguments, lock=lock)
 
 
-def _make_decode(*arguments: Any) -> Handle:
-    return Handle.create(library().decode_create, library().decode_destroy, *arguments)
+def _make_decode(*arguments: Any, lock: Any) -> Handle:
+    return Handle.create(library().decode_create, library().decode_destroy, *arguments, lock=lock)
 
 
 @lru_cache(maxsize=1024)

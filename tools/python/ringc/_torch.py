@@ -158,6 +158,8 @@ def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
 
 
 def require_torch(tensors: dict[str, Any], device: torch.device) -> None:
+    if device.type not in ("cpu", "cuda", "meta"):
+        raise InputError.of("q", f"a tensor on {device}", "one on cpu or cuda")
     for name, each in tensors.items():
         if each is None:
             continue

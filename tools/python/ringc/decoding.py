@@ -6,7 +6,6 @@ import ctypes
 import functools
 import json
 import sys
-import threading
 from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar, Union
 
 import numpy
@@ -206,7 +205,7 @@ class KvCache:
         context = _handles.context(index)
         create = (library().cache_create, library().cache_destroy, context.raw, stream, json.dumps(fields).encode())
         self._handle = Handle.create(*create, keep=context)
-        self._lock = threading.RLock()
+        self._lock = self._handle.lock
 
     @_eager
     def append(self, entry: int, k: Tensor, v: Tensor) -> None:
@@ -236,14 +235,16 @@ class KvCache:
     def length(self, entry: int) -> int:
         """Tokens of an entry, of all ranks."""
         found = ctypes.c_int64()
-        library().cache_length(self._handle.raw, entry, ctypes.byref(found))
+        with self._lock:
+            library().cache_length(self._handle.raw, entry, ctypes.byref(found))
         return found.value
 
     @property
     def free_pages(self) -> int:
         """Of this rank's pool."""
         found = ctypes.c_int64()
-        library().cache_free_pages(self._handle.raw, ctypes.byref(found))
+        with self._lock:
+            library().cache_free_pages(self._handle.raw, ctypes.byref(found))
         return found.value
 
     @_eager

@@ -1,7 +1,7 @@
 """Groups: the ranks that share a sequence. A torch.distributed process group, or threads of one process.
 
 NCCL groups lend their communicator, or, where torch does not give it out, another one is made, whose id goes through the
-group. Groups of any other backend (gloo, MPI) carry the messages of tensors of the host.
+group. Messages of tensors of the host go over connections of gloo, which the ranks of a group of any backend find by its store.
 
 A call that fails on one rank, but for a DisagreementError, fails on all of them, and the group is of no use to ringc from then on:
 ``torch.distributed.new_group`` makes another one.
@@ -32,7 +32,7 @@ class Group:
         self.rank = rank
         self.world = world
         self.name = name  # by which `by_name` finds it
-        self.lock = threading.RLock()
+        self.lock = handle.lock
         self.closed = False
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ def _drop(name: str) -> None:
 def _of_process_group(process_group: Any, name: str, device: int) -> Group:
     rank, world = process_group.rank(), process_group.size()
     if device == HOST:
-        carrier = Carrier(process_group, store_of(process_group), deadline_of(process_group, "cpu"))
+        carrier = Carrier(rank, world, store_of(process_group), deadline_of(process_group, "cpu"))
         handle = Handle.create(
             library().group_messages, library().group_destroy, context(HOST).raw, rank, world,
             ctypes.byref(carrier.messages), keep=(context(HOST), carrier),

@@ -60,11 +60,11 @@ def turned(x: Any, cos: Any, sin: Any, *, interleaved: bool = False) -> Any:
         a, b = f32[..., :pairs], f32[..., pairs : 2 * pairs]
     turned_a, turned_b, rest = a * cos - b * sin, b * cos + a * sin, f32[..., 2 * pairs :]
     library = sys.modules["torch"] if of_torch else numpy
-    join = library.cat if of_torch else numpy.concatenate
+    join: Any = library.cat if of_torch else numpy.concatenate
     if interleaved:
         both = library.stack([turned_a, turned_b], -1).reshape(*x.shape[:-1], 2 * pairs)
         parts = [both, rest]
     else:
         parts = [turned_a, turned_b, rest]
-    made = join(parts, -1)
+    made: Any = join(parts, -1)
     return made.to(x.dtype) if of_torch else made.astype(x.dtype)
