@@ -41,6 +41,26 @@ class Dev(unittest.TestCase):
             self.assertIn(word, done.stderr)
         self.assertNotIn("installs", done.stdout)
 
+    def test_pytorch_that_cannot_be_had(self):
+        for name in ("ptxas", "chromium"):
+            self.stand_in(name, "exit 0")
+        self.stand_in("dpkg-query", "echo installed")
+        self.stand_in("python3", 'case "$2" in venv) mkdir -p "$3/bin"; cp "$0.venv" "$3/bin/python" ;; *) echo 3.11 ;; esac')
+        self.stand_in("python3.venv", 'echo "no network" >&2; exit 1')
+        venv = os.path.join(self.folder, "venv")
+        environment = {**os.environ, "PATH": self.folder + ":/usr/bin:/bin", "RINGC_TORCH_VENV": venv}
+        done = subprocess.run([f"{TOOLS}/dev", "setup"], env=environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("there is no PyTorch", done.stderr)
+        with open(f"{venv}/why") as why:
+            self.assertEqual(why.read(), "no network\n")
+        self.stand_in("python3.venv", "exit 0")
+        done = subprocess.run([f"{TOOLS}/dev", "setup"], env=environment, capture_output=True, text=True, timeout=60)
+        self.assertIn("installing PyTorch", done.stderr)
+        self.assertFalse(os.path.exists(f"{venv}/why"))
+        done = subprocess.run([f"{TOOLS}/dev", "setup"], env=environment, capture_output=True, text=True, timeout=60)
+        self.assertNotIn("installing", done.stderr)
+
     def summary(self, status):
         folder = os.path.join(self.folder, "asan")
         os.makedirs(folder, exist_ok=True)
