@@ -226,7 +226,7 @@ class TestOnCuda:
             causal=True, window=(-1, -1), softcap=None, alibi=False, mask=None, score=None, scale=None, kv_head_map="blocked",
             layout="zigzag", deterministic=False, options=None, arguments=_options.arguments_of(None),
         )  # fmt: skip
-        call = _run.Call(*(each.detach() for each in (q, k, v)), None, None, None, (), (), (), text, "")
+        call = _run.Call(*(each.detach() for each in (q, k, v)), None, None, None, (), (), (), (), text, "")
         results = (torch.empty_like(q), *(torch.empty(1, 16, 4096, device="cuda") for _ in range(3)))
         gradients = tuple(torch.empty_like(each) for each in (q, k, v))
 

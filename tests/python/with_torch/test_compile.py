@@ -59,6 +59,19 @@ def test_lengths_that_vary():
     assert counted.frame_count == 1
 
 
+def test_integers_that_vary():
+    """As the seed of a mask that drops keys does."""
+    torch._dynamo.reset()
+    counted = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(lambda *qkv, step: block(*qkv, mask=MASK, arguments={"step": step, "reach": REACH}), backend=counted, fullgraph=True)
+    q, k, v, dout = tensors(naive.problem(5), "cpu")
+    for step in (2, 3, 4, 5, 6):
+        out = compiled(q, k, v, step=step)
+        out.backward(dout)
+        assert torch.allclose(out, block(q, k, v, mask=MASK, arguments={"step": step, "reach": REACH}), atol=1e-6)
+    assert counted.frame_count == 2  # as a constant, and as any
+
+
 def test_the_operators_keep_torch_s_rules():
     q, k, v, _ = tensors(naive.problem(3, n_q=9, n_k=9), "cpu")
     from ringc import _options
@@ -67,7 +80,7 @@ def test_the_operators_keep_torch_s_rules():
         causal=True, window=(-1, -1), softcap=None, alibi=False, mask=None, score=None, scale=None, kv_head_map="blocked",
         layout="zigzag", deterministic=True, options=None, arguments=_options.arguments_of(None),
     )  # fmt: skip
-    inputs = (q, k, v, None, None, None, [], [], [], text, "")
+    inputs = (q, k, v, None, None, None, [], [], [], [], text, "")
     torch.library.opcheck(torch.ops.ringc.attention_forward.default, inputs)
 
 

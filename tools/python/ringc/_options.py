@@ -13,43 +13,44 @@ from .errors import InputError
 
 
 class Arguments(NamedTuple):
-    """Parameters of masks and scores, by kind. Names of tensors and numbers, and bools whole, are in the options' text."""
+    """Parameters of masks and scores, by kind. Names, and bools whole, are in the options' text."""
 
-    tensor_names: tuple[str, ...]
+    names: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]  # of tensors, integers, reals
     tensors: list[Any]
-    number_names: tuple[str, ...]
-    numbers: list[float]
+    integers: list[int]
+    reals: list[float]
     bools: tuple[tuple[str, bool], ...]
 
 
 def arguments_of(given: Optional[Mapping[str, Any]]) -> Arguments:
-    tensor_names, tensors, number_names, values, bools = [], [], [], [], []
+    tensors: dict[str, Any] = {}
+    integers: dict[str, int] = {}
+    reals: dict[str, float] = {}
+    bools: dict[str, bool] = {}
     for name, value in (given or {}).items():
         if isinstance(value, bool):
-            bools.append((name, value))
-        elif isinstance(value, (int, float)) or _is_symbolic(value):
-            number_names.append(name)
-            values.append(value)
-        elif isinstance(value, numbers.Number):  # of numpy
-            number_names.append(name)
-            values.append(float(value))  # type: ignore[arg-type]
+            bools[name] = value
+        elif isinstance(value, int) or type(value).__name__ == "SymInt":
+            integers[name] = value
+        elif isinstance(value, float) or type(value).__name__ == "SymFloat":
+            reals[name] = value
+        elif isinstance(value, numbers.Integral):  # of numpy
+            integers[name] = int(value)
+        elif isinstance(value, numbers.Real):
+            reals[name] = float(value)
         elif is_torch(value) or hasattr(value, "__dlpack__"):
-            tensor_names.append(name)
-            tensors.append(value)
+            tensors[name] = value
         else:
             raise InputError.of(f"arguments[{name!r}]", type(value).__name__, "a number, a bool or a tensor")
-    return Arguments(tuple(tensor_names), tensors, tuple(number_names), values, tuple(bools))
-
-
-def _is_symbolic(value: Any) -> bool:
-    return type(value).__name__ in ("SymInt", "SymFloat")
+    names = (tuple(tensors), tuple(integers), tuple(reals))
+    return Arguments(names, list(tensors.values()), list(integers.values()), list(reals.values()), tuple(bools.items()))
 
 
 def text(*, arguments: Arguments, **asked: Any) -> str:
     """JSON of what the caller said; sizes and type come from the tensors (`_objects`)."""
     leaves: list[Any] = []
     shape = _flattened(asked, leaves)
-    return text_of(arguments.tensor_names, arguments.number_names, arguments.bools, shape, *leaves)
+    return text_of(arguments.names, arguments.bools, shape, *leaves)
 
 
 def _flattened(value: Any, leaves: list[Any]) -> Any:
@@ -72,7 +73,7 @@ def _restored(shape: Any, leaves: Iterator[Any]) -> Any:
     return (list if kind == "list" else tuple)(_restored(each, leaves) for each in parts)
 
 
-def text_of(tensor_names: Any, number_names: Any, bools: Any, shape: Any, *leaves: Any) -> str:
+def text_of(names: Any, bools: Any, shape: Any, *leaves: Any) -> str:
     """Its result is a constant of a traced graph (_torch.py): nothing that it takes is a tensor."""
     asked = _restored(shape, iter(leaves))
     window, alibi, options = asked["window"], asked["alibi"], asked["options"]
@@ -84,14 +85,14 @@ def text_of(tensor_names: Any, number_names: Any, bools: Any, shape: Any, *leave
     return _text(
         bool(asked["causal"]), int(window[0]), int(window[1]), softcap, alibi is True or bool(slopes), slopes,
         _functions.parse("mask", asked["mask"]), _functions.parse("score", asked["score"]), scale, asked["kv_head_map"],
-        asked["layout"], bool(asked["deterministic"]), more, tuple(tensor_names), tuple(number_names), tuple(bools),
+        asked["layout"], bool(asked["deterministic"]), more, names, bools,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)
 def _text(
     causal, left, right, softcap, alibi, slopes, masks, scores, scale, kv_head_map, layout, deterministic, more,
-    tensor_names, number_names, bools,
+    names, bools,
 ) -> str:  # fmt: skip
     fields = {
         "causal": causal,
@@ -108,16 +109,13 @@ def _text(
     }
     if more:
         fields |= json.loads(more)
-    fields["arguments"] = {"tensors": tensor_names, "numbers": number_names, "bools": bools}
+    fields["arguments"] = {"names": names, "bools": bools}
     return json.dumps(fields)
 
 
 @lru_cache(maxsize=1024)
-def argument_names(options: str) -> tuple[tuple[bytes, ...], tuple[bytes, ...], tuple[tuple[bytes, bool], ...]]:
-    """Of tensors, of numbers, and the bools, as `text` wrote them."""
-    names = json.loads(options)["arguments"]
-    return (
-        tuple(name.encode() for name in names["tensors"]),
-        tuple(name.encode() for name in names["numbers"]),
-        tuple((name.encode(), truth) for name, truth in names["bools"]),
-    )
+def argument_names(options: str) -> tuple[list[list[bytes]], list[tuple[bytes, bool]]]:
+    """Of tensors, integers and reals; and the bools, as `text` wrote them."""
+    found = json.loads(options)["arguments"]
+    names = [[name.encode() for name in kind] for kind in found["names"]]
+    return names, [(name.encode(), truth) for name, truth in found["bools"]]

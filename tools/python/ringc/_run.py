@@ -23,7 +23,8 @@ class Call(NamedTuple):
     bias: Any  # f32 [b or 1, h or 1, n_q, all n_k], or None
     cu_seqlens: Any  # i32 of the host, or None
     tensors: Sequence[Any]  # arguments
-    numbers: Sequence[float]
+    integers: Sequence[int]
+    reals: Sequence[float]
     whole: Sequence[int]  # batch, n_q and n_k of all ranks; (): as many rows on each
     options: str  # _options.text
     group: str  # groups.name_of
@@ -52,7 +53,7 @@ class _Prepared:
             if getattr(call, name) is not None:
                 views[name] = view(name, getattr(call, name))
         self.tensors = {name: _library.tensor(name, each) for name, each in views.items()}
-        self.arguments, self.count = arguments_array(call.options, call.tensors, call.numbers)
+        self.arguments, self.count = arguments_array(call.options, call.tensors, call.integers, call.reals)
         q, k, v = (views[name].shape for name in ("q", "k", "v"))
         self.object = _objects.attention(self.device, call.group, call.options, (q[2], k[2], q[3], v[3], views["q"].dtype))
         batch, query_length, key_length = self._whole(call, q, k)
@@ -83,30 +84,20 @@ class _Prepared:
         return ctypes.c_void_p(address), size.value, keep
 
 
-def arguments_array(options: str, tensors: Sequence[Any], numbers: Sequence[float]) -> tuple[Any, int]:
+def arguments_array(
+    options: str, tensors: Sequence[Any], integers: Sequence[int], reals: Sequence[float]
+) -> tuple[Any, int]:
     """ringc_argument's, which keep what they point to."""
-    tensor_names, number_names, bools = argument_names(options)
-    count = len(tensor_names) + len(number_names) + len(bools)
-    made: Any = (Argument * max(count, 1))()
-    held = []
-    place = 0
-    for name, given in zip(tensor_names, tensors):
-        called = f"arguments[{name.decode()!r}]"
-        held.append(_library.tensor(called, view(called, given)))
-        made[place] = Argument(name=name, kind=Argument.TENSOR, tensor=pointer(held[-1]))
-        place += 1
-    for name, number in zip(number_names, numbers):
-        number = float(number)
-        if number.is_integer() and abs(number) < 2**53:
-            made[place] = Argument(name=name, kind=Argument.INTEGER, integer=int(number))
-        else:
-            made[place] = Argument(name=name, kind=Argument.REAL, real=number)
-        place += 1
-    for name, truth in bools:
-        made[place] = Argument(name=name, kind=Argument.BOOL, truth=int(truth))
-        place += 1
+    (of_tensors, of_integers, of_reals), bools = argument_names(options)
+    called = [f"arguments[{name.decode()!r}]" for name in of_tensors]
+    held = [_library.tensor(name, view(name, given)) for name, given in zip(called, tensors)]
+    found = [Argument(name=name, kind=Argument.TENSOR, tensor=pointer(given)) for name, given in zip(of_tensors, held)]
+    found += [Argument(name=name, kind=Argument.INTEGER, integer=number) for name, number in zip(of_integers, integers)]
+    found += [Argument(name=name, kind=Argument.REAL, real=number) for name, number in zip(of_reals, reals)]
+    found += [Argument(name=name, kind=Argument.BOOL, truth=truth) for name, truth in bools]
+    made: Any = (Argument * len(found))(*found)
     made.keep = held
-    return made, count
+    return made, len(found)
 
 
 def _results(results: Sequence[Any]) -> tuple[AttentionResults, Any]:

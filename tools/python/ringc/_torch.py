@@ -18,8 +18,8 @@ torch.compiler.assume_constant_result(_options.text_of)
 
 _ops = torch.library.Library("ringc", "DEF")
 _INPUTS = (
-    "Tensor q, Tensor k, Tensor v, Tensor? key_mask, Tensor? bias, Tensor? cu_seqlens, Tensor[] tensors, float[] numbers, "
-    "SymInt[] whole, str options, str group"
+    "Tensor q, Tensor k, Tensor v, Tensor? key_mask, Tensor? bias, Tensor? cu_seqlens, Tensor[] tensors, SymInt[] integers, "
+    "float[] reals, SymInt[] whole, str options, str group"
 )
 _RESULTS = "Tensor out, Tensor lse, Tensor row_max, Tensor row_sum"
 _ops.define(f"attention_forward({_INPUTS}) -> ({_RESULTS})", tags=(torch.Tag.needs_fixed_stride_order,))
@@ -84,23 +84,23 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
     optional = [call.key_mask, call.bias, call.cu_seqlens]
     ctx.save_for_backward(call.q, call.k, call.v, *output, *call.tensors, *(each for each in optional if each is not None))
     ctx.has = [each is not None for each in optional]
-    ctx.rest = (call.numbers, call.whole, call.options, call.group)
+    ctx.rest = (call.integers, call.reals, call.whole, call.options, call.group)
     ctx.mark_non_differentiable(*output[1:])
     ctx.set_materialize_grads(False)
 
 
 def _differentiate(ctx: Any, dout: Optional[Tensor], *_rows: Any) -> tuple[Any, ...]:
-    numbers, whole, options, group = ctx.rest
+    lists, names = ctx.rest[:3], ctx.rest[3:]
     saved = list(ctx.saved_tensors)
     optional = [saved.pop() if has else None for has in reversed(ctx.has)][::-1]
     q, k, v, out, lse, row_max, row_sum, *tensors = saved
     gradients: Sequence[Optional[Tensor]] = (None, None, None)
     if dout is not None:
         gradients = torch.ops.ringc.attention_backward(
-            dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, numbers, whole, options, group
+            dout, out, lse, row_max, row_sum, q, k, v, *optional, tensors, *lists, *names
         )
     # In the structure that torch sees in the inputs: a list of tensors, which an empty list is too, has one for each.
-    nothing: tuple[Any, ...] = ([None] * len(tensors), None if numbers else [], None if whole else [])
+    nothing: tuple[Any, ...] = ([None] * len(tensors), *(None if each else [] for each in lists))
     return (*gradients, None, None, None, *nothing, None, None)
 
 
@@ -129,13 +129,13 @@ def attention(
     `groups.name_of`.
     """
     q, k, v = autocast(q, k, v)
-    named = dict(zip(arguments.tensor_names, arguments.tensors))
+    named = dict(zip(arguments.names[0], arguments.tensors))
     others = {"key_mask": key_mask, "bias": bias, **{f"arguments[{name!r}]": each for name, each in named.items()}}
     require_torch({"q": q, "k": k, "v": v, **others}, q.device)
     refuse_gradients(others)
     out, lse, _, _ = torch.ops.ringc.attention_forward(
-        q, k, v, key_mask, bias, cumulative(document_lengths), arguments.tensors, arguments.numbers,
-        list(whole_of(q, k, *whole, group)), options, group,
+        q, k, v, key_mask, bias, cumulative(document_lengths), arguments.tensors, arguments.integers,
+        arguments.reals, list(whole_of(q, k, *whole, group)), options, group,
     )  # fmt: skip
     return (out, lse) if return_lse else out
 

@@ -97,9 +97,8 @@ def attention(
     if is_torch(q):
         return _torch.attention(q, k, v, key_mask, bias, document_lengths, given, (length, batch), text, name, return_lse)
     whole = whole_of(q, k, length, batch, name)
-    call = _run.Call(
-        q, k, v, key_mask, bias, cumulative(document_lengths), given.tensors, given.numbers, whole, text, name
-    )  # fmt: skip
+    begins = cumulative(document_lengths)
+    call = _run.Call(q, k, v, key_mask, bias, begins, given.tensors, given.integers, given.reals, whole, text, name)
     _run.check_shapes(call)
     out, lse, row_max, row_sum = _new_results(call)
     _run.forward(call, (out, lse, row_max, row_sum))
@@ -122,7 +121,8 @@ def attention_backward(
     name, length, batch = name_of(options.pop("group")), options.pop("length"), options.pop("batch")
     text = _options.text(arguments=given, **options)
     whole = whole_of(q, k, length, batch, name)
-    call = _run.Call(q, k, v, key_mask, bias, cumulative(lengths), given.tensors, given.numbers, whole, text, name)
+    begins = cumulative(lengths)
+    call = _run.Call(q, k, v, key_mask, bias, begins, given.tensors, given.integers, given.reals, whole, text, name)
     if is_torch(q):
         from . import _torch
 

@@ -92,7 +92,7 @@ def _decode(q, k, v, lengths, page_table, keys, group, split, return_lse, argume
     seen = views["q"]
     found = _objects.decode(seen.device, name_of(group), text, (h, h_kv, d, d_v, seen.dtype))
     tensors = {name: each if isinstance(each, _library.Tensor) else _library.tensor(name, each) for name, each in views.items()}
-    made, count = arguments_array(text, given.tensors, given.numbers)
+    made, count = arguments_array(text, given.tensors, given.integers, given.reals)
     inputs = DecodeInputs(arguments=made, argument_count=count, **{name: pointer(each) for name, each in tensors.items()})
     out, lse = empty(q, (b, n_q, h, d_v)), empty(q, (b, h, n_q), "f32")
     written = [_library.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
@@ -147,7 +147,7 @@ def tree_attn_decode(
     options = {"causal": False, "window": (-1, -1), "softcap": None, "alibi": False, "mask": None, "score": None, "scale": None,
                "kv_head_map": "blocked", **options}  # fmt: skip
     given = _options.arguments_of(arguments)
-    if given.tensors or given.numbers or given.bools:
+    if any(given.names) or given.bools:
         raise InputError.of("arguments", "some", "none: decode() takes them")
     text = _options.text(layout="contiguous", deterministic=True, options=None, arguments=given, **options)
     if k is None or v is None:
