@@ -14,13 +14,15 @@ Function = Union[str, tuple[Union[str, os.PathLike], str]]
 _DECLARED = re.compile(r"^\s*(mask|score)\s+([A-Za-z_]\w*)\s*\(", re.M)
 
 
-def parse(kind: str, given: Any) -> tuple[tuple[str, str, str | None], ...]:
-    """(file, name, text or None) of each; `kind` is "mask" or "score"."""
+def parse(kind: str, given: Any) -> list[dict[str, str | None]]:
+    """Each as the library's options have it: its file, its name, and its text or None; `kind` is "mask" or "score"."""
     if given is None:
-        return ()
+        return []
     if isinstance(given, list):
-        return tuple(_parse_one(f"{kind}[{place}]", kind, each) for place, each in enumerate(given))
-    return (_parse_one(kind, kind, given),)
+        found = [_parse_one(f"{kind}[{place}]", kind, each) for place, each in enumerate(given)]
+    else:
+        found = [_parse_one(kind, kind, given)]
+    return [{"file": file, "name": name, "text": text} for file, name, text in found]
 
 
 def _parse_one(argument: str, kind: str, given: Any) -> tuple[str, str, str | None]:

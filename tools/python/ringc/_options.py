@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import numbers
 from functools import lru_cache
 from typing import Any, Iterator, Mapping, NamedTuple, Optional
@@ -28,6 +29,8 @@ def arguments_of(given: Optional[Mapping[str, Any]]) -> Arguments:
     reals: dict[str, float] = {}
     bools: dict[str, bool] = {}
     for name, value in (given or {}).items():
+        if not isinstance(name, str):
+            raise InputError.of("arguments", f"a name {name!r}", "names that are strings")
         if isinstance(value, bool):
             bools[name] = value
         elif isinstance(value, int) or type(value).__name__ == "SymInt":
@@ -48,6 +51,7 @@ def arguments_of(given: Optional[Mapping[str, Any]]) -> Arguments:
 
 def text(*, arguments: Arguments, **asked: Any) -> str:
     """JSON of what the caller said; sizes and type come from the tensors (`_objects`)."""
+    asked["options"] = {} if asked["options"] is None else asked["options"]
     leaves: list[Any] = []
     shape = _flattened(asked, leaves)
     return text_of(arguments.names, arguments.bools, shape, *leaves)
@@ -75,42 +79,53 @@ def _restored(shape: Any, leaves: Iterator[Any]) -> Any:
 
 def text_of(names: Any, bools: Any, shape: Any, *leaves: Any) -> str:
     """Its result is a constant of a traced graph (_torch.py): nothing that it takes is a tensor."""
+    key = (names, bools, shape, leaves, tuple(map(type, leaves)))  # True is 1
+    try:
+        found = _known.get(key)
+    except TypeError:  # a leaf without a hash, which the library or JSON refuses
+        return _made_text(names, bools, shape, leaves)
+    if found is None:
+        if len(_known) >= 4096:
+            _known.clear()
+        found = _known[key] = _made_text(names, bools, shape, leaves)
+    return found
+
+
+#: Texts of what was asked before.
+_known: dict[Any, str] = {}
+
+
+def _made_text(names: Any, bools: Any, shape: Any, leaves: Any) -> str:
     asked = _restored(shape, iter(leaves))
-    window, alibi, options = asked["window"], asked["alibi"], asked["options"]
-    if len(window) != 2:
+    window, alibi = asked["window"], asked["alibi"]
+    if not isinstance(window, (tuple, list)) or len(window) != 2:
         raise InputError.of("window", repr(window), "(left, right), -1 for unbounded")
-    slopes = () if isinstance(alibi, bool) else tuple(float(slope) for slope in alibi)
-    softcap, scale = (None if asked[name] is None else float(asked[name]) for name in ("softcap", "scale"))
-    more = json.dumps(options, sort_keys=True) if options else ""
-    return _text(
-        bool(asked["causal"]), int(window[0]), int(window[1]), softcap, alibi is True or bool(slopes), slopes,
-        _functions.parse("mask", asked["mask"]), _functions.parse("score", asked["score"]), scale, asked["kv_head_map"],
-        asked["layout"], bool(asked["deterministic"]), more, names, bools,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def _text(
-    causal, left, right, softcap, alibi, slopes, masks, scores, scale, kv_head_map, layout, deterministic, more,
-    names, bools,
-) -> str:  # fmt: skip
-    fields = {
-        "causal": causal,
-        "window": {"left": left, "right": right},
-        "softcap": softcap,
-        "alibi": alibi,
-        "alibi_slopes": slopes,
-        "masks": [{"file": file, "name": name, "text": source} for file, name, source in masks],
-        "scores": [{"file": file, "name": name, "text": source} for file, name, source in scores],
-        "scale": scale,
-        "head_map": kv_head_map,
-        "layout": layout,
-        "deterministic": deterministic,
+    if not isinstance(asked["options"], dict):
+        raise InputError.of("options", repr(asked["options"]), "a dict of the library's options")
+    fields = {name: _plain(name, asked[name]) for name in ("causal", "softcap", "scale", "layout", "deterministic")}
+    fields |= {
+        "window": {"left": _plain("window", window[0]), "right": _plain("window", window[1])},
+        "alibi": alibi if isinstance(alibi, bool) else True,
+        "alibi_slopes": [] if isinstance(alibi, bool) else [_plain("alibi", slope) for slope in alibi],
+        "masks": _functions.parse("mask", asked["mask"]),
+        "scores": _functions.parse("score", asked["score"]),
+        "head_map": asked["kv_head_map"],
+        **asked["options"],
+        "arguments": {"names": names, "bools": bools},
     }
-    if more:
-        fields |= json.loads(more)
-    fields["arguments"] = {"names": names, "bools": bools}
-    return json.dumps(fields)
+    try:
+        return json.dumps(fields)
+    except TypeError as error:
+        raise InputError.of("options", repr(asked["options"]), f"what JSON has: {error}") from error
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A number of numpy as Python's. What it may be is the library's to say, but for what JSON has not."""
+    if isinstance(value, numbers.Number) and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError.of(name, value, "a finite number")
+    return value
 
 
 @lru_cache(maxsize=1024)

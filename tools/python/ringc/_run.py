@@ -89,6 +89,9 @@ def arguments_array(
 ) -> tuple[Any, int]:
     """ringc_argument's, which keep what they point to."""
     (of_tensors, of_integers, of_reals), bools = argument_names(options)
+    for name, number in zip(of_integers, integers):
+        if not -(2**63) <= number < 2**63:
+            raise InputError.of(f"arguments[{name.decode()!r}]", number, "an integer of 64 bits")
     called = [f"arguments[{name.decode()!r}]" for name in of_tensors]
     held = [_library.tensor(name, view(name, given)) for name, given in zip(called, tensors)]
     found = [Argument(name=name, kind=Argument.TENSOR, tensor=pointer(given)) for name, given in zip(of_tensors, held)]

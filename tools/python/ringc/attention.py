@@ -147,6 +147,8 @@ def whole_of(q: Any, k: Any, length: Union[int, Sequence[int], None], batch: Opt
     if length is None:
         world = world_of(group)[1]
         length = (q.shape[1] * world, k.shape[1] * world)
+    if not isinstance(length, (int, tuple, list)):
+        raise InputError.of("length", repr(length), "a number of tokens, or (n_q, n_k)")
     query_length, key_length = (length, length) if isinstance(length, int) else length
     return (q.shape[0] if batch is None else batch, query_length, key_length)
 
@@ -157,9 +159,12 @@ def cumulative(lengths: Any) -> Optional[numpy.ndarray]:
         return None
     if hasattr(lengths, "__dlpack__") and view("document_lengths", lengths).device != HOST:
         raise InputError.of("document_lengths", "a tensor on CUDA", "numbers, or a tensor of the host: plans are made from it")
-    ends = numpy.cumsum(numpy.asarray(lengths), dtype=numpy.int64)
-    if ends.size and (ends[-1] > 2**31 - 1 or ends.min() < 0):
-        raise InputError.of("document_lengths", f"a sum of {ends[-1]}", "0 to 2147483647")
+    numbers = numpy.asarray(lengths)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" and numbers.size:
+        raise InputError.of("document_lengths", repr(lengths), "a list of integers")
+    ends = numpy.cumsum(numbers, dtype=numpy.int64)
+    if numbers.size and (ends[-1] > 2**31 - 1 or numbers.min() < 0):
+        raise InputError.of("document_lengths", repr(lengths), "0 and more, of a sum of at most 2147483647")
     return numpy.concatenate(([0], ends)).astype(numpy.int32)
 
 
