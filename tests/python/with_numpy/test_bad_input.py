@@ -1,6 +1,7 @@
 """What is wrong is an exception that names the argument; nothing hangs, and nothing stays behind."""
 
 import gc
+import multiprocessing
 import threading
 
 import naive
@@ -97,6 +98,30 @@ def test_two_threads_at_once():
     for each in running:
         each.join()
     assert not wrong
+
+
+def _same_as(queue, exact):
+    queue.put(bool((ringc.attention(Q, K, V) == exact).all()))
+
+
+def test_a_child_of_fork_makes_its_own():
+    exact, fork = ringc.attention(Q, K, V), multiprocessing.get_context("fork")
+    queue = fork.SimpleQueue()
+    child = fork.Process(target=_same_as, args=(queue, exact))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0 and queue.get()
+
+
+def test_calls_leave_nothing():
+    def call(times):
+        for _ in range(times):
+            ringc.attention_backward(DOUT, Q, K, V, *ringc.attention(Q, K, V, return_lse=True))
+
+    call(100)
+    before = resident()
+    call(1000)
+    assert resident() - before < 8 << 20
 
 
 def test_a_closed_group():

@@ -4,7 +4,7 @@ import ctypes
 import re
 from pathlib import Path
 
-from ringc import _library
+from ringc import _library, _structs
 
 HEADER = (Path(__file__).parents[3] / "ringc" / "c" / "ringc_c.h").read_text()
 PLAIN = re.sub(r"/\*.*?\*/", "", HEADER, flags=re.S)
@@ -22,17 +22,17 @@ def test_functions_take_as_many_arguments():
 
 def test_structs_have_the_same_fields():
     for struct, ours in {
-        "ringc_tensor": None, "ringc_argument": _library.Argument, "ringc_attention_inputs": _library.AttentionInputs,
-        "ringc_attention_results": _library.AttentionResults, "ringc_attention_gradients": _library.AttentionGradients,
-        "ringc_decode_inputs": _library.DecodeInputs, "ringc_decode_keys": _library.DecodeKeys, "ringc_send": _library.Send,
-        "ringc_messages": _library.Messages, "ringc_row_positions": _library.RowPositions, "ringc_source": _library.Source,
+        "ringc_tensor": None, "ringc_argument": _structs.Argument, "ringc_attention_inputs": _structs.AttentionInputs,
+        "ringc_attention_results": _structs.AttentionResults, "ringc_attention_gradients": _structs.AttentionGradients,
+        "ringc_decode_inputs": _structs.DecodeInputs, "ringc_decode_keys": _structs.DecodeKeys, "ringc_send": _structs.Send,
+        "ringc_messages": _structs.Messages, "ringc_row_positions": _structs.RowPositions, "ringc_source": _structs.Source,
     }.items():  # fmt: skip
         body = re.search(rf"typedef struct {struct} \{{(.*?)\n?\}} {struct};", PLAIN, re.S)[1]
         body = re.sub(r"\(\*(\w+)\)\([^;]*\);", r" \1;", body)
         names = [name for line in body.split(";") for name in re.findall(r"(\w+)\s*(?:,|$)", line.strip())]
         if ours is not None:
             assert names == [name for name, _ in ours._fields_], struct
-    assert ctypes.sizeof(_library.Tensor) == 48
+    assert ctypes.sizeof(_structs.Tensor) == 48
 
 
 def test_statuses_are_exceptions():

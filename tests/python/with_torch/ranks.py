@@ -10,33 +10,15 @@ import os
 import sys
 import time
 import traceback
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+import naive
+import numpy
+import ranks_of_modules
+import torch
+import torch.distributed as dist
+from here import DEVICE, close, drawn, here
 
-import naive  # noqa: E402
-import numpy  # noqa: E402
-import torch  # noqa: E402
-import torch.distributed as dist  # noqa: E402
-
-import ringc  # noqa: E402
-
-torch.set_num_threads(1)
-DEVICE = torch.device("cpu")
-
-
-def here(array):
-    return torch.from_numpy(numpy.ascontiguousarray(array)).to(DEVICE)
-
-
-def drawn(seed, *shape):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
-
-
-def close(found, exact, bar=2e-5):
-    found, exact = (each.detach().cpu().numpy() if isinstance(each, torch.Tensor) else each for each in (found, exact))
-    error = naive.error(found, exact)
-    assert error < bar, f"an error of {error}"
+import ringc
 
 
 def mine(problem, layout="zigzag", group=None):
@@ -113,10 +95,12 @@ def a_part_of_the_world():
 def disagreement_is_said_on_all():
     world, rank = dist.group.WORLD, dist.get_rank()
     q, k, v, _ = mine(naive.problem(8, n_q=48, n_k=48))
+    ones = torch.ones(4, dtype=torch.int32, device=DEVICE)
+    near = f"mask near(b: index, h: index, i: index, j: index) {{ return j < {rank} }}"
     calls = {
         "softcap": lambda: ringc.attention(q, k, v, group=world, softcap=1.0 + rank),
-        "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": torch.ones(4, dtype=torch.int32, device=DEVICE)}),
-        "text": lambda: ringc.attention(q, k, v, group=world, mask=f"mask near(b: index, h: index, i: index, j: index) {{ return j < {rank} }}"),
+        "step": lambda: ringc.attention(q, k, v, group=world, mask=naive.DILATED, arguments={"step": 1 + rank, "reach": ones}),
+        "text": lambda: ringc.attention(q, k, v, group=world, mask=near),
     }
     for name, call in calls.items():
         try:
@@ -179,98 +163,6 @@ def decoding():
     close(out.transpose(1, 2), exact)
 
 
-def gradients_of(module, loss):
-    """Of its weights, summed over ranks; and what `loss` gave."""
-    module.zero_grad()
-    value = loss()
-    value.backward()
-    for each in module.parameters():
-        dist.all_reduce(each.grad)
-    return value.detach(), {name: each.grad.clone() for name, each in module.named_parameters()}
-
-
-def alone(make):
-    """The same weights without a ring."""
-    torch.manual_seed(3)
-    return make().to(DEVICE)
-
-
-def attention_module():
-    rank, world = dist.get_rank(), dist.get_world_size()
-    common = {"dim": 24, "dim_head": 8, "heads": 4, "num_grouped_query_heads": 2, "causal": True, "rotary_embed": True}
-    single = alone(lambda: ringc.RingAttention(**common))
-    batches = [2, 1, 2][:world]
-    x = drawn(4, sum(batches), 22, 24)
-    weights = drawn(5, *x.shape)
-    keep = drawn(6, *x.shape[:2]) > -0.8
-    own = slice(sum(batches[:rank]), sum(batches[: rank + 1]))
-    for mask in (None, keep):
-        expected = single(x, mask)
-        single.zero_grad()
-        (expected * weights).sum().backward()
-        for more in ({"ring_seq_size": 12, "bucket_size": 4}, {"ring_seq_size": 512, "striped_ring_attn": True}):
-            ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True, **more))
-            out = ring(x[own], None if mask is None else mask[own])
-            close(out, expected[own])
-            _, gradients = gradients_of(ring, lambda: (ring(x[own], None if mask is None else mask[own]) * weights[own]).sum())
-            for name, parameter in single.named_parameters():
-                close(gradients[name], parameter.grad, 1e-4)
-    shard = ringc.shard(x, group=dist.group.WORLD, layout="contiguous")
-    ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True))
-    close(ring(shard, whole=(len(x), 22)), ringc.shard(single(x), group=dist.group.WORLD, layout="contiguous"))
-    try:
-        alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True))(x[own][:, : 10 + rank])
-    except ringc.DisagreementError as error:
-        assert "tokens of a sequence: 10 on rank 0, 11 on rank 1" in str(error), str(error)
-    else:
-        raise AssertionError("no error")
-
-
-def compiled_module():
-    """A shard's module is one graph."""
-    module = alone(lambda: ringc.RingAttention(16, dim_head=8, heads=2, causal=True, rotary_embed=True, ring_attn=True))
-    x = ringc.shard(drawn(9, 2, 24, 16), group=dist.group.WORLD, layout="contiguous")
-    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    (compiled(x) * x).sum().backward()
-    found = module.to_out.weight.grad.clone()
-    module.zero_grad()
-    (module(x) * x).sum().backward()
-    close(found, module.to_out.weight.grad)
-
-
-def transformer():
-    rank, world = dist.get_rank(), dist.get_world_size()
-    common = {"num_tokens": 19, "dim": 16, "depth": 2, "dim_head": 8, "heads": 2, "causal": True, "max_lookback_seq_len": (None, 6)}
-    single = alone(lambda: ringc.RingTransformer(**common))
-    x = torch.randint(0, 19, (2 * world, 23), generator=torch.Generator().manual_seed(7)).to(DEVICE)
-    loss = single(x, return_loss=True)
-    loss.backward()
-    own = slice(2 * rank, 2 * rank + 2)
-    for more in ({}, {"striped_ring_attn": True}, {"layout": "zigzag"}):
-        ring = alone(lambda: ringc.RingTransformer(**common, ring_attn=True, **more))
-        value, gradients = gradients_of(ring, lambda: ring(x[own], return_loss=True))
-        close(value, loss)
-        for name, parameter in single.named_parameters():
-            close(gradients[name], parameter.grad, 1e-4)
-        close(ring(x[own]), single(x)[own], 1e-4)
-        close(ring(x[own], force_ring_reduce_off=True), single(x)[own], 1e-4)
-
-
-def rings_in_the_world():
-    world, rank = dist.get_world_size(), dist.get_rank()
-    common = {"dim": 16, "dim_head": 8, "heads": 2, "causal": True}
-    single = alone(lambda: ringc.RingAttention(**common))
-    ring = alone(lambda: ringc.RingAttention(**common, ring_attn=True, auto_shard_seq=True))
-    x = drawn(8, world, 12, 16)
-    close(ring(x[rank : rank + 1], ring_size=1), single(x)[rank : rank + 1])
-    try:
-        ring(x[rank : rank + 1], ring_size=world + 1)
-    except ringc.InputError as error:
-        assert "ring_size" in str(error)
-    else:
-        raise AssertionError("no error")
-
-
 def a_peer_that_is_gone():
     """The last one: rank 1 does not come to the first call on a group, and leaves within another group's."""
     everyone = list(range(dist.get_world_size()))
@@ -290,24 +182,16 @@ def a_peer_that_is_gone():
 
 
 def main():
-    global DEVICE
-    kind, rank, world, store, checks = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5:]
-    if kind == "cuda":
-        DEVICE = torch.device("cuda", rank)
-        torch.cuda.set_device(DEVICE)
-    backend = "nccl" if kind == "cuda" else "gloo"
-    patience = datetime.timedelta(seconds=60)
-    dist.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=world, timeout=patience)
-    for name in checks:
+    for name in sys.argv[5:]:
         try:
-            globals()[name]()
+            (globals().get(name) or getattr(ranks_of_modules, name))()
             said = None
         except BaseException:
             said = traceback.format_exc()
         print(json.dumps([name, said]), flush=True)
         if said:
             break
-    if "a_peer_that_is_gone" in checks:
+    if "a_peer_that_is_gone" in sys.argv:
         os._exit(0)
     dist.destroy_process_group()
 

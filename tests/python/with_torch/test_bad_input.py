@@ -17,7 +17,10 @@ WRONG = {
     "types that differ": (lambda: ringc.attention(Q, K.half(), V), "k"),
     "numpy among torch": (lambda: ringc.attention(Q, K.detach().numpy(), V), "k: got ndarray"),
     "sparse": (lambda: ringc.attention(Q.detach().to_sparse(), K, V), "q: got a tensor of|sparse"),
-    "bias that learns": (lambda: ringc.attention(Q, K, V, bias=torch.zeros(1, 1, 37, 37, requires_grad=True)), "bias: got a tensor that requires_grad"),
+    "bias that learns": (
+        lambda: ringc.attention(Q, K, V, bias=torch.zeros(1, 1, 37, 37, requires_grad=True)),
+        "bias: got a tensor that requires_grad",
+    ),
     "argument that learns": (
         lambda: ringc.attention(Q, K, V, mask=naive.DILATED, arguments={"step": 1, "reach": torch.zeros(4, requires_grad=True)}),
         "reach.*requires_grad",

@@ -12,8 +12,8 @@ SCRIPT = Path(__file__).with_name("ranks.py")
 CHECKS = {
     ("cpu", 2): [
         "layouts", "lengths_that_do_not_divide", "masks", "half_precision", "compiled", "numpy_arrays", "disagreement_is_said_on_all",
-        "wrong_input_on_one_rank", "a_destroyed_group", "whole_again", "decoding", "attention_module", "compiled_module", "transformer",
-        "rings_in_the_world", "a_peer_that_is_gone",
+        "wrong_input_on_one_rank", "a_destroyed_group", "whole_again", "decoding", "attention_module", "compiled_module",
+        "data_parallel", "transformer", "rings_in_the_world", "a_peer_that_is_gone",
     ],
     ("cpu", 3): [
         "layouts", "lengths_that_do_not_divide", "a_part_of_the_world", "disagreement_is_said_on_all", "wrong_input_on_one_rank",
@@ -21,7 +21,7 @@ CHECKS = {
     ],
     ("cuda", 2): [
         "layouts", "lengths_that_do_not_divide", "masks", "half_precision", "compiled", "disagreement_is_said_on_all", "whole_again",
-        "decoding", "attention_module", "compiled_module", "transformer", "rings_in_the_world", "a_destroyed_group",
+        "decoding", "attention_module", "compiled_module", "data_parallel", "transformer", "rings_in_the_world", "a_destroyed_group",
     ],
 }  # fmt: skip
 

@@ -8,7 +8,8 @@ import itertools
 import sys
 from typing import Any
 
-from ._library import _ABORT, _CANCEL, _POST, _RELEASE, _WAIT, Messages, interrupted
+from ._library import interrupted
+from ._structs import Abort, Cancel, Messages, Post, Release, Wait
 from .errors import PeerError
 
 #: A tag that no message has.
@@ -114,7 +115,7 @@ def _say(error: BaseException, room: Any, size: int) -> int:
     return 1
 
 
-@_POST
+@Post
 def _post(user, tag, sends, send_count, receives, receive_count, token, error, error_bytes):
     try:
         parts = [
@@ -127,7 +128,7 @@ def _post(user, tag, sends, send_count, receives, receive_count, token, error, e
         return _say(problem, error, error_bytes)
 
 
-@_WAIT
+@Wait
 def _wait(user, token, error, error_bytes):
     try:
         _carriers[user].wait(token)
@@ -136,7 +137,7 @@ def _wait(user, token, error, error_bytes):
         return _say(problem, error, error_bytes)
 
 
-@_CANCEL
+@Cancel
 def _cancel(user, token):
     try:
         _carriers[user].cancel(token)
@@ -145,7 +146,7 @@ def _cancel(user, token):
         return 1
 
 
-@_ABORT
+@Abort
 def _abort(user, reason):
     try:
         _carriers[user].abort(reason.decode("utf-8", "replace"))
@@ -153,6 +154,6 @@ def _abort(user, reason):
         pass  # without the store the others still see closed connections, or an end of this process
 
 
-@_RELEASE
+@Release
 def _release(user):
     _carriers.pop(user, None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Callable, NamedTuple, Optional, Sequence
 
-from . import _library, _objects
-from ._library import Argument, AttentionGradients, AttentionInputs, AttentionResults, pointer
+from . import _objects
+from ._library import library
 from ._options import argument_names
+from ._structs import Argument, AttentionGradients, AttentionInputs, AttentionResults, pointer, tensor
 from ._tensor import HOST, view
 from .errors import InputError
 from .groups import world_of
@@ -52,7 +53,7 @@ class _Prepared:
         for name in ("key_mask", "bias", "cu_seqlens"):
             if getattr(call, name) is not None:
                 views[name] = view(name, getattr(call, name))
-        self.tensors = {name: _library.tensor(name, each) for name, each in views.items()}
+        self.tensors = {name: tensor(name, each) for name, each in views.items()}
         self.arguments, self.count = arguments_array(call.options, call.tensors, call.integers, call.reals)
         q, k, v = (views[name].shape for name in ("q", "k", "v"))
         self.object = _objects.attention(self.device, call.group, call.options, (q[2], k[2], q[3], v[3], views["q"].dtype))
@@ -77,7 +78,7 @@ class _Prepared:
         if allocate is None or self.device == HOST:
             return None, 0, None
         size = ctypes.c_int64()
-        _library.library().attention_workspace_bytes(self.object.raw, which, ctypes.byref(self.inputs), ctypes.byref(size))
+        library().attention_workspace_bytes(self.object.raw, which, ctypes.byref(self.inputs), ctypes.byref(size))
         if size.value == 0:
             return None, 0, None
         address, keep = allocate(size.value)
@@ -93,7 +94,7 @@ def arguments_array(
         if not -(2**63) <= number < 2**63:
             raise InputError.of(f"arguments[{name.decode()!r}]", number, "an integer of 64 bits")
     called = [f"arguments[{name.decode()!r}]" for name in of_tensors]
-    held = [_library.tensor(name, view(name, given)) for name, given in zip(called, tensors)]
+    held = [tensor(name, view(name, given)) for name, given in zip(called, tensors)]
     found = [Argument(name=name, kind=Argument.TENSOR, tensor=pointer(given)) for name, given in zip(of_tensors, held)]
     found += [Argument(name=name, kind=Argument.INTEGER, integer=number) for name, number in zip(of_integers, integers)]
     found += [Argument(name=name, kind=Argument.REAL, real=number) for name, number in zip(of_reals, reals)]
@@ -106,7 +107,7 @@ def arguments_array(
 def _results(results: Sequence[Any]) -> tuple[AttentionResults, Any]:
     """Of out, lse, and row_max and row_sum or None."""
     held = [
-        None if each is None else _library.tensor(name, view(name, each))
+        None if each is None else tensor(name, view(name, each))
         for name, each in zip(("out", "lse", "row_max", "row_sum"), results)
     ]
     out, lse, row_max, row_sum = map(pointer, held)
@@ -119,7 +120,7 @@ def forward(call: Call, results: Sequence[Any], stream: int = 0, allocate: Optio
     written, _held = _results(results)
     with prepared.object.lock:
         memory, size, _keep = prepared.workspace(0, allocate)
-        _library.library().attention_forward(
+        library().attention_forward(
             prepared.object.raw, stream or None, ctypes.byref(prepared.inputs), ctypes.byref(written), memory, size
         )
 
@@ -130,11 +131,11 @@ def backward(
     """Writes dq, dk and dv."""
     prepared = _Prepared(call)
     read, _held = _results(results)
-    held = [_library.tensor(name, view(name, each)) for name, each in zip(("dout", "dq", "dk", "dv"), (dout, *gradients))]
+    held = [tensor(name, view(name, each)) for name, each in zip(("dout", "dq", "dk", "dv"), (dout, *gradients))]
     given_dout, dq, dk, dv = map(pointer, held)
     written = AttentionGradients(dout=given_dout, dq=dq, dk=dk, dv=dv)
     with prepared.object.lock:
         memory, size, _keep = prepared.workspace(1, allocate)
-        _library.library().attention_backward(
+        library().attention_backward(
             prepared.object.raw, stream or None, ctypes.byref(prepared.inputs), ctypes.byref(read), ctypes.byref(written), memory, size
         )

@@ -7,7 +7,8 @@ import json
 import os
 from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
-from ._library import Source, TuneProgress, library
+from ._library import library
+from ._structs import Source, TuneProgress
 from .errors import InputError
 
 

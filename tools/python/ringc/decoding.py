@@ -10,11 +10,12 @@ from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar, Union
 
 import numpy
 
-from . import _handles, _library, _objects, _options
+from . import _handles, _objects, _options, _structs
 from ._functions import Function
 from ._handles import Handle
-from ._library import DecodeInputs, DecodeKeys, RowPositions, library, pointer
+from ._library import library
 from ._run import arguments_array
+from ._structs import DecodeInputs, DecodeKeys, RowPositions, pointer
 from ._tensor import HOST, Tensor, is_torch, numpy_dtype, view
 from .errors import InputError
 from .groups import name_of, world_of
@@ -86,23 +87,23 @@ def _decode(q, k, v, lengths, page_table, keys, group, split, return_lse, argume
     views: dict[str, Any] = {"q": view("q", q)}
     for name, each in (("k", k), ("v", v), ("page_table", page_table), ("lengths", lengths)):
         if each is not None:
-            views[name] = each if isinstance(each, _library.Tensor) else view(name, each)
+            views[name] = each if isinstance(each, _structs.Tensor) else view(name, each)
     heads_of = {name: _axes(name, views[name]) for name in ("q", "k", "v")}
     (b, n_q, h, d), (_, _, h_kv, _), (_, _, _, d_v) = (heads_of[name] for name in ("q", "k", "v"))
     seen = views["q"]
     found = _objects.decode(seen.device, name_of(group), text, (h, h_kv, d, d_v, seen.dtype))
-    tensors = {name: each if isinstance(each, _library.Tensor) else _library.tensor(name, each) for name, each in views.items()}
+    tensors = {name: each if isinstance(each, _structs.Tensor) else _structs.tensor(name, each) for name, each in views.items()}
     made, count = arguments_array(text, given.tensors, given.integers, given.reals)
     inputs = DecodeInputs(arguments=made, argument_count=count, **{name: pointer(each) for name, each in tensors.items()})
     out, lse = empty(q, (b, n_q, h, d_v)), empty(q, (b, h, n_q), "f32")
-    written = [_library.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
+    written = [_structs.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
     with found.lock:
         library().decode_run(found.raw, stream_of(q), inputs, keys, *written)
     return (out, lse) if return_lse else out
 
 
 def _axes(name: str, tensor: Any) -> tuple[int, ...]:
-    if isinstance(tensor, _library.Tensor):
+    if isinstance(tensor, _structs.Tensor):
         shape = (ctypes.c_int64 * tensor.ndim).from_address(tensor.shape)
     else:
         shape = tensor.shape
@@ -158,8 +159,8 @@ def tree_attn_decode(
     seen = views["q"]
     found = _objects.decode(seen.device, name_of(group), text, (h, h_kv, d, d_v, seen.dtype))
     out, lse = empty(q, (b, h, n_q, d_v)), empty(q, (b, h, n_q), "f32")
-    tensors = [_library.tensor(name, each) for name, each in views.items()]
-    written = [_library.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
+    tensors = [_structs.tensor(name, each) for name, each in views.items()]
+    written = [_structs.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
     with found.lock:
         library().tree_attn_decode(found.raw, stream_of(q), *tensors, 0 if shard_kv_seq else 1, *written)
     return (out, lse) if return_lse else out
@@ -253,12 +254,12 @@ class KvCache:
         """Attention of q ``[entries, n_q, h, d]`` to all entries; `options` and the result are ``ringc.decode``'s."""
         options = {"causal": True, "window": (-1, -1), "softcap": None, "alibi": False, "mask": None, "score": None, "scale": None,
                    "kv_head_map": "blocked", **options}  # fmt: skip
-        k, v, table, lengths = (_library.Tensor() for _ in range(4))
+        k, v, table, lengths = (_structs.Tensor() for _ in range(4))
         keys = DecodeKeys()
         with self._lock:
             library().cache_inputs(self._handle.raw, k, v, table, lengths, keys)
             return _decode(q, k, v, lengths, table, keys, self.group, split, return_lse, arguments, **options)
 
 
-def _pair(k: Tensor, v: Tensor) -> list[_library.Tensor]:
-    return [_library.tensor(name, view(name, each)) for name, each in (("k", k), ("v", v))]
+def _pair(k: Tensor, v: Tensor) -> list[_structs.Tensor]:
+    return [_structs.tensor(name, view(name, each)) for name, each in (("k", k), ("v", v))]

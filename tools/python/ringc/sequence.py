@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence
 
 import numpy
 
-from . import _library
+from . import _structs
 from ._library import library
 from ._tensor import is_torch, view
 from .errors import InputError
@@ -34,7 +34,7 @@ def positions(length: int, rank: int, world: int, layout: str = "zigzag") -> num
 @lru_cache(maxsize=64)
 def _positions(length: int, rank: int, world: int, layout: str) -> numpy.ndarray:
     made = numpy.empty(local_length(length, rank, world, layout), numpy.int64)
-    library().positions(layout.encode(), rank, world, length, _library.tensor("positions", view("positions", made)))
+    library().positions(layout.encode(), rank, world, length, _structs.tensor("positions", view("positions", made)))
     made.setflags(write=False)
     return made
 
