@@ -169,6 +169,10 @@ def test_decoding_with_torch():
     assert naive.error(ringc.decode(q, k, v), exact) < 2e-5
     tree = ringc.tree_attn_decode(*(each.transpose(1, 2) for each in (q, k, v)))
     assert naive.error(tree.transpose(1, 2), exact) < 2e-5
+    with pytest.raises(ringc.InputError, match="q: got a tensor that requires_grad"):
+        cache.decode(q.requires_grad_())
+    with torch.no_grad():
+        assert naive.error(cache.decode(q), exact) < 2e-5
 
 
 def test_shards_and_turns_have_gradients():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from . import errors, groups
 from .attention import attention, attention_backward
 from .compiler import compile, options, tune
-from .decoding import KvCache, decode, tree_attn_decode
+from .decoding import decode, tree_attn_decode
 from .errors import (
     BusyError,
     ClosedError,
@@ -28,6 +28,7 @@ from .errors import (
     PeerError,
     RingcError,
 )  # fmt: skip
+from .kv_cache import KvCache
 from .rotary import rope
 from .sdpa import scaled_dot_product_attention
 from .sequence import local_length, positions, shard, unshard

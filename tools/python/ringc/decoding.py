@@ -1,29 +1,32 @@
-"""Attention of a few queries to all keys of their entries, from a cache that grows (docs/semantics.md section 9)."""
+"""Attention of a few queries to all keys of their entries (docs/semantics.md section 9)."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import sys
 from typing import Any, Callable, Mapping, Optional, Sequence, TypeVar, Union
 
 import numpy
 
-from . import _handles, _objects, _options, _structs
+from . import _objects, _options, _structs
 from ._functions import Function
-from ._handles import Handle
 from ._library import library
 from ._run import arguments_array
 from ._structs import DecodeInputs, DecodeKeys, RowPositions, pointer
 from ._tensor import HOST, Tensor, is_torch, numpy_dtype, view
 from .errors import InputError
-from .groups import name_of, world_of
+from .groups import name_of
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+#: Of decode and KvCache.decode.
+OPTIONS: dict[str, Any] = {
+    "causal": True, "window": (-1, -1), "softcap": None, "alibi": False, "mask": None, "score": None, "scale": None,
+    "kv_head_map": "blocked",
+}  # fmt: skip
+Wrapped = TypeVar("Wrapped", bound=Callable[..., Any])
 
 
-def _eager(function: _Function) -> _Function:
+def eager(function: Wrapped) -> Wrapped:
     """torch.compile leaves it as it is: it has no operator of its own."""
 
     @functools.wraps(function)
@@ -36,7 +39,7 @@ def _eager(function: _Function) -> _Function:
     return call  # type: ignore[return-value]
 
 
-@_eager
+@eager
 def decode(
     q: Tensor,
     k: Tensor,
@@ -74,42 +77,62 @@ def decode(
         out ``[b, n_q, h, d_v]``, or (out, lse f32 ``[b, h, n_q]``). Raises as ``ringc.attention``.
     """
     keys = DecodeKeys(positions=RowPositions(first, 1 << 30, 1 << 30), length=-1) if lengths is not None or first else None
-    return _decode(
-        q, k, v, lengths, page_table, keys, group, split, return_lse, arguments,
-        causal=causal, window=window, softcap=softcap, alibi=alibi, mask=mask, score=score, scale=scale, kv_head_map=kv_head_map,
-    )  # fmt: skip
+    options = {
+        "causal": causal, "window": window, "softcap": softcap, "alibi": alibi, "mask": mask, "score": score, "scale": scale,
+        "kv_head_map": kv_head_map,
+    }  # fmt: skip
+    tensors = {"k": k, "v": v, "page_table": page_table, "lengths": lengths}
+    return run(q, tensors, keys, options, arguments=arguments, group=group, split=split, return_lse=return_lse)
 
 
-def _decode(q, k, v, lengths, page_table, keys, group, split, return_lse, arguments, **options) -> Any:
+def run(
+    q: Any,
+    tensors: Mapping[str, Any],
+    keys: Optional[DecodeKeys],
+    options: Mapping[str, Any],
+    *,
+    arguments: Optional[Mapping[str, Any]],
+    group: Any,
+    split: int,
+    return_lse: bool,
+) -> Any:
+    """`tensors`: k, v, page_table, lengths, of any library or the library's own; None is absent."""
     given = _options.arguments_of(arguments)
-    more = {"split": split} if split else None
-    text = _options.text(layout="contiguous", deterministic=True, options=more, arguments=given, **options)
-    views: dict[str, Any] = {"q": view("q", q)}
-    for name, each in (("k", k), ("v", v), ("page_table", page_table), ("lengths", lengths)):
-        if each is not None:
-            views[name] = each if isinstance(each, _structs.Tensor) else view(name, each)
-    heads_of = {name: _axes(name, views[name]) for name in ("q", "k", "v")}
-    (b, n_q, h, d), (_, _, h_kv, _), (_, _, _, d_v) = (heads_of[name] for name in ("q", "k", "v"))
-    seen = views["q"]
-    found = _objects.decode(seen.device, name_of(group), text, (h, h_kv, d, d_v, seen.dtype))
-    tensors = {name: each if isinstance(each, _structs.Tensor) else _structs.tensor(name, each) for name, each in views.items()}
+    text = _text(options, given, {"split": split} if split else None)
+    taken = {name: _taken(name, each) for name, each in {"q": q, **tensors}.items() if each is not None}
+    (b, n_q, h, _), d_v = _shape_of("q", taken["q"]), _shape_of("v", taken["v"])[3]
+    found = _object(group, text, q, _shape_of("q", taken["q"]), _shape_of("k", taken["k"])[2], d_v)
     made, count = arguments_array(text, given.tensors, given.integers, given.reals)
-    inputs = DecodeInputs(arguments=made, argument_count=count, **{name: pointer(each) for name, each in tensors.items()})
+    inputs = DecodeInputs(arguments=made, argument_count=count, **{name: pointer(each) for name, each in taken.items()})
     out, lse = empty(q, (b, n_q, h, d_v)), empty(q, (b, h, n_q), "f32")
-    written = [_structs.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
     with found.lock:
-        library().decode_run(found.raw, stream_of(q), inputs, keys, *written)
+        library().decode_run(found.raw, stream_of(q), inputs, keys, _taken("out", out), _taken("lse", lse))
     return (out, lse) if return_lse else out
 
 
-def _axes(name: str, tensor: Any) -> tuple[int, ...]:
-    if isinstance(tensor, _structs.Tensor):
-        shape = (ctypes.c_int64 * tensor.ndim).from_address(tensor.shape)
-    else:
-        shape = tensor.shape
-    if len(shape) != 4:
-        raise InputError.of(name, f"{len(shape)} axes", "4")
-    return tuple(shape)
+def _text(options: Mapping[str, Any], given: _options.Arguments, more: Optional[Mapping[str, Any]]) -> str:
+    unknown = set(options) - set(OPTIONS)
+    if unknown:
+        raise TypeError(f"an unexpected keyword argument {min(unknown)!r}")
+    return _options.text(layout="contiguous", deterministic=True, options=more, arguments=given, **options)
+
+
+def _object(group: Any, text: str, q: Any, shape: tuple[int, ...], kv_heads: int, value_head_dim: int) -> _objects.Object:
+    """`shape` [b, n, h, d] of q."""
+    if is_torch(q) and q.requires_grad and sys.modules["torch"].is_grad_enabled():
+        raise InputError.of("q", "a tensor that requires_grad", "one without, or torch.no_grad(): a decode has no gradient")
+    seen = view("q", q)
+    return _objects.decode(seen.device, name_of(group), text, (shape[2], kv_heads, shape[3], value_head_dim, seen.dtype))
+
+
+def _taken(name: str, tensor: Any) -> _structs.Tensor:
+    return tensor if isinstance(tensor, _structs.Tensor) else _structs.tensor(name, view(name, tensor))
+
+
+def _shape_of(name: str, tensor: _structs.Tensor) -> tuple[int, ...]:
+    if tensor.ndim != 4:
+        raise InputError.of(name, f"{tensor.ndim} axes", "4")
+    return tuple((ctypes.c_int64 * 4).from_address(tensor.shape))
 
 
 def empty(like: Any, shape: Sequence[int], dtype: Optional[str] = None) -> Any:
@@ -131,7 +154,7 @@ def stream_of(like: Any) -> Optional[int]:
     return None
 
 
-@_eager
+@eager
 def tree_attn_decode(
     q: Tensor, k: Optional[Tensor] = None, v: Optional[Tensor] = None, *, group: Any = None, shard_kv_seq: bool = True,
     return_lse: bool = False, **options: Any,
@@ -144,122 +167,16 @@ def tree_attn_decode(
     """
     if (k is None) != (v is None):
         raise InputError.of("k and v", "one of them", "both, or none")
-    arguments = options.pop("arguments", None)
-    options = {"causal": False, "window": (-1, -1), "softcap": None, "alibi": False, "mask": None, "score": None, "scale": None,
-               "kv_head_map": "blocked", **options}  # fmt: skip
-    given = _options.arguments_of(arguments)
-    if any(given.names) or given.bools:
-        raise InputError.of("arguments", "some", "none: decode() takes them")
-    text = _options.text(layout="contiguous", deterministic=True, options=None, arguments=given, **options)
     if k is None or v is None:
-        shape = (q.shape[0], q.shape[1], 0, q.shape[3])
-        k, v = empty(q, shape), empty(q, shape)
-    views = {name: view(name, each) for name, each in (("q", q), ("k", k), ("v", v))}
-    (b, h, n_q, d), (_, h_kv, _, _), (_, _, _, d_v) = (_axes(name, each) for name, each in views.items())
-    seen = views["q"]
-    found = _objects.decode(seen.device, name_of(group), text, (h, h_kv, d, d_v, seen.dtype))
+        nothing = (q.shape[0], q.shape[1], 0, q.shape[3])
+        k, v = empty(q, nothing), empty(q, nothing)
+    text = _text({**OPTIONS, "causal": False, **options}, _options.arguments_of(None), None)
+    taken = {name: _taken(name, each) for name, each in (("q", q), ("k", k), ("v", v))}
+    (b, h, n_q, d), (_, h_kv, _, _), (_, _, _, d_v) = (_shape_of(name, each) for name, each in taken.items())
+    found = _object(group, text, q, (b, n_q, h, d), h_kv, d_v)
     out, lse = empty(q, (b, h, n_q, d_v)), empty(q, (b, h, n_q), "f32")
-    tensors = [_structs.tensor(name, each) for name, each in views.items()]
-    written = [_structs.tensor(name, view(name, each)) for name, each in (("out", out), ("lse", lse))]
     with found.lock:
-        library().tree_attn_decode(found.raw, stream_of(q), *tensors, 0 if shard_kv_seq else 1, *written)
+        library().tree_attn_decode(
+            found.raw, stream_of(q), *taken.values(), 0 if shard_kv_seq else 1, _taken("out", out), _taken("lse", lse)
+        )
     return (out, lse) if return_lse else out
-
-
-class KvCache:
-    """Keys and values of sequences that grow, in pages of a pool; one on each rank of a group, which make the same calls.
-
-        cache = KvCache(pages=64, kv_heads=2, head_dim=64, entries=4, device="cuda:0")
-        cache.append(0, k, v)                       # [n, h_kv, d], [n, h_kv, d_v]
-        out = cache.decode(q)                       # [entries, n_q, h, d]
-
-    Args:
-        pages: of this rank's pool. page_size: tokens of one. entries: sequences at a time. pages_of_entry: at most, in this rank.
-        kv_heads, head_dim, value_head_dim (None: head_dim), dtype ("f32", "f16", "bf16").
-        device: "cpu", or "cuda:N": then torch's stream that is current now is the cache's, and calls on another are ordered behind
-            it by the caller.
-        group: page p of an entry is on the rank p % ranks.
-    Errors are InputErrors and change nothing. One thread at a time calls it.
-    """
-
-    def __init__(
-        self, *, pages: int, kv_heads: int, head_dim: int, value_head_dim: Optional[int] = None, page_size: int = 64,
-        entries: int = 1, pages_of_entry: int = 16, dtype: str = "f32", device: str = "cpu", group: Any = None,
-    ):  # fmt: skip
-        kind, _, number = str(device).partition(":")
-        if kind not in ("cpu", "cuda"):
-            raise InputError.of("device", repr(device), "'cpu' or 'cuda:N'")
-        index = HOST if kind == "cpu" else int(number or 0)
-        self.group = group
-        rank, ranks = world_of(name_of(group))
-        fields: dict[str, Any] = {
-            "pages": pages, "page_size": page_size, "kv_heads": kv_heads, "head_dim": head_dim, "value_head_dim": value_head_dim or 0,
-            "dtype": str(dtype).removeprefix("torch."), "entries": entries, "pages_of_entry": pages_of_entry, "rank": rank, "ranks": ranks,
-        }  # fmt: skip
-        fields["dtype"] = {"float32": "f32", "float16": "f16", "bfloat16": "bf16"}.get(fields["dtype"], fields["dtype"])
-        stream = None
-        if index != HOST:
-            import torch
-
-            self._stream = torch.cuda.current_stream(index)
-            stream = self._stream.cuda_stream or None
-        context = _handles.context(index)
-        create = (library().cache_create, library().cache_destroy, context.raw, stream, json.dumps(fields).encode())
-        self._handle = Handle.create(*create, keep=context)
-        self._lock = self._handle.lock
-
-    @_eager
-    def append(self, entry: int, k: Tensor, v: Tensor) -> None:
-        """Adds tokens: k ``[n, h_kv, d]``, v ``[n, h_kv, d_v]``, all of them on every rank."""
-        with self._lock:
-            library().cache_append(self._handle.raw, entry, *_pair(k, v))
-
-    @_eager
-    def append_own(self, entry: int, tokens: int, k: Tensor, v: Tensor) -> None:
-        """The same of `tokens` of which k and v have those of this rank's pages alone: a shard of the layout "striped:page_size"."""
-        with self._lock:
-            library().cache_append_own(self._handle.raw, entry, tokens, *_pair(k, v))
-
-    @_eager
-    def share(self, source: int, entry: int, tokens: int) -> None:
-        """Makes an empty entry begin as `source` does, with its first `tokens`, a multiple of the page size: they share the pages."""
-        with self._lock:
-            library().cache_share(self._handle.raw, source, entry, tokens)
-
-    @_eager
-    def free(self, entry: int) -> None:
-        """Gives back an entry's pages."""
-        with self._lock:
-            library().cache_free_entry(self._handle.raw, entry)
-
-    @_eager
-    def length(self, entry: int) -> int:
-        """Tokens of an entry, of all ranks."""
-        found = ctypes.c_int64()
-        with self._lock:
-            library().cache_length(self._handle.raw, entry, ctypes.byref(found))
-        return found.value
-
-    @property
-    def free_pages(self) -> int:
-        """Of this rank's pool."""
-        found = ctypes.c_int64()
-        with self._lock:
-            library().cache_free_pages(self._handle.raw, ctypes.byref(found))
-        return found.value
-
-    @_eager
-    def decode(self, q: Tensor, *, arguments: Optional[Mapping[str, Any]] = None, split: int = 0, return_lse: bool = False,
-               **options: Any) -> Any:  # fmt: skip
-        """Attention of q ``[entries, n_q, h, d]`` to all entries; `options` and the result are ``ringc.decode``'s."""
-        options = {"causal": True, "window": (-1, -1), "softcap": None, "alibi": False, "mask": None, "score": None, "scale": None,
-                   "kv_head_map": "blocked", **options}  # fmt: skip
-        k, v, table, lengths = (_structs.Tensor() for _ in range(4))
-        keys = DecodeKeys()
-        with self._lock:
-            library().cache_inputs(self._handle.raw, k, v, table, lengths, keys)
-            return _decode(q, k, v, lengths, table, keys, self.group, split, return_lse, arguments, **options)
-
-
-def _pair(k: Tensor, v: Tensor) -> list[_structs.Tensor]:
-    return [_structs.tensor(name, view(name, each)) for name, each in (("k", k), ("v", v))]
