@@ -16,7 +16,7 @@ if KIND == "cuda":
     torch.cuda.set_device(DEVICE)
 dist.init_process_group(
     "nccl" if KIND == "cuda" else "gloo", init_method=f"file://{STORE}", rank=RANK, world_size=WORLD,
-    timeout=datetime.timedelta(seconds=60),
+    timeout=datetime.timedelta(minutes=3),
 )  # fmt: skip
 
 

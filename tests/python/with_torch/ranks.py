@@ -113,11 +113,11 @@ def disagreement_is_said_on_all():
 
 
 def wrong_input_on_one_rank():
-    """Fails on all, at once; another group goes on."""
-    group, rank = dist.new_group(list(range(dist.get_world_size()))), dist.get_rank()
+    """Fails on all, long before the deadline; another group goes on."""
+    hour, rank = datetime.timedelta(hours=1), dist.get_rank()
+    group = dist.new_group(list(range(dist.get_world_size())), timeout=hour)
     q, k, v, _ = mine(naive.problem(9, n_q=48, n_k=48))
     ringc.attention(q, k, v, group=group)
-    begin = time.monotonic()
     try:
         ringc.attention(q, k, v[:, :3] if rank == 0 else v, group=group)
     except ringc.InputError as error:
@@ -126,7 +126,6 @@ def wrong_input_on_one_rank():
         assert rank != 0 and "v: got" in str(error), str(error)
     else:
         raise AssertionError("no error")
-    assert time.monotonic() - begin < 10
     layouts()
 
 

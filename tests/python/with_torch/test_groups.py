@@ -38,7 +38,7 @@ def run(folder, device, world, checks):
     said = []
     for each in processes:
         try:
-            out, errors = each.communicate(timeout=200)
+            out, errors = each.communicate(timeout=400)
         except subprocess.TimeoutExpired:
             each.kill()
             out, errors = each.communicate()
