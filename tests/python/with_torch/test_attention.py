@@ -220,7 +220,20 @@ class TestOnCuda:
             exact = naive.attention(*other, keep=naive.visible(37, 37, True))
             assert all(naive.error(mine.grad.cpu(), each) < 2e-5 for mine, each in zip((q, k, v), exact[2:]))
 
-    def test_time_at_4k(self):
+    def test_the_same_bits_where_torch_wants_them(self):
+        problem = naive.problem(13, n_q=513, n_k=513)
+        torch.use_deterministic_algorithms(True)
+        try:
+            found = []
+            for _ in range(5):
+                q, k, v, dout = tensors(problem, "cuda")
+                ringc.attention(q, k, v, causal=True).backward(dout)
+                found.append(q.grad)
+        finally:
+            torch.use_deterministic_algorithms(False)
+        assert all(torch.equal(found[0], each) for each in found)
+
+    def test_time_at_4k(self, capsys):
         """Forward and backward through autograd, beside the library's calls alone: printed, not judged."""
         from ringc import _options, _run
 
@@ -250,9 +263,10 @@ class TestOnCuda:
                 work()
             end.record()
             end.synchronize()
-            print(f"forward and backward at 4k by {name}: {begin.elapsed_time(end) / 20:.3f} ms")
+            with capsys.disabled():
+                print(f"\nforward and backward at 4k by {name}: {begin.elapsed_time(end) / 20:.3f} ms")
 
-    def test_overhead(self):
+    def test_overhead(self, capsys):
         """Host time of a call, beside torch's own: printed, not judged."""
         import time
 
@@ -268,7 +282,8 @@ class TestOnCuda:
                 for _ in range(times):
                     call()
                 microseconds = (time.perf_counter() - begin) / times * 1e6
-            print(f"{name}: {microseconds:.1f} us of the host a call")
+            with capsys.disabled():
+                print(f"\n{name}: {microseconds:.1f} us of the host a call")
 
 
 def test_the_self_test():

@@ -148,6 +148,10 @@ def attention_backward(call: _run.Call, dout: Any, out: Any, lse: Any) -> tuple[
     return gradients
 
 
+def must_be_deterministic() -> bool:
+    return torch.are_deterministic_algorithms_enabled()
+
+
 def autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """In autocast's 16-bit type, where that is on: as torch does before scaled_dot_product_attention."""
     kind = tensors[0].device.type

@@ -71,7 +71,8 @@ def attention(
         length: of a group, tokens of the whole sequence, or (n_q, n_k), where the ranks' shards are not equally long.
         batch: of a group with options={"ring_size": N}, which makes rings of N ranks: the sequences of all rings, which go to the
             rings in turn, consecutive ones, to the first rings one more where they do not divide.
-        deterministic: the same bits of dq every time on CUDA, too, where the faster backward adds in any order.
+        deterministic: the same bits of dq every time on CUDA, too, where the faster backward adds in any order; True where
+            torch.use_deterministic_algorithms is on.
         options: any other field of the library's options (``ringc.options()``): {"prefix": 16, "schedule": "ring:2"}.
         return_lse: also the logarithm of each row's sum, f32 ``[b, h, n_q]``, -inf where a row sees no key; it takes no
             gradient.
@@ -88,6 +89,8 @@ def attention(
     """
     if is_torch(q):
         from . import _torch  # first, for what it tells tracers
+
+        deterministic = deterministic or _torch.must_be_deterministic()
     given = _options.arguments_of(arguments)
     text = _options.text(
         causal=causal, window=window, softcap=softcap, alibi=alibi, mask=mask, score=score, scale=scale, kv_head_map=kv_head_map,
