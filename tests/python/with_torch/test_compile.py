@@ -76,6 +76,17 @@ def test_integers_that_vary():
     assert counted.frame_count == 2  # as a constant, and as any
 
 
+def test_what_is_wrong_has_its_own_exception():
+    torch._dynamo.reset()
+    compiled = torch.compile(lambda *qkv, **options: ringc.attention(*qkv, **options), fullgraph=True, backend="aot_eager")
+    q, k, v, _ = tensors(naive.problem(6), "cpu")
+    for options, message in (({"softcap": -1.0}, "softcap: got -1"), ({"softcap": float("nan")}, "softcap: got nan")):
+        with pytest.raises(ringc.InputError, match=message):
+            compiled(q, k, v, **options)
+    with pytest.raises(ringc.InputError, match="v: got"):
+        compiled(q, k, v[:, :3])
+
+
 def test_the_operators_keep_torch_s_rules():
     q, k, v, _ = tensors(naive.problem(3, n_q=9, n_k=9), "cpu")
     from ringc import _options

@@ -13,6 +13,7 @@ from . import _handles
 from ._handles import Handle, context
 from ._library import library
 from ._tensor import HOST
+from .errors import InputError
 from .groups import Group, by_name
 
 
@@ -84,6 +85,8 @@ def _make_decode(*arguments: Any, lock: Any) -> Handle:
 def _complete(options: str, sizes: tuple[Any, ...], device: int) -> tuple[str, tuple[str, ...]]:
     """The JSON that the library takes, and the files that it will read."""
     fields = json.loads(options)
+    if "refused" in fields:
+        raise InputError(fields["refused"])
     fields.pop("arguments", None)
     heads, kv_heads, head_dim, value_head_dim, dtype = sizes
     fields |= {"heads": heads, "kv_heads": kv_heads, "head_dim": head_dim, "value_head_dim": value_head_dim, "dtype": dtype}

@@ -96,6 +96,14 @@ _known: dict[Any, str] = {}
 
 
 def _made_text(names: Any, bools: Any, shape: Any, leaves: Any) -> str:
+    arguments = {"names": names, "bools": bools}
+    try:
+        return json.dumps({**_fields(shape, leaves), "arguments": arguments})
+    except InputError as error:  # raised as the object is made: a tracer would hide it in an error of its own
+        return json.dumps({"refused": str(error), "arguments": arguments})
+
+
+def _fields(shape: Any, leaves: Any) -> dict[str, Any]:
     asked = _restored(shape, iter(leaves))
     window, alibi = asked["window"], asked["alibi"]
     if not isinstance(window, (tuple, list)) or len(window) != 2:
@@ -111,12 +119,12 @@ def _made_text(names: Any, bools: Any, shape: Any, leaves: Any) -> str:
         "scores": _functions.parse("score", asked["score"]),
         "head_map": asked["kv_head_map"],
         **asked["options"],
-        "arguments": {"names": names, "bools": bools},
     }
     try:
-        return json.dumps(fields)
+        json.dumps(fields)
     except TypeError as error:
         raise InputError.of("options", repr(asked["options"]), f"what JSON has: {error}") from error
+    return fields
 
 
 def _plain(name: str, value: Any) -> Any:
