@@ -45,12 +45,12 @@ def scaled_dot_product_attention(
     q, k, v = (each.expand(*lead, *each.shape[-3:]).reshape(-1, *each.shape[-3:]).transpose(1, 2) for each in (query, key, value))
     # Bottom right is where ringc aligns: with more queries than keys top left is so far to the right.
     window = (-1, n_q - n_k) if is_causal else (-1, -1)
-    masked = {} if attn_mask is None else _masked(attn_mask, lead, heads, n_q, n_k)
+    masked = {} if attn_mask is None else mask_options(attn_mask, lead, heads, n_q, n_k)
     out = attention(q, k, v, window=window, scale=scale, **masked)
     return out.transpose(1, 2).reshape(*lead, heads, n_q, value.shape[-1])
 
 
-def _masked(attn_mask: Any, lead: Any, heads: int, n_q: int, n_k: int) -> dict[str, Any]:
+def mask_options(attn_mask: Any, lead: Any, heads: int, n_q: int, n_k: int) -> dict[str, Any]:
     """As attention's arguments; what is broadcast over batches or heads stays one."""
     import torch
 
