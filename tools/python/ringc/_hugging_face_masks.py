@@ -20,6 +20,7 @@ from .errors import InputError
 if "q_offset" not in inspect.signature(sdpa_mask).parameters:
     raise ImportError(f"ringc.hugging_face needs transformers 5.24 or later, and finds {transformers.__version__}")
 
+_KEYS = "mask keys(b: index, h: index, i: index, j: index, keep: view<bool>[B, Nk]) { return keep[b, j] }"
 _PACKED = """mask packed(b: index, h: index, i: index, j: index, of_query: view<i32>[B, Nq], of_key: view<i32>[B, Nk]) {
   return of_query[b, i] == of_key[b, j]
 }"""
@@ -39,10 +40,12 @@ class Seen(NamedTuple):
         """transformers asks it of a mask that generate() made ahead of a forward, and then brings the mask to `seen` again."""
         return 0
 
-    def options(self) -> dict[str, Any]:
-        """Of ringc.attention."""
+    def options(self, *, decode: bool) -> dict[str, Any]:
+        """Of ringc.attention, or of ringc.decode."""
         made: dict[str, Any] = {"causal": self.causal, "window": (self.left, self.right)}
-        if self.key_mask is not None:
+        if self.key_mask is not None and decode:
+            made |= {"mask": (_KEYS, "keys"), "arguments": {"keys.keep": self.key_mask}}
+        elif self.key_mask is not None:
             made["key_mask"] = self.key_mask
         if self.packed is not None:
             made |= {"mask": (_PACKED, "packed"), "arguments": {"packed.of_query": self.packed, "packed.of_key": self.packed}}
@@ -78,7 +81,7 @@ def seen(
     aligned = isinstance(q_offset, int) and q_offset + q_length == kv_offset + kv_length
     if over_group:
         if q_length != kv_length or not aligned or q_offset:
-            raise InputError.of("past_key_values", "a cache over a group", "none: ringc.KvCache is for decoding there")
+            raise InputError.of("use_cache", "a cache over a group", "none: ringc.KvCache is for decoding there")
         if known is None:
             raise InputError.of("the model's mask", "one that ringc does not know", "causal, a window, and a mask of keys over a group")
         # A shard's positions jump, which transformers takes for packing; _check_positions sees to them.

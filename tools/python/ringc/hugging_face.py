@@ -33,9 +33,9 @@ _REFUSED = ("s_aux", "sinks", "position_bias", "indices", "block_indices")
 class _Attention:
     """What transformers calls in each layer, and, as `see`, once a forward for the mask."""
 
-    def __init__(self, group: Any, layout: str, options: Mapping[str, Any]):
+    def __init__(self, group: Any, layout: str, always: Mapping[str, Any]):
         self.ring: dict[str, Any] = {} if group is None else {"group": group, "layout": layout}
-        self.options = dict(options)
+        self.always = always
         self.checked: set[tuple[Any, ...]] = set()
 
     def see(self, **asked: Any) -> Any:
@@ -61,34 +61,37 @@ class _Attention:
             causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
             attention_mask = masks.of_layer(causal, sliding_window)
         q, k, v = (each.transpose(1, 2) for each in (query, key, value))
-        asked = {"scale": scaling, "softcap": softcap, **self.options}
-        if isinstance(attention_mask, Tensor):
-            if self.ring:
-                raise InputError.of("attention_mask", "a mask [b, h, n_q, n_k] over a group", "one of keys, [b, n_k]: this rank's shard")
-            lead, heads = q.shape[:1], q.shape[2]
-            return attention(q, k, v, **asked, **mask_options(attention_mask, lead, heads, q.shape[1], k.shape[1])), None
-        asked |= attention_mask.options()
+        asked = {"scale": scaling, "softcap": softcap}
         if self.ring:
-            return self._over_group(q, k, v, asked, others), None
-        if _decodes(q, k, v, asked):
-            return decode(q, k, v, **asked), None
-        return attention(q, k, v, **asked), None
+            return self._over_group(q, k, v, attention_mask, asked, others), None
+        if isinstance(attention_mask, Tensor):
+            asked |= mask_options(attention_mask, q.shape[:1], q.shape[2], q.shape[1], k.shape[1])
+        elif _decodes(q, k, v):
+            return decode(q, k, v, **asked, **attention_mask.options(decode=True)), None
+        else:
+            asked |= attention_mask.options(decode=False)
+        return attention(q, k, v, **asked, **self.always), None
 
-    def _over_group(self, q: Tensor, k: Tensor, v: Tensor, asked: dict[str, Any], others: Mapping[str, Any]) -> Tensor:
+    def _over_group(
+        self, q: Tensor, k: Tensor, v: Tensor, seen: Any, asked: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> Tensor:
+        if isinstance(seen, Tensor):
+            raise InputError.of("attention_mask", "a mask [b, h, n_q, n_k] over a group", "one of keys, [b, n_k]: this rank's shard")
         if q.shape[1] != k.shape[1]:
-            raise InputError.of("past_key_values", f"{k.shape[1]} keys for {q.shape[1]} queries over a group", "as many: no cache")
+            raise InputError.of("use_cache", f"{k.shape[1]} keys for {q.shape[1]} queries over a group", "as many: no cache")
         lengths, length = others.get("document_lengths"), others.get("length")
         self._check_positions(others.get("position_ids"), q, length, lengths)
-        return attention(q, k, v, **asked, **self.ring, length=length, document_lengths=lengths)
+        asked = {**asked, **seen.options(decode=False), **self.ring, **self.always}
+        return attention(q, k, v, **asked, length=length, document_lengths=lengths)
 
     def _check_positions(self, given: Optional[Tensor], q: Tensor, length: Optional[int], document_lengths: Any) -> None:
-        """Once for each length and device: it waits for a GPU. Positions that are not the layout's would be wrong in silence."""
+        """Others than the layout's would give a wrong result in silence. On a GPU once for each length: it waits for them."""
         if given is None or torch.compiler.is_compiling():
             return
         rank, world = world_of(name_of(self.ring["group"]))
         length = q.shape[1] * world if length is None else length
         case = (length, q.device, None if document_lengths is None else tuple(int(each) for each in document_lengths))
-        if case in self.checked:
+        if q.is_cuda and case in self.checked:
             return
         own = _positions(length, rank, world, self.ring["layout"], document_lengths)
         if given.shape[-1] != len(own) or not bool((given.cpu() == own).all()):
@@ -108,12 +111,11 @@ def _refuse(dropout: float, others: Mapping[str, Any]) -> None:
             raise InputError.of(name, "something", "None: use attn_implementation='eager' for this model")
 
 
-def _decodes(q: Tensor, k: Tensor, v: Tensor, asked: Mapping[str, Any]) -> bool:
+def _decodes(q: Tensor, k: Tensor, v: Tensor) -> bool:
     """Whether it is a step of generation, for which ringc.decode divides the keys among the processors."""
     if torch.compiler.is_compiling() or q.shape[1] > 16 or q.shape[1] == k.shape[1]:
         return False
-    wants_gradients = torch.is_grad_enabled() and any(each.requires_grad for each in (q, k, v))
-    return not wants_gradients and asked.keys() <= {"scale", "softcap", "causal", "window"}
+    return not (torch.is_grad_enabled() and any(each.requires_grad for each in (q, k, v)))
 
 
 def _positions(length: int, rank: int, world: int, layout: str, document_lengths: Optional[Sequence[int]]) -> Tensor:
@@ -122,20 +124,22 @@ def _positions(length: int, rank: int, world: int, layout: str, document_lengths
     return rows if begins is None else rows - begins[torch.searchsorted(begins, rows, right=True) - 1]
 
 
-def register(name: str = "ringc", *, group: Any = None, layout: str = "zigzag", **options: Any) -> str:
+def register(
+    name: str = "ringc", *, group: Any = None, layout: str = "zigzag", deterministic: bool = False,
+    options: Optional[Mapping[str, Any]] = None,
+) -> str:  # fmt: skip
     """Makes an ``attn_implementation`` known to transformers, and returns its name.
 
     Args:
         name: of the implementation; one that is known is replaced.
         group: a torch.distributed process group, or an axis of a DeviceMesh, to whose ranks sequences are dealt: then a model
             is called with what `shard` gives, on all ranks, and without a cache.
-        layout: as ``ringc.attention`` has it.
-        options: others of ``ringc.attention``, for all layers: deterministic=True, alibi=True, options={"schedule": "ring:2"}.
-    Masks of keys, causal, sliding windows, packed sequences, softcap and caches are the model's; what ringc does not have
-    (dropout, sinks, learned biases of positions, weights as a result) is an InputError when the model is called.
+        layout, deterministic, options: as ``ringc.attention`` has them.
+    Causal masks, sliding windows, masks of keys, packed sequences, softcap, scale and caches are the model's. Queries that see no key
+    get 0. What ringc does not have (dropout, sinks, biases of positions, weights as a result) is an InputError when the model is called.
     """
     name_of(group)
-    made = _Attention(group, layout, options)
+    made = _Attention(group, layout, {"deterministic": deterministic, "options": options})
     AttentionInterface.register(name, made)
     AttentionMaskInterface.register(name, made.see)
     return name
