@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the tests of the package with a Python that has what they need.
 
-usage: run.py LIBRINGC.SO with_numpy|with_torch [PYTEST'S ARGUMENTS]        exit code 77: skipped
+usage: run.py LIBRINGC.SO FOLDER [PYTEST'S ARGUMENTS]        exit code 77: skipped
 
 with_numpy: this Python or the system's, whichever has numpy and pytest, else that with torch, which is not imported.
-with_torch: that of the virtual environment of tools/dev, or of RINGC_TORCH_VENV; else this one, where it has torch.
+others: that of the virtual environment of tools/dev, or of RINGC_TORCH_VENV; else this one, where it has torch, and for
+with_hugging_face and docs transformers.
 """
 
 import os
@@ -26,20 +27,25 @@ def has(python, modules):
         return False
 
 
+NEEDED = {
+    "with_numpy": [], "with_torch": ["torch"], "with_hugging_face": ["torch", "transformers"], "examples": ["torch"],
+    "docs": ["torch", "transformers"],
+}  # fmt: skip
+
+
 def python_for(folder):
     own, venv = sys.executable, str(VENV / "bin" / "python")
-    candidates = [own, "/usr/bin/python3", venv] if folder == "with_numpy" else [venv, own, "/usr/bin/python3"]
-    modules = ["numpy", "pytest"] + ["torch"] * (folder == "with_torch")
-    return next((each for each in candidates if has(each, modules)), None)
+    candidates = [venv, own, "/usr/bin/python3"] if NEEDED[folder] else [own, "/usr/bin/python3", venv]
+    return next((each for each in candidates if has(each, ["numpy", "pytest", *NEEDED[folder]])), None)
 
 
 def why_not(folder):
     why = VENV / "why"
-    if folder == "with_torch" and why.exists():
+    if NEEDED[folder] and why.exists():
         said = why.read_text(errors="replace").strip().splitlines()
         return f"PyTorch could not be installed: {said[-1] if said else 'pip failed'}"
-    if folder == "with_torch":
-        return f"no PyTorch in {VENV}, which `tools/dev setup` makes"
+    if NEEDED[folder]:
+        return f"no {' and '.join(NEEDED[folder])} in {VENV}, which `tools/dev setup` makes"
     return "no Python with numpy and pytest"
 
 
