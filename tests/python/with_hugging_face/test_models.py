@@ -27,9 +27,12 @@ def inputs(kind):
     return {"input_ids": ids, "labels": ids}
 
 
+CASES = [(name, kind) for name in NAMES for kind in ("plain", "padded", "packed")]
+OTHERS = [("llama4", "padded"), ("modernbert", "padded"), ("bart", "padded")]  # chunks, a window both ways, keys of another sequence
+
+
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("kind", ["plain", "padded", "packed"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name,kind", CASES + OTHERS)
 def test_a_step_of_training(name, kind, device):
     model = models.make(name).to(device)
     given = {key: each.to(device) if isinstance(each, torch.Tensor) else each for key, each in inputs(kind).items()}
@@ -93,6 +96,8 @@ def test_what_is_refused():
     for name, value in (("s_aux", torch.zeros(4)), ("position_bias", torch.zeros(1, 4, 5, 5)), ("output_attentions", True)):
         with pytest.raises(ringc.InputError, match=name):
             attention(layer, q, q, q, None, **{name: value})
+    with pytest.raises(ringc.InputError, match="s_aux"):
+        models.step(models.make("gpt_oss"), "ringc", input_ids=ids, labels=ids)
     with pytest.raises(ringc.InputError, match="group: got int"):
         hugging_face.register("ringc_wrong", group=3)
 

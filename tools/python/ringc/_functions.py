@@ -9,7 +9,7 @@ from typing import Any, Union
 from .errors import InputError
 
 #: "file.tile:name", (path, name), the text of a function, (text, name) where it holds several; or a list of these.
-Function = Union[str, tuple[Union[str, os.PathLike], str]]
+Function = Union[str, tuple[Union[str, os.PathLike[str]], str]]
 
 _DECLARED = re.compile(r"^\s*(mask|score)\s+([A-Za-z_]\w*)\s*\(", re.M)
 

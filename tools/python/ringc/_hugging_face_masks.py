@@ -87,13 +87,14 @@ def seen(
         # A shard's positions jump, which transformers takes for packing; _check_positions sees to them.
         known = known._replace(packed=None)
     if known is None or not aligned:
-        return sdpa_mask(
-            batch_size=batch_size, q_length=q_length, kv_length=kv_length, q_offset=q_offset, kv_offset=kv_offset,
+        made: Any = sdpa_mask(
+            batch_size=batch_size, q_length=q_length, kv_length=kv_length, q_offset=q_offset, kv_offset=kv_offset,  # type: ignore[arg-type]
             mask_function=mask_function, attention_mask=attention_mask, use_vmap=use_vmap, device=device,
             allow_is_causal_skip=False, allow_is_bidirectional_skip=False,
         )  # fmt: skip
+        return made  # None is what it gives where it may skip one
     if attention_mask is not None:
-        padded = prepare_padding_mask(attention_mask, kv_length, kv_offset)
+        padded: Any = prepare_padding_mask(attention_mask, kv_length, kv_offset)
         known = known._replace(key_mask=padded[:, kv_offset : kv_offset + kv_length])
     return known
 

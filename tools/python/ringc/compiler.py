@@ -63,7 +63,7 @@ class Compiled:
 
 
 def compile(
-    spec: Union[Mapping[str, Any], str, os.PathLike],
+    spec: Union[Mapping[str, Any], str, os.PathLike[str]],
     *,
     target: Optional[str] = None,
     sources: Optional[Mapping[str, str]] = None,

@@ -61,7 +61,7 @@ class _Attention:
             causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
             attention_mask = masks.of_layer(causal, sliding_window)
         q, k, v = (each.transpose(1, 2) for each in (query, key, value))
-        asked = {"scale": scaling, "softcap": softcap}
+        asked: dict[str, Any] = {"scale": scaling, "softcap": softcap}
         if self.ring:
             return self._over_group(q, k, v, attention_mask, asked, others), None
         if isinstance(attention_mask, Tensor):
@@ -108,7 +108,7 @@ def _refuse(dropout: float, others: Mapping[str, Any]) -> None:
         raise InputError.of("output_attentions", True, "False: ringc never has the weights; attn_implementation='eager' has them")
     for name in _REFUSED:
         if others.get(name) is not None:
-            raise InputError.of(name, "something", "None: use attn_implementation='eager' for this model")
+            raise InputError.of(name, f"a {type(others[name]).__name__}", "None: use attn_implementation='eager' for this model")
 
 
 def _decodes(q: Tensor, k: Tensor, v: Tensor) -> bool:

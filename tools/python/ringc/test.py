@@ -5,6 +5,7 @@ usage: python -m ringc.test [--without-torch]        exit code 0: all is well
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from typing import Any, Callable
@@ -77,6 +78,23 @@ def _torch(device: str) -> None:
         _close(found.detach().cpu().numpy(), exact)
 
 
+def _hugging_face() -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    import ringc.hugging_face
+
+    torch.manual_seed(1)
+    sizes: dict[str, Any] = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(**sizes, num_key_value_heads=2))
+    ids = torch.randint(99, (2, 50))
+    losses = []
+    for name in ("ringc", "eager"):
+        model.set_attn_implementation(name)
+        losses.append(model(input_ids=ids, labels=ids).loss.detach().numpy())
+    _close(losses[0], losses[1])
+
+
 def _checks(without_torch: bool) -> tuple[list[tuple[str, Callable[[], None]]], list[str]]:
     """What is checked, and why the rest is not."""
     checks: list[tuple[str, Callable[[], None]]] = [
@@ -91,10 +109,16 @@ def _checks(without_torch: bool) -> tuple[list[tuple[str, Callable[[], None]]], 
     except ImportError:
         return checks, ["torch: it is not installed"]
     checks.append(("torch on the host, with autograd", lambda: _torch("cpu")))
-    if not torch.cuda.is_available():
-        return checks, ["torch on CUDA: there is no CUDA here"]
-    checks.append(("torch on CUDA, with autograd", lambda: _torch("cuda")))
-    return checks, []
+    left_out = []
+    if torch.cuda.is_available():
+        checks.append(("torch on CUDA, with autograd", lambda: _torch("cuda")))
+    else:
+        left_out.append("torch on CUDA: there is no CUDA here")
+    if importlib.util.find_spec("transformers") is not None:
+        checks.append(("a model of Hugging Face", _hugging_face))
+    else:
+        left_out.append("Hugging Face's models: transformers is not installed")
+    return checks, left_out
 
 
 def main(arguments: list[str]) -> int:
