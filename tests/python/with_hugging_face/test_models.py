@@ -43,6 +43,18 @@ def test_a_step_of_training(name, kind, device):
     models.compare(models.step(model, "ringc", **given), models.step(model, "eager", **given))
 
 
+def test_no_mask_of_pairs_is_made(monkeypatch):
+    """Of [n, n] elements, where it can be said in n; in one graph, too."""
+    monkeypatch.setattr("ringc._hugging_face_masks.sdpa_mask", lambda **_: pytest.fail("a mask of pairs"))
+    for name, kind in (("llama", "padded"), ("mistral", "packed"), ("gemma2", "plain"), ("modernbert", "padded")):
+        models.step(models.make(name), "ringc", **inputs(kind))
+    torch._dynamo.reset()
+    model = models.make("mistral", attn_implementation="ringc")
+    torch.compile(model, fullgraph=True, backend="aot_eager")(**inputs("padded"), use_cache=False)
+    with pytest.raises(pytest.fail.Exception, match="a mask of pairs"):
+        models.step(models.make("llama4"), "ringc", **inputs("plain"))
+
+
 def test_a_mask_of_pairs():
     model, given = models.make("llama"), inputs("a mask of pairs")
     found = models.step(model, "ringc", **given)

@@ -4,7 +4,8 @@
     out = ringc.attention(q, k, v, causal=True)     # [b, n, h, d]: numpy arrays of the host, torch tensors of the host or CUDA
 
 With torch: autograd, torch.compile, CUDA graphs, checkpointing, autocast; ``group=`` a torch.distributed process group whose ranks
-hold shards of the sequence. ``ringc.nn`` has the modules of ring-attention-pytorch.
+hold shards of the sequence. ``ringc.nn`` has the modules of ring-attention-pytorch, ``ringc.hugging_face`` (imported by its name) the attention of transformers'
+models. A page for each task: docs/python.
 """
 
 from __future__ import annotations

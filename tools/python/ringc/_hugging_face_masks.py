@@ -20,6 +20,7 @@ from .errors import InputError
 if "q_offset" not in inspect.signature(sdpa_mask).parameters:
     raise ImportError(f"ringc.hugging_face needs transformers 5.24 or later, and finds {transformers.__version__}")
 
+_MASKING_UTILS = sdpa_mask.__module__
 _KEYS = "mask keys(b: index, h: index, i: index, j: index, keep: view<bool>[B, Nk]) { return keep[b, j] }"
 _PACKED = """mask packed(b: index, h: index, i: index, j: index, of_query: view<i32>[B, Nq], of_key: view<i32>[B, Nk]) {
   return of_query[b, i] == of_key[b, j]
@@ -101,7 +102,7 @@ def seen(
 
 def _known(function: Any) -> Optional[Seen]:
     """By its name in masking_utils; what it was made of is in its closure. None: it is another's."""
-    if getattr(function, "__module__", None) != sdpa_mask.__module__:
+    if getattr(function, "__module__", None) != _MASKING_UTILS:
         return None
     name, inside = function.__qualname__.partition(".<locals>")[0], _closure(function)
     if name == "causal_mask_function":
