@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 
-def torchrun(processes, script, *arguments, folder=None, seconds=100):
+def torchrun(processes, script, *arguments, folder=None, seconds=240):
     """What it wrote; fails with that where a process did, or did not end. A process alone is no job."""
     launcher = [] if processes == 1 else ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
     started = subprocess.Popen(
