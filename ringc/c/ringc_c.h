@@ -543,6 +543,11 @@ RINGC_API ringc_status ringc_module_ring_size(const char *options_json, int worl
  * "ring_transformer". */
 RINGC_API ringc_status ringc_options_help(const char *which, char **json);
 
+/* The command line tool `ringc`: argv[0] is its name, argv[argc] is NULL; the result is its exit
+ * code. For a process that does nothing else: it writes to stdout and stderr, and changes what
+ * signals do. */
+RINGC_API int ringc_program(int argc, char **argv);
+
 #ifdef __cplusplus
 }
 #endif

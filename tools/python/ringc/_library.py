@@ -114,6 +114,7 @@ class Library:
         self._so.ringc_version.restype = c_char_p
         self._so.ringc_free.argtypes = (c_void_p,)
         self._so.ringc_free.restype = None
+        self._so.ringc_program.argtypes, self._so.ringc_program.restype = (c_int, POINTER(c_char_p)), c_int
         for name in ("context", "group", "attention", "decode", "cache"):
             destroy = getattr(self._so, f"ringc_{name}_destroy")
             destroy.argtypes, destroy.restype = (c_void_p,), None
@@ -154,6 +155,10 @@ class Library:
 
     def free(self, address: Any) -> None:
         self._so.ringc_free(address)
+
+    def program(self, arguments: list[bytes]) -> int:
+        """The command line tool; `arguments` begin with its name."""
+        return int(self._so.ringc_program(len(arguments), (c_char_p * (len(arguments) + 1))(*arguments, None)))
 
 
 def _path() -> str:
