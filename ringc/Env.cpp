@@ -31,6 +31,7 @@ Env Env::read() {
           .cacheBytes = variable("RINGC_CACHE_BYTES"),
           .tuneTable = variable("RINGC_TUNE_TABLE"),
           .xdgDataHome = variable("XDG_DATA_HOME"),
+          .cpuFeatures = variable("RINGC_CPU_FEATURES"),
           .ompNumThreads = variable("OMP_NUM_THREADS"),
           .ompThreadLimit = variable("OMP_THREAD_LIMIT"),
           .cudaLibrary = variable("RINGC_CUDA_LIBRARY"),

@@ -31,6 +31,9 @@ struct Env {
   /// XDG_DATA_HOME: the file of tuned tile sizes is ringc/tune.json in it, else
   /// .local/share/ringc/tune.json in HOME. Heeded if absolute.
   std::optional<std::string> xdgDataHome;
+  /// RINGC_CPU_FEATURES: features of the processor that kernels are compiled without, by LLVM's
+  /// names: -avx512bf16,-amx.
+  std::optional<std::string> cpuFeatures;
   /// OMP_NUM_THREADS and OMP_THREAD_LIMIT, as OpenMP has them: the threads of a pool that is not
   /// told how many.
   std::optional<std::string> ompNumThreads, ompThreadLimit;

@@ -47,9 +47,9 @@ KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Targ
           .llvmVersion = llvmBuild()};
 }
 
-Target targetCalled(std::string_view name) {
+Target targetCalled(std::string_view name, std::string_view hidden) {
   requireTarget(name);
-  return name.starts_with("sm_") ? gpuTarget(name) : hostTarget();
+  return name.starts_with("sm_") ? gpuTarget(name) : hostTarget(hidden);
 }
 
 std::vector<std::string> stageNames(const Target &target) {

@@ -12,11 +12,13 @@
 
 namespace ringc {
 
-/// The processor that this runs on, as LLVM knows it.
-Target hostTarget();
+/// The processor that this runs on, as LLVM knows it, without the features that are to be hidden
+/// ("-amx,-avx512bf16", RINGC_CPU_FEATURES) and the tiles that the kernel refuses. Throws
+/// InputError for what cannot be hidden.
+Target hostTarget(std::string_view hidden = {});
 
 /// What a spec's `target` names: the host for "cpu" and "native", or a GPU. Throws InputError.
-Target targetCalled(std::string_view name);
+Target targetCalled(std::string_view name, std::string_view hidden = {});
 
 /// Of this build: changes whenever the compiler's own code may have.
 std::string compilerBuildId();

@@ -21,7 +21,7 @@ SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources) {
 
 std::string compilerBuild() { return compilerBuildId(); }
 
-Target compilerHost() { return hostTarget(); }
+Target compilerHost() { return hostTarget(Env::read().cpuFeatures.value_or("")); }
 
 Target compilerTarget(std::string_view name) { return targetCalled(name); }
 
@@ -43,7 +43,7 @@ CompiledKernel compileOrThrow(const KernelRequest &request) {
 
 HostCompiler::HostCompiler(std::shared_ptr<KernelCache> kernelCache,
                            std::shared_ptr<TunedConfigs> tables)
-    : cache(std::move(kernelCache)), tuned(std::move(tables)), target(hostTarget()) {}
+    : cache(std::move(kernelCache)), tuned(std::move(tables)), target(compilerHost()) {}
 
 KernelRequest HostCompiler::requestOf(const Spec &spec, const SourceSet &sources,
                                       const KernelWork &work) {

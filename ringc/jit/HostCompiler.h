@@ -56,7 +56,7 @@ KernelRequest compilerRequest(const Spec &spec, const SourceSet &sources, const 
 SourceTiles compilerTiles(const Spec &spec, const SourceSet &sources);
 CompiledKernel compileOrThrow(const KernelRequest &request);
 std::string compilerBuild();
-Target compilerHost(); ///< this processor
+Target compilerHost(); ///< this processor, less what RINGC_CPU_FEATURES hides
 /// What a spec's `target` names. Throws InputError.
 Target compilerTarget(std::string_view name);
 

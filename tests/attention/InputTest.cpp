@@ -102,7 +102,8 @@ TEST_CASE("options that cannot be") {
   CHECK(messageAfter([](Options &o) { o.ringSize = 3; }) ==
         "ring size: got 3, allowed: a divisor of the world, 2");
   CHECK(messageAfter([](Options &o) { o.tile = {{"k", 64}}; }) ==
-        "tile: got k, allowed: q, kv, warps, n_warps, micro_rows, micro_vectors, or KERNEL.q for "
+        "tile: got k, allowed: q, kv, warps, n_warps, micro_rows, micro_vectors, micro_depth, or "
+        "KERNEL.q for "
         "one kernel alone");
   CHECK(messageAfter([](Options &o) { o.tile = {{"q", 0}}; }) ==
         "tile q: got 0, allowed: 1 to 4096");

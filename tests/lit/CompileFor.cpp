@@ -18,6 +18,19 @@ static const Target chips[] = {
     {.chip = "haswell", .vectorBytes = 32},
     {.chip = "skylake-avx512", .vectorBytes = 64, .vectorRegisters = 32},
     {.chip = "cooperlake", .vectorBytes = 64, .vectorRegisters = 32, .hasBf16Dot = true},
+    {.chip = "sapphirerapids",
+     .vectorBytes = 64,
+     .vectorRegisters = 32,
+     .hasBf16Dot = true,
+     .pairSpeed = 50,
+     .hasBf16Tiles = true},
+    {.chip = "graniterapids",
+     .vectorBytes = 64,
+     .vectorRegisters = 32,
+     .hasBf16Dot = true,
+     .pairSpeed = 50,
+     .hasBf16Tiles = true,
+     .hasF16Tiles = true},
 };
 
 static std::string textOf(const std::string &path) {

@@ -64,7 +64,7 @@ int compileCommand(const Session &session, const CompileFlags &flags) {
   requireNoInput(flags, sources);
 
   SourceSet all = makeSources(std::move(sources));
-  Target target = targetCalled(spec.target);
+  Target target = targetCalled(spec.target, Env::read().cpuFeatures.value_or(""));
   KernelWork work;
   if (!flags.extents.empty())
     work = workOf(BoundKernel(spec, all, {}), parseExtents(flags.extents));

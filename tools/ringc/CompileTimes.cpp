@@ -3,6 +3,7 @@
 #include "ringc/attention/shared/Options.h"
 #include "ringc/compiler/Compiler.h"
 #include "ringc/jit/DeviceCompiler.h"
+#include "ringc/jit/HostCompiler.h"
 #include "ringc/support/Error.h"
 
 #include <algorithm>
@@ -44,7 +45,7 @@ CompileTimes compileTimes(Pass pass, const AttentionOptions &options,
                           const AttentionContext &context,
                           const std::vector<DeviceContext> &devices) {
   bool onDevice = !devices.empty();
-  Target target = onDevice ? targetFor(devices[0].device->facts()) : hostTarget();
+  Target target = onDevice ? targetFor(devices[0].device->facts()) : compilerHost();
   SourceSet sources = onDevice ? devices[0].kernels->sources(userSources(options))
                                : context.kernels->sources(userSources(options));
   CompileTimes slowest;

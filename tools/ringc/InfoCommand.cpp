@@ -1,10 +1,12 @@
 #include "ringc/Env.h"
 #include "ringc/comm/NcclLibrary.h"
 #include "ringc/compiler/Compiler.h"
+#include "ringc/compiler/spec/ProductForm.h"
 #include "ringc/driver/CublasLtLibrary.h"
 #include "ringc/driver/CudaDevice.h"
 #include "ringc/driver/HostThreads.h"
 #include "ringc/driver/OneDnnLibrary.h"
+#include "ringc/jit/HostCompiler.h"
 #include "ringc/jit/KernelFolder.h"
 #include "ringc/tune/TuneTable.h"
 #include "tools/ringc/Command.h"
@@ -111,7 +113,7 @@ std::string tunedSizes(const Env &env) {
 }
 
 int infoCommand(const Session &session, const InfoFlags &) {
-  Target target = hostTarget();
+  Target target = compilerHost();
   Env env = Env::read();
   auto folder = kernelFolderPath(env);
   Rows rows = {{"version", RINGC_VERSION},
@@ -121,14 +123,17 @@ int infoCommand(const Session &session, const InfoFlags &) {
                {"devices", "cpu, cuda"},
                {"host", target.chip + " (" + target.triple + ")"},
                {"vectors", std::to_string(8 * target.vectorBytes) + " bits, " +
-                               std::to_string(target.vectorRegisters) + " registers" +
-                               (target.hasBf16Dot ? ", bf16 products" : "")},
+                               std::to_string(target.vectorRegisters) + " registers"},
+               {"bf16 products", describeForms(target, ElementType::BF16)},
+               {"f16 products", describeForms(target, ElementType::F16)},
                {"L1 data", std::to_string(target.l1Bytes / 1024) + " KiB"},
                {"L2", std::to_string(target.l2Bytes / 1024) + " KiB"},
                {"threads", std::to_string(defaultThreads(env))},
                {"kernel cache", folder ? folder->string() : "memory alone"},
                {"tile sizes", tunedSizes(env)}};
   addOneDnn(rows, env);
+  if (env.cpuFeatures)
+    rows.push_back({"hidden", *env.cpuFeatures + ", as RINGC_CPU_FEATURES says"});
   addCuda(rows, env);
   addNccl(rows, env);
   addCublasLt(rows, env);

@@ -29,7 +29,7 @@ namespace ringc::cli {
 
 Machine machineOf(const TuneFlags &flags, int processes) {
   if (flags.attention.device == "cpu")
-    return {hostTarget()};
+    return {compilerHost()};
   int pipes[2];
   if (pipe(pipes) != 0)
     throw InputError("device: no pipe to be had");

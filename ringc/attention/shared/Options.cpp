@@ -93,10 +93,11 @@ void validate(const AttentionOptions &options) {
           "a divisor of the world, or 0 for all of it");
   for (const auto &[dimension, size] : options.tile) {
     std::string_view own = std::string_view(dimension).substr(dimension.find('.') + 1);
-    constexpr std::string_view dimensions[] = {"q",       "kv",         "warps",
-                                               "n_warps", "micro_rows", "micro_vectors"};
+    constexpr std::string_view dimensions[] = {
+        "q", "kv", "warps", "n_warps", "micro_rows", "micro_vectors", "micro_depth"};
     require(std::ranges::find(dimensions, own) != std::end(dimensions), "tile", dimension,
-            "q, kv, warps, n_warps, micro_rows, micro_vectors, or KERNEL.q for one kernel alone");
+            "q, kv, warps, n_warps, micro_rows, micro_vectors, micro_depth, or KERNEL.q for one "
+            "kernel alone");
     requireInteger("tile " + dimension, size, 1, 4096);
   }
   for (const auto *functions : {&options.masks, &options.scores})

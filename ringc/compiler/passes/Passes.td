@@ -32,6 +32,19 @@ def TakeShortcuts : Pass<"take-shortcuts", "::mlir::ModuleOp"> {
   ];
 }
 
+def ChooseProducts : Pass<"choose-products", "::mlir::ModuleOp"> {
+  let summary = "Gives each product of 16-bit tiles the form that it is made in on a host";
+  let options = [
+    Option<"vectorBytes", "vector-bytes", "int64_t", "32", "bytes of a vector register">,
+    Option<"bf16Dot", "bf16-dot", "bool", "false", "pairs of bf16 are multiplied and added to f32 in one instruction">,
+    Option<"pairSpeed", "pair-speed", "int64_t", "200", "multiply-adds of pairs, in hundredths of f32's">,
+    Option<"bf16Tiles", "bf16-tiles", "bool", "false", "there are registers of tiles for bf16">,
+    Option<"f16Tiles", "f16-tiles", "bool", "false", "and for f16">,
+    Option<"tileSpeed", "tile-speed", "int64_t", "1600", "multiply-adds of tiles, in hundredths of f32's">,
+    Option<"microDepth", "micro-depth", "int64_t", "0", "terms of a sum at a time, at most: 1, 2 or 32; 0: as is fastest">
+  ];
+}
+
 def LowerToVector : Pass<"lower-to-vector", "::mlir::ModuleOp"> {
   let summary = "Turns the kernel of tiles into a host function of loops over vectors and scratch memory";
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
@@ -40,6 +53,8 @@ def LowerToVector : Pass<"lower-to-vector", "::mlir::ModuleOp"> {
     Option<"vectorBytes", "vector-bytes", "int64_t", "32", "bytes of a vector register">,
     Option<"registers", "registers", "int64_t", "16", "vector registers">,
     Option<"bf16Dot", "bf16-dot", "bool", "false", "pairs of bf16 are multiplied and added to f32 in one instruction">,
+    Option<"bf16Tiles", "bf16-tiles", "bool", "false", "products in tiles of bf16 are made in registers of tiles, and not by loops">,
+    Option<"f16Tiles", "f16-tiles", "bool", "false", "of f16, the same">,
     Option<"microRows", "micro-rows", "int64_t", "0", "rows of a product's register block; 0: as many as fit">,
     Option<"microVectors", "micro-vectors", "int64_t", "0", "vectors in a row of a product's register block; 0: at most 4">
   ];

@@ -99,6 +99,8 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     options.vectorBytes = request.target.vectorBytes;
     options.registers = request.target.vectorRegisters;
     options.bf16Dot = request.target.hasBf16Dot;
+    options.bf16Tiles = request.target.hasBf16Tiles;
+    options.f16Tiles = request.target.hasF16Tiles;
     options.microRows = request.config.microRows;
     options.microVectors = request.config.microVectors;
     passes.addPass(createLowerToVector(options));
@@ -125,6 +127,14 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
       passes.addPass(createMaxBeforeScalePass());
     // A host's rows are lanes of vectors, or loops over them: there a branch costs what it saves.
     passes.addPass(createTakeShortcuts({.branches = request.target.isGpu()}));
+    if (!request.target.isGpu())
+      passes.addPass(createChooseProducts({.vectorBytes = request.target.vectorBytes,
+                                           .bf16Dot = request.target.hasBf16Dot,
+                                           .pairSpeed = request.target.pairSpeed,
+                                           .bf16Tiles = request.target.hasBf16Tiles,
+                                           .f16Tiles = request.target.hasF16Tiles,
+                                           .tileSpeed = request.target.tileSpeed,
+                                           .microDepth = request.config.microDepth}));
     passes.addPass(mlir::createCSEPass());
     break;
   case StageId::Tile:

@@ -98,8 +98,9 @@ template <FieldsOf<Spec> Self, class Visit> void visitFields(Self &self, Visit &
   visit(Field{"tile",
               "tile sizes by dimension, in place of the compiler's choice: q is the constant BQ, "
               "warps and n_warps share them on a GPU, micro_rows and micro_vectors are a register "
-              "block "
-              "of a host, attention_forward.q is that kernel's alone",
+              "block of a host, micro_depth the terms of a 16-bit sum that it adds at a time (1 "
+              "widened to f32, 2 in pairs, 32 in AMX tiles), attention_forward.q is that kernel's "
+              "alone",
               1, 4096},
         tile);
   visit(Field{"target", "what to compile for"}, target);

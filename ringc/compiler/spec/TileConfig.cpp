@@ -19,6 +19,8 @@ int64_t &sizeOf(TileConfig &config, const std::string &dimension) {
     return config.nWarps;
   if (dimension == "micro_rows")
     return config.microRows;
+  if (dimension == "micro_depth")
+    return config.microDepth;
   return dimension == "micro_vectors" ? config.microVectors : config.tile[dimension];
 }
 
@@ -232,6 +234,10 @@ void takeSizesByHand(const Spec &spec, TileConfig &config) {
     if (size > mostMicro)
       throw InputError(name, std::to_string(size),
                        "an integer from 1 to " + std::to_string(mostMicro));
+  constexpr int64_t depths[] = {0, 1, 2, 32};
+  if (std::ranges::find(depths, config.microDepth) == std::end(depths))
+    throw InputError("tile.micro_depth", std::to_string(config.microDepth),
+                     "1 (widened to f32), 2 (pairs), 32 (tiles)");
   if (config.warps > 32)
     throw InputError("tile.warps", std::to_string(config.warps), "an integer from 1 to 32");
   if (config.warps % config.nWarps)

@@ -1,6 +1,6 @@
 // bf16 is multiplied in pairs where the processor does that, and as f32 elsewhere.
-// RUN: ringc-opt --lower-to-vector="vector-bytes=64 registers=32 bf16-dot" %s | FileCheck %s --check-prefix=PAIRS --implicit-check-not=llvm.intr.fma
-// RUN: ringc-opt --lower-to-vector="vector-bytes=32 bf16-dot" %s | FileCheck %s --check-prefix=NARROW
+// RUN: ringc-opt --choose-products="vector-bytes=64 bf16-dot" --lower-to-vector="vector-bytes=64 registers=32 bf16-dot" %s | FileCheck %s --check-prefix=PAIRS --implicit-check-not=llvm.intr.fma
+// RUN: ringc-opt --choose-products="vector-bytes=32 bf16-dot" --lower-to-vector="vector-bytes=32 bf16-dot" %s | FileCheck %s --check-prefix=NARROW
 // RUN: ringc-opt --lower-to-vector="vector-bytes=64 registers=32" %s | FileCheck %s --check-prefix=WIDE --implicit-check-not=dpbf16ps
 
 // PAIRS:  llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"({{.*}}) : (vector<16xf32>, vector<32xbf16>, vector<32xbf16>) -> vector<16xf32>

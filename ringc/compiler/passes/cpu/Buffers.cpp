@@ -11,7 +11,7 @@ using namespace ringc::cpu;
 Type Lowering::storageType(Type element) const {
   if (element.isInteger(1))
     return IntegerType::get(element.getContext(), 8);
-  if (element.isBF16() && target.hasBf16Dot)
+  if ((element.isBF16() && keepsBf16) || (element.isF16() && keepsF16))
     return element;
   return isa<FloatType>(element) ? Float32Type::get(element.getContext()) : element;
 }
@@ -24,6 +24,8 @@ Buffer Lowering::makeBuffer(Value tile, Format format, int phase, int lastPhase)
   buffer.outer = type.getDimSize(1 - format.lane);
   buffer.lanes = type.getDimSize(format.lane);
   buffer.stride = llvm::alignTo(buffer.lanes, target.lanes());
+  if (hasTiles)
+    fillTiles(buffer);
   buffer.offset = scratch.allocate(buffer.bytes(), phase, lastPhase);
   return buffer;
 }
@@ -162,8 +164,7 @@ void Lowering::copyBuffer(const Buffer &from, const Buffer &to) {
          });
     return;
   }
-  bool padded = to.stride != to.lanes || (to.format.paired && to.outer % 2);
-  if (padded)
+  if (to.stride != to.lanes || to.hasZeroRows())
     fillBuffer(to, zero(to.element));
   loop(frame.constant(0), frame.constant(to.outer), 1, {}, [&](Value outer, ValueRange) {
     loop(frame.constant(0), frame.constant(to.lanes), 1, {}, [&](Value lane, ValueRange) {

@@ -1,7 +1,8 @@
 // lower-to-vector: a kernel of tiles becomes a function of loops over vectors and scratch memory.
 //
 //   before  func.func @k(%q: !tile.view<f32, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}:
-//   after split-loops after   func.func @k(%slots: !llvm.ptr, %p0: i64, %p1: i64, %head: i64,
+//   after split-loops and choose-products
+//   after   func.func @k(%slots: !llvm.ptr, %p0: i64, %p1: i64, %head: i64,
 //   %batch: i64, %scratch: !llvm.ptr) of scf, arith, vector
 //           and llvm loads and stores; no tile operation is left. The module's attribute
 //           tile.interface holds, as JSON, what a launch needs to know (CompiledKernel without its
@@ -59,6 +60,8 @@ struct LowerToVector : impl::LowerToVectorBase<LowerToVector> {
     target.vectorBytes = vectorBytes;
     target.registers = registers;
     target.hasBf16Dot = bf16Dot;
+    target.hasBf16Tiles = bf16Tiles;
+    target.hasF16Tiles = f16Tiles;
     target.hasAvx512 = vectorBytes == 64;
     target.microRows = microRows;
     target.microVectors = microVectors;

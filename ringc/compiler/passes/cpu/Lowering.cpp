@@ -14,7 +14,9 @@ using namespace ringc::cpu;
 Lowering::Lowering(func::FuncOp k, const CompiledKernel &interface, const CpuTarget &t)
     : kernel(k), target(t), builder(k.getContext()), loc(k.getLoc()),
       lanes(k, LaneAnalysis::Constants::Identify, t.lanes()), frame(builder, k, interface),
-      scalarCode(builder, loc, frame, scalars) {}
+      scalarCode(builder, loc, frame, scalars) {
+  chooseStorage();
+}
 
 bool Lowering::sameNest(Value a, Value b) const {
   return cast<RankedTensorType>(a.getType()).getShape() ==
@@ -30,8 +32,19 @@ FailureOr<func::FuncOp> Lowering::run() {
   for (BlockArgument argument : kernel.getArguments())
     if (Value scalar = frame.scalar(argument))
       scalars[argument] = scalar;
+  if (hasTiles) {
+    int64_t offset = scratch.allocate(TileRegisters::bytesOfMemory, 0, ScratchAllocator::forever);
+    tileMemory = frame.pointerAt(frame.scratch(), frame.constant(offset));
+  }
+  bool configures = hasTiles && (target.hasBf16Tiles || target.hasF16Tiles);
+  if (configures)
+    TileRegisters(builder, frame, TileRegisters::Kind::Instructions, tileMemory, target.lanes())
+        .configure(loc);
   if (failed(makeFillRows()) || failed(lowerBlock(kernel.front(), {}, {})))
     return failure();
+  if (configures)
+    TileRegisters(builder, frame, TileRegisters::Kind::Instructions, tileMemory, target.lanes())
+        .release(loc);
   func::ReturnOp::create(builder, loc);
   frame.finish();
   return frame.entry();
@@ -108,6 +121,7 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         DotOperands operands = operandsOf(dot);
         auto window = operands.lanes.getDefiningOp<tile::LoadOp>();
         bool streams = window && streamedInto(window) == dot;
+        assert(!(streams && operands.form == ProductForm::Tiles) && "tiles are copied");
         std::optional<Buffer> along;
         if (!streams)
           along = bufferIn(operands.lanes, operands.lanesFormat, phase);
@@ -118,6 +132,8 @@ LogicalResult Lowering::lowerBlock(Block &block, ArrayRef<Value> owners,
         Buffer result = place(dot.getResult(), plainFormat(dot.getResult()), phase);
         if (streams)
           emitStreamedDot(dot, window, scalarwise, acc ? &*acc : nullptr, result, phase);
+        else if (operands.form == ProductForm::Tiles)
+          emitTiledDot(dot, *along, scalarwise, acc ? &*acc : nullptr, result);
         else
           emitDot(dot, *along, scalarwise, acc ? &*acc : nullptr, result);
         buffers[dot.getResult()].push_back(result);

@@ -4,9 +4,11 @@
 #include "ringc/compiler/passes/cpu/HiddenPart.h"
 #include "ringc/compiler/passes/cpu/KernelFrame.h"
 #include "ringc/compiler/passes/cpu/LaneAnalysis.h"
+#include "ringc/compiler/passes/cpu/ProductForms.h"
 #include "ringc/compiler/passes/cpu/RegisterBlock.h"
 #include "ringc/compiler/passes/cpu/ScalarCode.h"
 #include "ringc/compiler/passes/cpu/Storage.h"
+#include "ringc/compiler/passes/cpu/TileRegisters.h"
 
 #include "mlir/Dialect/SCF/IR/SCF.h"
 
@@ -105,6 +107,9 @@ private:
   // Transposes.cpp
   void transpose(llvm::MutableArrayRef<Value> rows);
   bool movesSquares(const Window &window, const Buffer &to) const;
+  bool movesPairs(const Window &window, const Buffer &to) const;
+  void emitPairwiseTransposedLoad(const Window &window, const Buffer &to,
+                                  llvm::function_ref<Value(Value)> sourceRow);
   void emitTransposedLoad(const Window &window, const Buffer &to,
                           llvm::function_ref<Value(Value)> sourceRow);
   Buffer rowMajor(const Buffer &from, int64_t rows, int64_t columns, int phase);
@@ -130,7 +135,8 @@ private:
     Value lanes, rows; ///< the operand that runs along the lanes, and the one read scalar by scalar
     Format lanesFormat, rowsFormat;
     int lanesAxis, rowsContracted; ///< axis of `rows` that is contracted
-    bool paired;
+    ProductForm form;
+    bool paired; ///< the lanes' operand lies in pairs
   };
   DotOperands operandsOf(tile::DotOp dot) const;
   void emitDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
@@ -142,6 +148,20 @@ private:
                llvm::function_ref<LaneVectors(Value lane)> along);
   /// Of two f32, or of two pairs of bf16, a lane.
   Value multiplyAdd(Value a, Value b, Value sum);
+
+  // TiledProducts.cpp: products whose blocks of sums are in registers of tiles
+  void chooseStorage();
+  void fillTiles(Buffer &buffer) const;
+  void emitTiledDot(tile::DotOp dot, const Buffer &lanes, const Buffer &rows, const Buffer *acc,
+                    const Buffer &result);
+  /// Of a product, 1 or 2 tiles each way; both factors, what is added to (or null) and the result.
+  struct TileBlock {
+    const Buffer *lanes, *rows, *acc, *result;
+    Value row, lane; ///< where it begins
+    int64_t rowTiles, laneTiles;
+  };
+  void emitTiles(const TileBlock &block, Value firstTerm, Value endTerm);
+  TileRegisters tileRegisters(mlir::Type element);
 
   // StreamedProducts.cpp: products that read a window where it lies
   /// The product in whose operations a window is read; nothing where it is copied to a buffer.
@@ -179,6 +199,13 @@ private:
 
   mlir::func::FuncOp kernel;
   CpuTarget target;
+  bool keepsBf16 = false, keepsF16 = false; ///< in buffers; else such elements are f32 there
+  bool hasTiles = false;                    ///< some product is made in tiles
+  Value tileMemory;                         ///< TileRegisters::bytesOfMemory, where it is so
+  /// Lanes or rows that share a range, and the steps in which the other axis is asked. Finer ones
+  /// hide more and ask more: of a causal diagonal of 64 x 64, 16 leave 5 parts of 8, and 32 leave 3
+  /// of 4.
+  int64_t granule = 16;
   mlir::OpBuilder builder;
   mlir::Location loc;
   LaneAnalysis lanes;

@@ -26,8 +26,8 @@ Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
   Value along = lanesAreColumns ? dot.getB() : dot.getA();
   Value scalarwise = lanesAreColumns ? dot.getA() : dot.getB();
   int contracted = lanesAreColumns ? 1 : 0;
-  Type element = cast<RankedTensorType>(dot.getA().getType()).getElementType();
-  operands.paired = storageType(element).isBF16();
+  operands.form = formOf(dot);
+  operands.paired = operands.form != ProductForm::Widened;
 
   bool swapped;
   std::tie(operands.lanes, swapped) = throughTransposes(along);
@@ -35,6 +35,10 @@ Lowering::DotOperands Lowering::operandsOf(tile::DotOp dot) const {
   std::tie(operands.rows, swapped) = throughTransposes(scalarwise);
   operands.rowsContracted = swapped ? 1 - contracted : contracted;
   operands.rowsFormat = plainFormat(operands.rows);
+  if (operands.form == ProductForm::Tiles) { // rows of terms, whoever makes them
+    operands.rowsFormat.lane = operands.rowsContracted;
+    return operands;
+  }
   // A scalar is read along either axis: a window that serves nothing else stays as it lies.
   if (operands.rows.getDefiningOp<tile::LoadOp>() && isReadByScalars(operands.rows, lanes))
     operands.rowsFormat.lane = 1;

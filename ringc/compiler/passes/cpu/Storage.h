@@ -27,15 +27,20 @@ struct Buffer {
   Format format;
   mlir::Type element; ///< f32, bf16, i32 or i8
   int64_t outer = 1, lanes = 1, stride = 1;
+  int64_t rowsToFill = 1; ///< in memory there are as many rows as are a multiple of this
 
   bool sameMemory(const Buffer &other) const {
     return offset == other.offset && carried == other.carried;
   }
   int64_t elementBytes() const { return element.getIntOrFloatBitWidth() / 8; }
-  int64_t bytes() const {
-    int64_t rows = format.paired ? (outer + 1) / 2 * 2 : outer;
-    return (rows * stride * elementBytes() + 63) / 64 * 64;
+  /// With those behind the last.
+  int64_t rows() const {
+    int64_t step = format.paired ? std::max<int64_t>(2, rowsToFill) : rowsToFill;
+    return (outer + step - 1) / step * step;
   }
+  /// Whether there is memory behind the rows that a product reads as zeros.
+  bool hasZeroRows() const { return elementBytes() == 2 && rows() != outer; }
+  int64_t bytes() const { return (rows() * stride * elementBytes() + 63) / 64 * 64; }
 };
 
 /// Scratch memory of a program, laid out while it is compiled. Blocks are given out in the order of

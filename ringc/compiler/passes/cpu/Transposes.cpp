@@ -73,6 +73,47 @@ void Lowering::emitTransposedLoad(const Window &window, const Buffer &to,
   });
 }
 
+/// Whether rows of a view of 16-bit elements become unpaired lanes a square of words at a time.
+bool Lowering::movesPairs(const Window &window, const Buffer &to) const {
+  int64_t width = target.lanes();
+  return !to.format.paired && to.elementBytes() == 2 && to.element == window.view->element &&
+         window.tileRows % (2 * width) == 0 && window.tileColumns % width == 0;
+}
+
+/// The same for them: two rows, interleaved, are words, of which a square becomes as many rows of
+/// twice as many elements.
+void Lowering::emitPairwiseTransposedLoad(const Window &window, const Buffer &to,
+                                          llvm::function_ref<Value(Value)> sourceRow) {
+  int64_t width = target.lanes();
+  auto words = VectorType::get({width}, builder.getI32Type());
+  auto pairs = VectorType::get({2 * width}, to.element);
+  loop(frame.constant(0), frame.constant(window.tileRows), 2 * width, {}, [&](Value r, ValueRange) {
+    SmallVector<Value> pointers;
+    for (int64_t i = 0; i < 2 * width; ++i)
+      pointers.push_back(sourceRow(frame.add(r, frame.constant(i))));
+    loop(frame.constant(0), frame.constant(window.tileColumns), width, {},
+         [&](Value column, ValueRange) {
+           auto rowAt = [&](int64_t i) {
+             return loadVector(frame.pointerAt(pointers[i], frame.mul(column, 2)), to.element,
+                               width, 2);
+           };
+           SmallVector<Value> square;
+           for (int64_t i = 0; i < width; ++i) {
+             Value row = vector::InterleaveOp::create(builder, loc, rowAt(2 * i), rowAt(2 * i + 1));
+             square.push_back(LLVM::BitcastOp::create(builder, loc, words, row));
+           }
+           transpose(square);
+           for (int64_t i = 0; i < width; ++i) {
+             Value at = elementOffset(to, frame.add(column, frame.constant(i)), r);
+             storeVector(LLVM::BitcastOp::create(builder, loc, pairs, square[i]),
+                         bufferPointer(to, at), 2);
+           }
+           return SmallVector<Value>();
+         });
+    return SmallVector<Value>();
+  });
+}
+
 /// A copy whose lanes are the columns, for storing row by row.
 Buffer Lowering::rowMajor(const Buffer &from, int64_t rows, int64_t columns, int phase) {
   int64_t width = target.lanes();

@@ -9,11 +9,6 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::cpu;
 
-/// Lanes or rows that share a range, and the steps in which the other axis is asked. Finer ones
-/// hide more and ask more: of a causal diagonal of 64 x 64, 16 leave 5 parts of 8, and 32 leave 3
-/// of 4.
-static constexpr int64_t granule = 16;
-
 /// Queries and keys.
 static std::array<int64_t, 2> sizesOf(tile::VisibilityOp visibility) {
   return {static_cast<int64_t>(visibility.getQueries()),

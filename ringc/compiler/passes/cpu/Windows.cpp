@@ -242,7 +242,7 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
   int64_t width = target.lanes(), bytes = bytesInMemory(window.view->element);
   if ((to.format.lane == 0 || window.tileColumns == 1) && to.stride != to.lanes)
     fillBuffer(to, zero(to.element));
-  if (to.format.paired && to.outer % 2)
+  if (to.hasZeroRows())
     fillBuffer(to, zero(to.element));
 
   // So many lines at once wait for each other: a nest with much to compute asks for them better.
@@ -298,6 +298,8 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
       return SmallVector<Value>();
     });
   };
+  if (to.format.lane == 0 && movesPairs(window, to))
+    return ifWhole(window, [&] { emitPairwiseTransposedLoad(window, to, sourceRow); }, scatter);
   if (to.format.lane == 0 && movesSquares(window, to))
     return ifWhole(window, [&] { emitTransposedLoad(window, to, sourceRow); }, scatter);
   if (to.format.lane == 0 || window.tileColumns == 1)
@@ -334,6 +336,12 @@ void Lowering::emitLoad(tile::LoadOp load, const Buffer &to, int phase) {
            Value next;
            if (to.format.paired)
              next = window.tileRows == 1 ? fill : sourceRow(frame.add(r, frame.constant(1)));
+           if (next && next != fill && window.tileRows % 2) // no row of the tile
+             next = arith::SelectOp::create(
+                 builder, loc,
+                 arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, r,
+                                       frame.constant(window.tileRows - 1)),
+                 fill, next);
            Value base = elementOffset(to, r, frame.constant(0));
            if (partial) {
              loop(frame.constant(0), frame.constant(window.tileColumns), 1, {},
