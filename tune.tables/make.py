@@ -84,7 +84,7 @@ def sizes(candidate):
     config = candidate["config"]
     tile = "x".join(str(config["tile"][name]) for name in ("q", "kv"))
     gpu = given.device == "cuda"
-    return f"{tile} {config['warps']}/{config['n_warps']}" if gpu else f"{tile} {config['micro_rows']}x{config['micro_vectors']}"
+    return f"{tile} {config['warps']}/{config['n_warps']}" if gpu else f"{tile} {config['micro_rows']}x{config['micro_vectors']}x{config.get('micro_depth', 0)}"
 
 
 if __name__ == "__main__":

@@ -24,10 +24,13 @@ std::string textOf(const TileConfig &config, const Target &target) {
   std::string text;
   for (const auto &[name, size] : config.tile)
     text += name + "=" + std::to_string(size) + ",";
-  return text + (target.isGpu() ? "warps=" + std::to_string(config.warps) +
-                                      ",n_warps=" + std::to_string(config.nWarps)
-                                : "micro_rows=" + std::to_string(config.microRows) +
-                                      ",micro_vectors=" + std::to_string(config.microVectors));
+  return text +
+         (target.isGpu()
+              ? "warps=" + std::to_string(config.warps) +
+                    ",n_warps=" + std::to_string(config.nWarps)
+              : "micro_rows=" + std::to_string(config.microRows) +
+                    ",micro_vectors=" + std::to_string(config.microVectors) +
+                    (config.microDepth ? ",micro_depth=" + std::to_string(config.microDepth) : ""));
 }
 
 } // namespace

@@ -229,6 +229,19 @@ class CacheAndInfo(RingcTest):
         for word in ["LLVM", "targets", "vectors", "threads", "kernel cache"]:
             self.assertIn(word, text)
 
+    def test_info_of_hidden_features(self):
+        text = self.ok("info", env={"RINGC_CPU_FEATURES": "-amx,-avx512bf16"}).stdout
+        self.assertRegex(text, r"hidden +-amx,-avx512bf16, as RINGC_CPU_FEATURES says\n")
+        self.assertRegex(text, r"bf16 products +widened\n")
+        self.assertRegex(text, r"f16 products +widened\n")
+        for command in ["info", "verify --shape 1,8,1,1,8"]:
+            self.refused('RINGC_CPU_FEATURES: got "+amx-tile"', command, env={"RINGC_CPU_FEATURES": "+amx-tile"})
+
+    def test_forms_without_features(self):
+        for hidden in ("-amx,-avx512bf16", "-avx512f"):
+            for dtype in ("bf16", "f16"):
+                self.ok(f"verify --shape 1,70,2,1,40 --causal --dtype {dtype}", env={"RINGC_CPU_FEATURES": hidden})
+
     def test_info_of_what_is_missing(self):
         env = {"RINGC_CUDA_LIBRARY": "/no/libcuda.so.1", "RINGC_NCCL_LIBRARY": "/no/libnccl.so.2",
                "RINGC_CUBLASLT_LIBRARY": "/no/libcublasLt.so",

@@ -48,10 +48,12 @@ int showTuned(const Session &session, const std::string &given) {
       sizes = "layout=" + entry.layout +
               ",schedule=" + (entry.schedule.empty() ? "auto" : entry.schedule);
     else
-      sizes += gpu ? ",warps=" + std::to_string(entry.config.warps) +
-                         ",n_warps=" + std::to_string(entry.config.nWarps)
-                   : ",micro=" + std::to_string(entry.config.microRows) + "x" +
-                         std::to_string(entry.config.microVectors);
+      sizes +=
+          gpu ? ",warps=" + std::to_string(entry.config.warps) +
+                    ",n_warps=" + std::to_string(entry.config.nWarps)
+              : ",micro=" + std::to_string(entry.config.microRows) + "x" +
+                    std::to_string(entry.config.microVectors) +
+                    (entry.config.microDepth ? "x" + std::to_string(entry.config.microDepth) : "");
     rows.push_back(
         {nameOf(key), key.kernel, key.chip, std::string(enumName(key.dtype)),
          std::to_string(key.headDim) +

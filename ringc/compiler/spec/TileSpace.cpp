@@ -1,6 +1,7 @@
 #include "ringc/compiler/spec/TileSpace.h"
 
 #include "ringc/compiler/spec/GpuModel.h"
+#include "ringc/compiler/spec/ProductForm.h"
 #include "ringc/compiler/spec/TileSizes.h"
 
 #include <algorithm>
@@ -31,6 +32,15 @@ std::optional<GpuNeeds> needsOnGpu(const Spec &spec, GpuTiles tiles) {
   if (spec.kernel == "attention_backward")
     return model.fused(tiles);
   return std::nullopt;
+}
+
+/// Terms at a time of the forms that a host has for the products of a spec; empty where it has one.
+std::vector<int64_t> depthsOf(const Spec &spec, const Target &target) {
+  std::vector<int64_t> depths;
+  for (const auto &[form, name] : EnumNames<ProductForm>::table)
+    if (hasForm(target, spec.dtype, form))
+      depths.push_back(depthOf(form));
+  return depths.size() > 1 ? depths : std::vector<int64_t>();
 }
 
 } // namespace
@@ -65,6 +75,11 @@ TileSpace::TileSpace(const Spec &ofKernel, const Target &on, const SourceTiles &
   if (!axes.empty() && !target.isGpu() && ofSource.hasProducts) {
     axes.push_back({"micro_rows", {1, 2, 4, 8, 16}});
     axes.push_back({"micro_vectors", {1, 2, 4}});
+    if (std::vector<int64_t> depths = depthsOf(spec, target); !depths.empty()) {
+      axes.push_back({"micro_depth", depths});
+      constexpr ProductShape large{64, 64, 64};
+      chosen.microDepth = depthOf(formOf(target, spec.dtype, large));
+    }
   }
 }
 
@@ -106,8 +121,11 @@ std::string TileSpace::objection(const TileConfig &config) const {
 double TileSpace::expectedCost(const TileConfig &config) const {
   double cost = 0;
   for (const TileDimension &axis : axes)
-    cost += std::abs(std::log2(double(sizeOf(config, axis.name)) /
-                               double(std::max<int64_t>(1, sizeOf(chosen, axis.name)))));
+    if (axis.name == "micro_depth") // another form, not so many times another size
+      cost += double(config.microDepth != chosen.microDepth);
+    else
+      cost += std::abs(std::log2(double(sizeOf(config, axis.name)) /
+                                 double(std::max<int64_t>(1, sizeOf(chosen, axis.name)))));
   if (!target.isGpu() || !knows(spec.kernel))
     return cost;
   std::optional<GpuNeeds> needs =

@@ -19,6 +19,7 @@ struct Case {
   int64_t q = 64, kv = 64; ///< tile sizes
   bool causal = false;
   std::vector<std::string> score = {};
+  int64_t depth = 0; ///< of 16-bit products; 32: in tiles, which loops make where there is no AMX
 };
 
 reference::Array arrayOf(const Matrix &matrix, int64_t heads) {
@@ -55,6 +56,7 @@ void check(const Case &c, const Target &target = hostTarget()) {
   CAPTURE(enumName(c.dtype));
   CAPTURE(c.q);
   CAPTURE(c.kv);
+  CAPTURE(c.depth);
   Matrix q = Matrix::random(c.dtype, c.nq, c.d * c.group, 1);
   Matrix k = Matrix::random(c.dtype, c.nk, c.d, 2), v = Matrix::random(c.dtype, c.nk, c.dv, 3);
   Matrix dout = Matrix::random(c.dtype, c.nq, c.dv * c.group, 4);
@@ -82,6 +84,8 @@ void check(const Case &c, const Target &target = hostTarget()) {
         spec.mask = {"causal"};
       spec.score = c.score;
     }
+    if (c.depth)
+      spec.tile["micro_depth"] = c.depth;
     KernelRun made(spec, "", target);
     const std::pair<const char *, const Matrix *> tensors[] = {{"q", &q},
                                                                {"k", &k},
@@ -189,4 +193,25 @@ TEST_CASE("attention on every kind of host") {
     for (ElementType dtype : {ElementType::F32, ElementType::BF16})
       check({.d = 40, .dv = 24, .group = 2, .dtype = dtype, .q = 48, .kv = 40, .causal = true},
             target);
+}
+
+TEST_CASE("attention whose products are in tiles") {
+  constexpr ElementType bf16 = ElementType::BF16, f16 = ElementType::F16;
+  check({.dtype = bf16, .causal = true, .depth = 32});
+  check({.d = 40, .dv = 24, .group = 2, .dtype = f16, .causal = true, .depth = 32});
+  check({.d = 128, .dv = 80, .dtype = bf16, .q = 32, .kv = 128, .depth = 32});
+  check({.d = 256, .dv = 192, .dtype = f16, .q = 96, .kv = 32, .causal = true, .depth = 32});
+  check({.d = 17, .dv = 33, .dtype = bf16, .causal = true, .score = {"softcap"}, .depth = 32});
+  // Some of the products, and none: 24 keys are no whole tile, nor is a head dim of 9 one of rows.
+  check({.d = 9, .dv = 64, .dtype = bf16, .causal = true, .depth = 32});
+  check({.d = 9, .dv = 64, .dtype = f16, .causal = true, .depth = 32});
+  check({.dtype = bf16, .q = 40, .kv = 24, .causal = true, .depth = 32});
+}
+
+TEST_CASE("attention whose products are in each form, on every kind of host") {
+  for (const Target &target : hostVariants())
+    for (int64_t depth : {1, 2, 32})
+      for (ElementType dtype : {ElementType::BF16, ElementType::F16})
+        check({.d = 40, .dv = 32, .group = 2, .dtype = dtype, .causal = true, .depth = depth},
+              target);
 }

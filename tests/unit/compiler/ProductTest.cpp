@@ -70,6 +70,20 @@ TEST_CASE("a matrix product of tiles that are no multiple of a vector") {
       }
 }
 
+TEST_CASE("a matrix product in tiles, whole and with tails in every direction") {
+  for (const Target &target : {hostVariants().front(), hostVariants().back()})
+    for (ElementType type : {ElementType::BF16, ElementType::F16}) {
+      CAPTURE(describe(target));
+      CAPTURE(enumName(type));
+      KernelRun run({.kernel = "matmul", .dtype = type, .tile = {{"micro_depth", 32}}}, "", target);
+      for (Sizes sizes : {Sizes{64, 64, 64}, {1, 1, 1}, {65, 130, 17}, {3, 70, 129}, {64, 1, 0}})
+        checkProduct(run, type, sizes);
+      std::map<std::string, int64_t> odd = {{"m", 33}, {"n", 49}, {"k", 7}, {"micro_depth", 32}};
+      KernelRun other({.kernel = "matmul", .dtype = type, .tile = odd}, "", target);
+      checkProduct(other, type, {70, 67, 35});
+    }
+}
+
 TEST_CASE("every register block that a configuration may ask for gives the same product") {
   for (auto [rows, vectors] :
        {std::pair<int64_t, int64_t>{1, 1}, {3, 3}, {12, 1}, {64, 64}, {1, 64}})
@@ -84,8 +98,13 @@ TEST_CASE("every register block that a configuration may ask for gives the same 
 }
 
 TEST_CASE("a value that is no number reaches its own row and column of a product, and no other") {
-  for (ElementType type : floats) {
-    KernelRun run({.kernel = "matmul", .dtype = type});
+  for (auto [type, depth] : {std::pair(ElementType::F32, 1),
+                             {ElementType::BF16, 1},
+                             {ElementType::BF16, 2},
+                             {ElementType::BF16, 32},
+                             {ElementType::F16, 1},
+                             {ElementType::F16, 32}}) {
+    KernelRun run({.kernel = "matmul", .dtype = type, .tile = {{"micro_depth", depth}}});
     Matrix a = Matrix::random(type, 70, 30, 1), b = Matrix::random(type, 30, 65, 2);
     a.set(69, 3, NAN);
     b.set(29, 64, INFINITY);

@@ -176,6 +176,40 @@ TEST_CASE("a target is called by its name") {
   CHECK_THROWS_AS(targetCalled("sm_75"), InputError);
 }
 
+TEST_CASE("features of the host are hidden, with what needs them, and never added") {
+  Target host = hostTarget(), narrow = hostTarget("-avx512f"), plain = hostTarget("-avx2,-amx");
+  CHECK(hostTarget("") == host);
+  CHECK(narrow.vectorBytes <= 32);
+  CHECK(narrow.features.find("+avx512") == std::string::npos);
+  CHECK_FALSE(narrow.hasBf16Dot);
+  CHECK_FALSE(narrow.hasBf16Tiles);
+  CHECK(plain.vectorBytes == 16);
+  CHECK(plain.features.find("+avx2") == std::string::npos);
+  CHECK(plain.features.find("+amx") == std::string::npos);
+  CHECK(plain.chip == host.chip);
+  Target widened = hostTarget("-avx512bf16,-amx");
+  CHECK_FALSE(widened.hasBf16Dot);
+  CHECK(widened.vectorBytes == host.vectorBytes);
+  CHECK(cacheKey(makeRequest({}, SourceSet(), widened)) ==
+        cacheKey(makeRequest({}, SourceSet(), hostTarget("-amx,-avx512bf16"))));
+  if (host.hasBf16Dot)
+    CHECK(cacheKey(makeRequest({}, SourceSet(), widened)) !=
+          cacheKey(makeRequest({}, SourceSet(), host)));
+  auto refused = [](const char *hidden) {
+    try {
+      hostTarget(hidden);
+    } catch (const InputError &error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  contains(refused("+amx-tile"),
+           "RINGC_CPU_FEATURES: got \"+amx-tile\", allowed: features to hide");
+  contains(refused("amx-tile"), "got \"amx-tile\"");
+  contains(refused("-avx512bf61"), "got \"-avx512bf61\", allowed: LLVM's names");
+  contains(refused("-sse2"), "not every x86-64 processor");
+}
+
 TEST_CASE("specs that cannot be") {
   auto refused = [](const Spec &spec) { return thrownBy(requestOf(spec), {}); };
   contains(refused({.kernel = "attention_froward"}), "attention_forward");

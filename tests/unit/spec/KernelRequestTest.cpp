@@ -42,6 +42,7 @@ std::vector<KernelRequest> changedRequests() {
   changed([](auto &r) { r.config.tile = {{"q", 1}}; });
   changed([](auto &r) { r.config.microRows = 1; });
   changed([](auto &r) { r.config.microVectors = 1; });
+  changed([](auto &r) { r.config.microDepth = 1; });
   changed([](auto &r) { r.pipelineOptions = "{\"x\":1}"; });
   changed([](auto &r) { r.target.name = "native"; });
   changed([](auto &r) { r.target.triple = "aarch64"; });
@@ -50,6 +51,10 @@ std::vector<KernelRequest> changedRequests() {
   changed([](auto &r) { r.target.vectorBytes = 64; });
   changed([](auto &r) { r.target.vectorRegisters = 32; });
   changed([](auto &r) { r.target.hasBf16Dot = true; });
+  changed([](auto &r) { r.target.pairSpeed = 50; });
+  changed([](auto &r) { r.target.hasBf16Tiles = true; });
+  changed([](auto &r) { r.target.hasF16Tiles = true; });
+  changed([](auto &r) { r.target.tileSpeed = 50; });
   changed([](auto &r) { r.target.l1Bytes = 65536; });
   changed([](auto &r) { r.target.l2Bytes = 65536; });
   changed([](auto &r) { r.target.sm = 80; });

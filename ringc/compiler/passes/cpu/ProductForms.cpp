@@ -4,8 +4,9 @@
 //   after   %s = tile.dot %a, %b {tile.form = "pairs"} : ...
 //   assumes one kernel in the module; what split-loops and take-shortcuts leave.
 //
-// Elements lie in memory as the forms of a kernel's products read them: as f32 where all of its
-// products of a type are widened, as they are where none is. So one that is widened widens all.
+// Elements lie in memory as the forms of a kernel's products read them: as f32 where its products
+// of a type are widened, as they are where none is. So beside tiles the others are pairs, and where
+// there are no pairs one that is widened widens all.
 
 #include "ringc/compiler/passes/cpu/ProductForms.h"
 
@@ -73,8 +74,13 @@ struct ChooseProducts : impl::ChooseProductsBase<ChooseProducts> {
         if (elementOf(dot) == element)
           products.push_back({dot, formOf(target, element, shapeOf(dot, lanes), microDepth)});
       });
-      bool isWidened = llvm::any_of(
-          products, [](auto &product) { return product.second == ProductForm::Widened; });
+      auto has = [&](ProductForm form) {
+        return llvm::any_of(products, [&](auto &product) { return product.second == form; });
+      };
+      if (has(ProductForm::Tiles) && hasForm(target, element, ProductForm::Pairs))
+        for (auto &[dot, form] : products)
+          form = std::max(form, ProductForm::Pairs);
+      bool isWidened = has(ProductForm::Widened);
       for (auto [dot, form] : products)
         dot->setAttr(
             cpu::formAttr,
