@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 /// A loop of products that depend on nothing but themselves.
 struct ProductLoop {
   void (*run)(int64_t rounds) = nullptr;
+  int64_t rounds = 0; ///< under a millisecond: threads end together
   double flopsPerRound = 0;
   const char *name = "";
 };
@@ -59,22 +60,65 @@ void avx2Loop(int64_t rounds) { RINGC_LOOP("ymm", RINGC_YMM); }
 void avx512Loop(int64_t rounds) { RINGC_LOOP("zmm", RINGC_ZMM); }
 void bf16Loop(int64_t rounds) { RINGC_LOOP("zmm", RINGC_DOT); }
 
-/// The instruction that kernels of the type use most; nothing where they are not compiled.
-ProductLoop productLoop(DType dtype) {
+// Of the eight registers of tiles six are sums: one takes a product every 16 cycles, which is done
+// after 52.
+#define RINGC_SIX(F) F(0) F(1) F(2) F(3) F(4) F(5)
+#define RINGC_ZERO_TILE(i) "tilezero %%tmm" #i "\n"
+#define RINGC_BF16_TILE(i) "tdpbf16ps %%tmm7, %%tmm6, %%tmm" #i "\n"
+// tdpfp16ps, which assemblers know for a shorter time: VEX.128.F2.0F38.W0 5C of the same registers.
+#define RINGC_F16_TILE(i) ".byte 0xc4, 0xe2, 0x43, 0x5c, 0xc6 + 8 * " #i "\n"
+#define RINGC_TILE_LOOP(instruction)                                                               \
+  asm volatile("ldtilecfg %[shapes]\n" RINGC_SIX(RINGC_ZERO_TILE) RINGC_ZERO_TILE(6)               \
+                   RINGC_ZERO_TILE(7) "1:\n" RINGC_SIX(instruction) "dec %[rounds]\n"              \
+                                                                    "jnz 1b\n"                     \
+                                                                    "tilerelease\n"                \
+               : [rounds] "+r"(rounds)                                                             \
+               : [shapes] "m"(tileShapes)                                                          \
+               : "cc")
+
+/// Intel's manual, LDTILECFG: palette 1, then bytes of a row and rows of each register.
+struct TileShapes {
+  uint8_t palette = 1, startRow = 0, reserved[14] = {};
+  uint16_t rowBytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+static_assert(sizeof(TileShapes) == 64);
+constexpr TileShapes tileShapes;
+
+void bf16TileLoop(int64_t rounds) { RINGC_TILE_LOOP(RINGC_BF16_TILE); }
+void f16TileLoop(int64_t rounds) { RINGC_TILE_LOOP(RINGC_F16_TILE); }
+
+/// Those that the target has for the type.
+std::vector<ProductLoop> productLoops(const Target &target, DType dtype) {
   constexpr double sums = 12, avx2Floats = 8, avx512Floats = 16, ofFma = 2, ofDot = 4;
-  __builtin_cpu_init();
-  if (dtype == DType::BF16 && __builtin_cpu_supports("avx512bf16"))
-    return {bf16Loop, sums * avx512Floats * ofDot, "bf16 pairs added to f32 (AVX512_BF16)"};
+  constexpr double tileSums = 6, ofTile = 2.0 * 16 * 16 * 32;
+  constexpr int64_t rounds = 200000, tileRounds = 12500;
+  std::vector<ProductLoop> loops;
   bool through = dtype != DType::F32;
-  if (__builtin_cpu_supports("avx512f"))
-    return {avx512Loop, sums * avx512Floats * ofFma,
-            through ? "f32 FMA (AVX-512), as 16-bit types are computed" : "f32 FMA (AVX-512)"};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return {avx2Loop, sums * avx2Floats * ofFma,
-            through ? "f32 FMA (AVX2), as 16-bit types are computed" : "f32 FMA (AVX2)"};
-  return {};
+  if (target.vectorBytes == 64)
+    loops.push_back(
+        {avx512Loop, rounds, sums * avx512Floats * ofFma,
+         through ? "f32 FMA (AVX-512), as 16-bit types are computed" : "f32 FMA (AVX-512)"});
+  else if (target.vectorBytes == 32)
+    loops.push_back({avx2Loop, rounds, sums * avx2Floats * ofFma,
+                     through ? "f32 FMA (AVX2), as 16-bit types are computed" : "f32 FMA (AVX2)"});
+  if (dtype == DType::BF16 && target.hasBf16Dot)
+    loops.push_back(
+        {bf16Loop, rounds, sums * avx512Floats * ofDot, "bf16 pairs added to f32 (AVX512_BF16)"});
+  if (dtype == DType::BF16 && target.hasBf16Tiles)
+    loops.push_back(
+        {bf16TileLoop, tileRounds, tileSums * ofTile, "bf16 tiles added to f32 (AMX_BF16)"});
+  if (dtype == DType::F16 && target.hasF16Tiles)
+    loops.push_back(
+        {f16TileLoop, tileRounds, tileSums * ofTile, "f16 tiles added to f32 (AMX_FP16)"});
+  return loops;
 }
 
+#undef RINGC_TILE_LOOP
+#undef RINGC_F16_TILE
+#undef RINGC_BF16_TILE
+#undef RINGC_ZERO_TILE
+#undef RINGC_SIX
 #undef RINGC_LOOP
 #undef RINGC_DOT
 #undef RINGC_ZMM
@@ -85,7 +129,7 @@ ProductLoop productLoop(DType dtype) {
 
 #else
 
-ProductLoop productLoop(DType) { return {}; }
+std::vector<ProductLoop> productLoops(const Target &, DType) { return {}; }
 
 #endif
 
@@ -139,12 +183,11 @@ template <typename Round> double fastestSeconds(int rounds, const Round &round) 
 }
 
 double productsOf(HostPool &pool, const ProductLoop &loop) {
-  constexpr int64_t rounds = 200000; // under a millisecond: threads end together
   constexpr int repeats = 60;
   int64_t items = int64_t(pool.threads()) * 8;
-  double seconds =
-      fastestSeconds(repeats, [&] { pool.forEach(items, [&](int64_t) { loop.run(rounds); }); });
-  return double(items) * double(rounds) * loop.flopsPerRound / seconds;
+  double seconds = fastestSeconds(
+      repeats, [&] { pool.forEach(items, [&](int64_t) { loop.run(loop.rounds); }); });
+  return double(items) * double(loop.rounds) * loop.flopsPerRound / seconds;
 }
 
 /// Of each of three arrays: four times the last cache, if there is memory.
@@ -196,15 +239,24 @@ double bandwidthOf(HostPool &pool, int64_t bytes) {
 
 } // namespace
 
-MachinePeak hostPeak(HostPool &pool, DType dtype) {
+std::vector<ProductPeak> productPeaks(HostPool &pool, const Target &target, DType dtype) {
+  std::vector<ProductPeak> peaks;
+  for (const ProductLoop &loop : productLoops(target, dtype))
+    peaks.push_back({loop.name, productsOf(pool, loop)});
+  return peaks;
+}
+
+MachinePeak hostPeak(HostPool &pool, const Target &target, DType dtype) {
   MachinePeak peak;
   std::string threads =
       std::to_string(pool.threads()) + (pool.threads() == 1 ? " thread" : " threads");
   try {
-    if (ProductLoop loop = productLoop(dtype); loop.run) {
-      peak.flopsPerSecond = productsOf(pool, loop);
-      peak.products = loop.name + (", " + threads);
-    } else {
+    for (const ProductPeak &each : productPeaks(pool, target, dtype))
+      if (each.flopsPerSecond > peak.flopsPerSecond) {
+        peak.flopsPerSecond = each.flopsPerSecond;
+        peak.products = each.products + ", " + threads;
+      }
+    if (peak.products.empty()) {
       peak.problem = "no loop of products for this processor";
     }
     int64_t bytes = arrayBytes();

@@ -1,17 +1,29 @@
 #pragma once
 
 #include "ringc/Tensor.h"
+#include "ringc/compiler/spec/Target.h"
 #include "ringc/driver/HostPool.h"
 #include "ringc/tune/Roofline.h"
 
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace ringc {
 
-/// Of the pool's threads together, in about a second: products of `dtype` in the widest vectors
-/// that the kernels use, and a triad over memory far larger than the last cache. What cannot be
-/// measured is named in `problem`.
-MachinePeak hostPeak(HostPool &pool, DType dtype);
+/// Products that depend on nothing but themselves, of the pool's threads together.
+struct ProductPeak {
+  std::string products; ///< "bf16 pairs added to f32 (AVX512_BF16)"
+  double flopsPerSecond = 0;
+};
+
+/// Of each form in which kernels for `target`, this processor, multiply `dtype`; half a second
+/// each. Empty where they are not compiled.
+std::vector<ProductPeak> productPeaks(HostPool &pool, const Target &target, DType dtype);
+
+/// Of the pool's threads together, in about a second: the fastest of those products, and a triad
+/// over memory far larger than the last cache. What cannot be measured is named in `problem`.
+MachinePeak hostPeak(HostPool &pool, const Target &target, DType dtype);
 
 /// Reads, or copies, memory far larger than the last cache, with all threads of a pool: what to
 /// hold against the speed of what does little else.

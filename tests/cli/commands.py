@@ -237,6 +237,13 @@ class CacheAndInfo(RingcTest):
         for command in ["info", "verify --shape 1,8,1,1,8"]:
             self.refused('RINGC_CPU_FEATURES: got "+amx-tile"', command, env={"RINGC_CPU_FEATURES": "+amx-tile"})
 
+    def test_peaks(self):
+        peaks = [json.loads(line) for line in self.ok("bench --peak --threads 1 --json").stdout.splitlines()]
+        self.assertTrue(any(peak["dtype"] == "f16" for peak in peaks))
+        self.assertTrue(all(peak["gflops"] > 0 and peak["threads"] == 1 for peak in peaks))
+        hidden = self.ok("bench --peak --threads 1 --dtype bf16", env={"RINGC_CPU_FEATURES": "-amx,-avx512f"}).stdout
+        self.assertNotIn("AVX512_BF16", hidden)
+
     def test_forms_without_features(self):
         for hidden in ("-amx,-avx512bf16", "-avx512f"):
             for dtype in ("bf16", "f16"):

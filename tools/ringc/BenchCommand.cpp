@@ -11,6 +11,7 @@
 #include "tools/ringc/MatmulBench.h"
 #include "tools/ringc/ModuleBench.h"
 #include "tools/ringc/Numbers.h"
+#include "tools/ringc/PeakBench.h"
 #include "tools/ringc/RandomProblem.h"
 #include "tools/ringc/Shape.h"
 #include "tools/ringc/Table.h"
@@ -33,6 +34,7 @@ namespace {
 
 struct BenchFlags {
   std::vector<std::string> shapes, matmuls, modules;
+  bool peak = false;
   DecodeBenchFlags decode;
   std::vector<std::string> dtypes = {"f32", "bf16"};
   AttentionFlags attention;
@@ -258,6 +260,8 @@ void checkRepeats(const BenchFlags &flags) {
 int benchCommand(const Session &session, const BenchFlags &flags) {
   checkMachine(flags.attention);
   checkRepeats(flags);
+  if (flags.peak)
+    return benchPeak(session, flags.attention, flags.json);
   if (!flags.matmuls.empty())
     return benchMatmul(session, flags.attention, flags.matmuls, flags.repeats, flags.json);
   if (!flags.modules.empty())
@@ -295,6 +299,9 @@ void addBench(CLI::App &app, Session &session) {
                    "Of products of the module's forms on the CPU, beside oneDNN and OpenBLAS where "
                    "they are found")
       ->type_name("m,n,k");
+  command->add_flag("--peak", flags->peak,
+                    "Of products in registers alone, in each form that the CPU has for a type: "
+                    "what a kernel's GFLOP/s are held against");
   command
       ->add_option("--module", flags->modules,
                    "Of the attention module of one rank, both passes, in turns with its attention "

@@ -53,7 +53,9 @@ public:
     std::memcpy(host.data(), view.data(), size_t(view.byteCount()));
   }
 
-  MachinePeak peak(DType dtype, F32Products) override { return hostPeak(*context.pool, dtype); }
+  MachinePeak peak(DType dtype, F32Products) override {
+    return hostPeak(*context.pool, compilerHost(), dtype);
+  }
 
 private:
   SourceSet sources;

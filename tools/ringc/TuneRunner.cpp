@@ -194,7 +194,7 @@ double WorldTuneRunner::error(const TuneSetup &setup, Pass pass, uint64_t seed) 
 /// Of the threads, or of the devices that this process has.
 MachinePeak WorldTuneRunner::peak() {
   if (world.devices().empty())
-    return hostPeak(*context.pool, options.dtype);
+    return hostPeak(*context.pool, compilerHost(), options.dtype);
   std::vector<std::shared_ptr<const CudaDevice>> devices;
   for (const DeviceContext &each : world.devices())
     devices.push_back(each.device);

@@ -246,11 +246,20 @@ TEST_CASE("the machine's peak comes from the worker; without it there is a reaso
 
 TEST_CASE("a host's peak is measured, whatever the type") {
   HostPool pool(2);
+  Target target;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    target.vectorBytes = 32;
+  CHECK(productPeaks(pool, Target{}, DType::BF16).empty());
+  CHECK_FALSE(hostPeak(pool, Target{}, DType::F32).problem.empty());
   for (DType dtype : {DType::F32, DType::BF16, DType::F16}) {
-    MachinePeak peak = hostPeak(pool, dtype);
+    MachinePeak peak = hostPeak(pool, target, dtype);
     CHECK(peak.bytesPerSecond > 0);
     CHECK((peak.flopsPerSecond > 0) == peak.problem.empty());
     CHECK(peak.memory.ends_with(", 2 threads"));
+    double fastest = 0;
+    for (const ProductPeak &each : productPeaks(pool, target, dtype))
+      fastest = std::max(fastest, each.flopsPerSecond);
+    CHECK((fastest > 0) == (peak.flopsPerSecond > 0));
   }
 }
 
