@@ -1,5 +1,7 @@
 #include "tests/unit/compiler/KernelRun.h"
 
+#include "tests/unit/compiler/TileFaults.h"
+
 #include <doctest/doctest.h>
 
 #include <bit>
@@ -124,6 +126,7 @@ void KernelRun::run() {
   REQUIRE(compiled.scratchBytes % 64 == 0);
   GuardedMemory scratch(static_cast<size_t>(compiled.scratchBytes));
   int64_t second = compiled.grid.size() > 1 ? programs(1) : 1;
+  TileFaults faults;
   for (int64_t p1 = 0; p1 < second; ++p1)
     for (int64_t p0 = 0; p0 < programs(0); ++p0) {
       scratch.poison();
@@ -163,6 +166,15 @@ std::vector<Target> hostVariants() {
     narrow.hasBf16Dot = false;
     all.push_back(narrow);
   }
+  if (host.vectorBytes == 64 && host.hasBf16Dot) { // AMX, or TileFaults
+    Target tiles = host;
+    bool hasF16 = !host.hasBf16Tiles || host.hasF16Tiles;
+    tiles.features += hasF16 ? ",+amx-tile,+amx-bf16,+amx-fp16" : ",+amx-tile,+amx-bf16";
+    tiles.hasBf16Tiles = true;
+    tiles.hasF16Tiles = hasF16;
+    if (tiles != host)
+      all.push_back(tiles);
+  }
   add(16, 16, true);
   add(16, 16, false);
   return all;
@@ -171,7 +183,7 @@ std::vector<Target> hostVariants() {
 std::string describe(const Target &target) {
   return std::string(target.chip == "haswell" ? "haswell: " : "") +
          std::to_string(target.vectorBytes) + " bytes x " + std::to_string(target.vectorRegisters) +
-         (target.hasBf16Dot ? ", bf16" : "");
+         (target.hasBf16Dot ? ", bf16" : "") + (target.hasBf16Tiles ? ", tiles" : "");
 }
 
 } // namespace ringc::testing
