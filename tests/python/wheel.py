@@ -18,7 +18,7 @@ ROOT = HERE.parents[1]
 
 
 def has_setuptools(python):
-    look = "import sys, pip, setuptools; sys.exit(tuple(map(int, setuptools.__version__.split('.')[:2])) < (70, 1))"
+    look = "import sys, setuptools, pip; sys.exit(tuple(map(int, setuptools.__version__.split('.')[:2])) < (70, 1))"
     try:
         return subprocess.run([python, "-c", look], stderr=subprocess.DEVNULL).returncode == 0
     except OSError:
