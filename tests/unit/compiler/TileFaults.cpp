@@ -86,16 +86,28 @@ template <class Value> Value valueAt(const Tile &tile, int row, int column) {
   return value;
 }
 
+using Wide = std::array<std::array<float, 2 * rowBytes / 4>, rows>;
+
+/// The numbers of a tile, two to each 4 bytes of a row.
+Wide widened(const Tile &tile, float (*wide)(uint16_t)) {
+  Wide made = {};
+  for (int row = 0; row < tile.rows; ++row)
+    for (int column = 0; column < tile.rowBytes / 2; ++column)
+      made[size_t(row)][size_t(column)] = wide(valueAt<uint16_t>(tile, row, column));
+  return made;
+}
+
 void multiplyAdd(Tile &sums, const Tile &a, const Tile &b, float (*wide)(uint16_t)) {
-  for (int row = 0; row < sums.rows; ++row)
-    for (int pair = 0; pair < a.rowBytes / 4; ++pair)
-      for (int column = 0; column < sums.rowBytes / 4; ++column) {
-        float sum = valueAt<float>(sums, row, column);
-        for (int half : {0, 1})
-          sum += wide(valueAt<uint16_t>(a, row, 2 * pair + half)) *
-                 wide(valueAt<uint16_t>(b, pair, 2 * column + half));
-        std::memcpy(&sums.bytes[size_t(row)][size_t(column) * 4], &sum, 4);
-      }
+  Wide left = widened(a, wide), right = widened(b, wide);
+  size_t columns = size_t(sums.rowBytes) / 4;
+  for (size_t row = 0; row < size_t(sums.rows); ++row) {
+    std::array<float, rowBytes / 4> sum;
+    std::memcpy(sum.data(), sums.bytes[row].data(), sizeof sum);
+    for (size_t term = 0; term < size_t(a.rowBytes) / 2; ++term)
+      for (size_t column = 0; column < columns; ++column)
+        sum[column] += left[row][term] * right[term / 2][2 * column + term % 2];
+    std::memcpy(sums.bytes[row].data(), sum.data(), 4 * columns);
+  }
 }
 
 /// False for what is no instruction of AMX, or one that would fault there, too.
