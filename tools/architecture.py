@@ -155,6 +155,21 @@ def excerpts(binaries, disassembler):
                 ("scf.yield", "}"),
             ),
         ),
+        "placed": (
+            "mlir",
+            pieces(gpu["placed"], ("block.buffer", "block.copy"), ("block.buffer", "block.product"), ("tile.apply", "tile.apply")),
+        ),
+        "staged": (
+            "mlir",
+            pieces(
+                gpu["staged"],
+                ("stages 2", "no_copies"),
+                ("scf.for", "block.commit"),
+                ("block.stage", "block.stage"),
+                ("block.product", "block.product"),
+                ("block.ready", "block.release"),
+            ),
+        ),
         "nvvm": (
             "mlir",
             pieces(

@@ -43,7 +43,7 @@ KernelRequest makeRequest(const Spec &spec, const SourceSet &sources, const Targ
 SourceTiles sourceTilesOf(const Spec &spec, const SourceSet &sources);
 
 /// Names of the stages in their order: spec, ast, tile, specialised, split, vector, llvm, ir, code;
-/// for a GPU nvvm in place of vector.
+/// for a GPU placed, staged and nvvm in place of vector.
 std::vector<std::string> stageNames(const Target &target);
 
 struct CompileOptions {

@@ -234,7 +234,7 @@ def compile_one(ringc, ptxas, spec, chip, folder):
         said = done.stderr.strip() or f"nothing on stderr, exit code {done.returncode}"
         verdict.problems.append(f"ringc: {said}")
         return verdict
-    first = (folder / "07.ir.ll").read_text().splitlines()[0]
+    first = next(folder.glob("*.ir.ll")).read_text().splitlines()[0]
     verdict.shared = json.loads(first.split("= ", 1)[1])["shared_bytes"]
     assemble(ptxas, chip, folder / "kernel.ptx", verdict)
     return verdict

@@ -2,6 +2,7 @@
 
 #include "ringc/compiler/passes/Passes.h"
 #include "ringc/compiler/passes/Pipeline.h"
+#include "ringc/compiler/passes/gpu/Block.h"
 #include "ringc/compiler/passes/gpu/NvvmStage.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
@@ -31,9 +32,10 @@ static llvm::ArrayRef<ringc::Stage> allStages() {
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry.insert<ringc::tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
-                  mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                  mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+  registry.insert<ringc::tile::TileDialect, ringc::block::BlockDialect, mlir::arith::ArithDialect,
+                  mlir::cf::ControlFlowDialect, mlir::func::FuncDialect, mlir::LLVM::LLVMDialect,
+                  mlir::math::MathDialect, mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect,
+                  mlir::vector::VectorDialect>();
   ringc::registerRingcPasses();
   ringc::registerNvvmPasses();
   ringc::registerStages(allStages());

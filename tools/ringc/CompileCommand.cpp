@@ -119,7 +119,8 @@ void addCompile(CLI::App &app, Session &session) {
     stages += (stages.empty() ? "" : ", ") + stage;
   command
       ->add_option("--stop-after", flags->stopAfter,
-                   "Print this stage: " + stages + "; for a GPU nvvm in place of vector")
+                   "Print this stage: " + stages +
+                       "; for a GPU placed, staged, nvvm in place of vector")
       ->type_name("STAGE");
   command
       ->add_option("--start-from", flags->startFrom,

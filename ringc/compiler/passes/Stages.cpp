@@ -2,7 +2,11 @@
 
 #include "ringc/compiler/passes/Passes.h"
 #include "ringc/compiler/passes/Pipeline.h"
+#include "ringc/compiler/passes/gpu/Block.h"
+#include "ringc/compiler/passes/gpu/LowerToNvvm.h"
 #include "ringc/compiler/passes/gpu/NvvmStage.h"
+#include "ringc/compiler/passes/gpu/PlaceTiles.h"
+#include "ringc/compiler/passes/gpu/StageCopies.h"
 #include "ringc/compiler/passes/gpu/TilePasses.h"
 #include "ringc/support/Error.h"
 
@@ -28,10 +32,11 @@ const std::vector<StageName> &stagesFor(const Target &target) {
       {StageId::Llvm, "llvm", "mlir"},   {StageId::Ir, "ir", "ll"},
       {StageId::Code, "code", "o"}};
   static const std::vector<StageName> gpu = {
-      {StageId::Spec, "spec", "json"},   {StageId::Ast, "ast", "tile"},
-      {StageId::Tile, "tile", "mlir"},   {StageId::Specialised, "specialised", "mlir"},
-      {StageId::Split, "split", "mlir"}, {StageId::Nvvm, "nvvm", "mlir"},
-      {StageId::Llvm, "llvm", "mlir"},   {StageId::Ir, "ir", "ll"},
+      {StageId::Spec, "spec", "json"},     {StageId::Ast, "ast", "tile"},
+      {StageId::Tile, "tile", "mlir"},     {StageId::Specialised, "specialised", "mlir"},
+      {StageId::Split, "split", "mlir"},   {StageId::Placed, "placed", "mlir"},
+      {StageId::Staged, "staged", "mlir"}, {StageId::Nvvm, "nvvm", "mlir"},
+      {StageId::Llvm, "llvm", "mlir"},     {StageId::Ir, "ir", "ll"},
       {StageId::Code, "code", "ptx"}};
   return target.isGpu() ? gpu : host;
 }
@@ -77,9 +82,10 @@ StageId stageOfFile(const std::string &path, const Target &target) {
 
 std::unique_ptr<mlir::MLIRContext> makeContext() {
   mlir::DialectRegistry registry;
-  registry.insert<tile::TileDialect, mlir::arith::ArithDialect, mlir::cf::ControlFlowDialect,
-                  mlir::func::FuncDialect, mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                  mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect, mlir::vector::VectorDialect>();
+  registry.insert<tile::TileDialect, block::BlockDialect, mlir::arith::ArithDialect,
+                  mlir::cf::ControlFlowDialect, mlir::func::FuncDialect, mlir::LLVM::LLVMDialect,
+                  mlir::math::MathDialect, mlir::NVVM::NVVMDialect, mlir::scf::SCFDialect,
+                  mlir::vector::VectorDialect>();
   mlir::registerBuiltinDialectTranslation(registry);
   mlir::registerLLVMDialectTranslation(registry);
   mlir::registerNVVMDialectTranslation(registry);
@@ -93,6 +99,9 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
                              const KernelRequest &request) {
   mlir::PassManager passes(module.getContext());
   passes.enableVerifier(stage.id <= StageId::Nvvm);
+  auto gpu = [&] {
+    return gpuTargetOf(request.target, request.config.warps, request.config.nWarps);
+  };
   switch (stage.id) {
   case StageId::Vector: {
     LowerToVectorOptions options;
@@ -107,11 +116,16 @@ mlir::LogicalResult runStage(mlir::ModuleOp module, const StageName &stage,
     passes.addPass(mlir::createCSEPass());
     break;
   }
+  case StageId::Placed:
+    passes.addPass(createPlaceTilesPass(gpu()));
+    break;
+  case StageId::Staged:
+    passes.addPass(createStageCopiesPass(gpu()));
+    break;
   case StageId::Nvvm:
     // No canonicaliser: scf.for compares every two of the hundreds of numbers that a loop carries,
     // hundreds of milliseconds; what it would fold LLVM folds.
-    passes.addPass(createNvvmStagePass(
-        gpuTargetOf(request.target, request.config.warps, request.config.nWarps)));
+    passes.addPass(createLowerToNvvmPass(gpu()));
     passes.addPass(mlir::createCSEPass());
     passes.addPass(createShortenLivesPass());
     passes.addPass(createRecomputeBehindLoopsPass());

@@ -11,8 +11,21 @@
 namespace ringc {
 
 /// Where a compile stands. The order is that of the files of a dump: 00.spec.json, 01.ast.tile,
-/// 02.tile.mlir, ...; a host has Vector, a GPU Nvvm.
-enum class StageId { Spec, Ast, Tile, Specialised, Split, Vector, Nvvm, Llvm, Ir, Code };
+/// 02.tile.mlir, ...; a host has Vector, a GPU Placed, Staged and Nvvm.
+enum class StageId {
+  Spec,
+  Ast,
+  Tile,
+  Specialised,
+  Split,
+  Vector,
+  Placed,
+  Staged,
+  Nvvm,
+  Llvm,
+  Ir,
+  Code
+};
 
 struct StageName {
   StageId id;

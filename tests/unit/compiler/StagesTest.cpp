@@ -14,8 +14,9 @@ namespace {
 const std::vector<std::string> stages = {"spec",   "ast",  "tile", "specialised", "split",
                                          "vector", "llvm", "ir",   "code"};
 
-const std::vector<std::string> gpuStages = {"spec", "ast",  "tile", "specialised", "split",
-                                            "nvvm", "llvm", "ir",   "code"};
+const std::vector<std::string> gpuStages = {"spec",  "ast",    "tile",   "specialised",
+                                            "split", "placed", "staged", "nvvm",
+                                            "llvm",  "ir",     "code"};
 
 KernelRequest requestOf(const Spec &spec, std::vector<SourceText> user = {}) {
   return makeRequest(spec, makeSources(std::move(user)), hostTarget());
@@ -99,6 +100,45 @@ TEST_CASE("a dump holds every stage, and a compile goes on from any of them to t
     CHECK(again.kernel->mask == whole.kernel->mask);
     CHECK(again.kernel->provenance == whole.kernel->provenance);
   }
+}
+
+TEST_CASE("a compile for a GPU goes on from any stage to the same PTX") {
+  Spec spec = smallForward;
+  spec.headDim = 64;
+  spec.dtype = ElementType::BF16;
+  spec.target = "sm_80";
+  KernelRequest request = makeRequest(spec, makeSources({}), gpuTarget("sm_80"));
+  TemporaryFolder folder;
+  CompileOutput whole = compile(request, {.dump = (folder.path() / "dump").string()});
+  REQUIRE(whole.kernel);
+  std::vector<std::string> files;
+  for (const auto &entry : std::filesystem::directory_iterator(folder.path() / "dump"))
+    files.push_back(entry.path().filename());
+  std::sort(files.begin(), files.end());
+  CHECK(files == std::vector<std::string>{"00.spec.json", "01.ast.tile", "02.tile.mlir",
+                                          "03.specialised.mlir", "04.split.mlir", "05.placed.mlir",
+                                          "06.staged.mlir", "07.nvvm.mlir", "08.llvm.mlir",
+                                          "09.ir.ll", "10.code.ptx"});
+  for (size_t i = 2; i < 10; ++i) {
+    CAPTURE(files[i]);
+    CompileOutput again =
+        compile(request, {.startFrom = (folder.path() / "dump" / files[i]).string()});
+    CHECK(again.diagnostics == "");
+    REQUIRE(again.kernel);
+    CHECK(again.kernel->code == whole.kernel->code);
+    CHECK(again.kernel->arguments == whole.kernel->arguments);
+    CHECK(again.kernel->threads == whole.kernel->threads);
+    CHECK(again.kernel->sharedBytes == whole.kernel->sharedBytes);
+    CHECK(again.kernel->carryBytes == whole.kernel->carryBytes);
+    CHECK(again.kernel->mask == whole.kernel->mask);
+  }
+  // A file that is called further than it is.
+  auto from = [&](const std::string &name) {
+    writeFile(folder.path() / name, readFile(folder.path() / "dump" / "04.split.mlir"));
+    return compile(request, {.startFrom = (folder.path() / name).string()}).diagnostics;
+  };
+  contains(from("early.placed.mlir"), "error: has no kernel whose tiles have places");
+  contains(from("early.staged.mlir"), "error: has no kernel whose copies have been staged");
 }
 
 TEST_CASE("an edited stage changes what comes after it") {

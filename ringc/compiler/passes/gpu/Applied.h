@@ -1,6 +1,7 @@
 #pragma once
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/MaskRuns.h"
+#include "ringc/compiler/passes/gpu/Masks.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -9,9 +10,19 @@ namespace ringc::gpu {
 
 /// A mask or score whose function's arguments become known bit by bit, and what has been computed
 /// of it. A copy goes on from there.
-class Lowering::Applied {
+class Masks::Applied {
 public:
-  Applied(Lowering &owner, tile::ApplyOp applied);
+  /// Which function, and where.
+  struct At {
+    mlir::func::FuncOp function;
+    bool hasOperand; ///< a score has the number that it changes
+    Value queryPositions, queryRow, keyPositions, keyRow;
+    mlir::ValueRange parameters;
+  };
+  static At placeOf(tile::ApplyOp op);
+  static At placeOf(block::ShareSeenOp op);
+
+  Applied(Masks &owner, const At &given);
 
   /// i32, from the start of the tile.
   void placeQuery(Value query);
@@ -22,19 +33,19 @@ public:
   Value result() { return valueOf(returned()); }
 
   Value returned() { return function.front().getTerminator()->getOperand(0); }
-  /// Arguments that every mask and score has: positions are global, rows local.
-  enum Argument : unsigned { Batch, Head, QueryPosition, KeyPosition, QueryRow, KeyRow, Count };
-  Value argument(Argument which) { return function.getArgument((op.getOperand() ? 1 : 0) + which); }
+  Value argument(FunctionArgument which) {
+    return function.getArgument((place.hasOperand ? 1 : 0) + which);
+  }
   mlir::ValueRange parameters() {
-    return function.getArguments().drop_front((op.getOperand() ? 1 : 0) + Count);
+    return function.getArguments().drop_front((place.hasOperand ? 1 : 0) + Count);
   }
 
-  Lowering &lowering;
-  tile::ApplyOp op;
+  Masks &lowering;
+  At place;
   mlir::func::FuncOp function;
 
 private:
-  void set(Argument which, llvm::function_ref<Value()> value);
+  void set(FunctionArgument which, llvm::function_ref<Value()> value);
   Value heldInside(Value row, Value count);
   Value element(tile::ElementOp access);
 
@@ -46,15 +57,13 @@ private:
 /// Where a mask holds: for each m a run of rows along n, one comparison an element, and element by
 /// element what does not bound n's position. Positions rise with the rows in every layout, so that
 /// bounds of positions are bounds of rows.
-class Lowering::VisibleRows {
+class Masks::VisibleRows {
 public:
   VisibleRows(const Applied &mask, bool alongKeys);
   /// Whether the query sees the key at the thread's m and n, whose coordinates (i32) count from the
   /// start of the tile.
   Value at(int64_t m, Value mCoordinate, Value nCoordinate);
-  /// Whether the runs are all there is to the mask.
-  bool areRuns() const { return others.empty(); }
-  /// Then, whether m's run has a row of the tile, which has so many.
+  /// Where runs are all there is to the mask: whether m's has a row of the tile, which has so many.
   Value meets(int64_t m, Value mCoordinate, int64_t extent);
 
 private:
@@ -63,26 +72,13 @@ private:
     Value first; ///< i32; null: the first there is
     Value end;   ///< i32; null: behind the last there is
   };
-  /// Which ends a condition bounds.
-  struct Sides {
-    bool first, end;
-  };
-  /// How far n's position lies behind m's, or behind 0; or m's behind n's.
-  struct Distance {
-    bool fromM, reversed;
-  };
   struct OfM {
     Applied mask; ///< m is placed
     Run run;
   };
-  using Predicate = mlir::arith::CmpIPredicate;
+  using Predicate = MaskRuns::Predicate;
+  using Distance = MaskRuns::Distance;
 
-  bool varies(Value value);
-  std::optional<Distance> distanceOf(Value value);
-  /// Distance, comparison, limit: where n's position is on one side alone.
-  std::optional<std::tuple<Distance, Predicate, Value>> boundOf(Value condition);
-  std::optional<Sides> sidesOf(Value condition);
-  void addConjuncts(Value condition);
   Run runOf(Applied &ofM, Value condition, llvm::DenseMap<Value, Run> &known);
   Run runOf(Applied &ofM, Distance distance, Predicate predicate, Value limit);
   Run joined(Run a, Run b, bool narrows) const;
@@ -94,14 +90,12 @@ private:
   Value select(Value condition, Value a, Value b) const;
 
   Applied mask;
-  Lowering &lowering;
+  Masks &lowering;
   bool alongKeys;
+  MaskRuns conditions;
   const cpu::KernelFrame::Positions &positions; ///< of n
   Value count, firstRow, last;                  ///< of n: rows of the view, the tile's first, the
                                                 ///< last one's position
-  llvm::SmallVector<Value> bounding, others;
-  llvm::DenseMap<Value, bool> variesOf;
-  llvm::DenseMap<Value, std::optional<Sides>> sides;
   llvm::DenseMap<int64_t, OfM> runs;
 };
 

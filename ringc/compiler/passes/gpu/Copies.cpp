@@ -1,6 +1,6 @@
 // Windows of views on their way to shared memory, where products read them.
 
-#include "ringc/compiler/passes/gpu/Applied.h"
+#include "ringc/compiler/passes/gpu/Copies.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -11,225 +11,26 @@ using namespace ringc;
 using namespace ringc::gpu;
 using Kind = FragmentLayout::Kind;
 
-static bool isRead(tile::LoadOp load, bool byProducts) {
-  SmallVector<Value> names{load.getResult()};
-  bool found = false;
-  for (size_t i = 0; i < names.size(); ++i)
-    for (OpOperand &use : names[i].getUses()) {
-      Operation *user = use.getOwner();
-      if (isa<tile::TransposeOp>(user))
-        names.push_back(user->getResult(0));
-      else
-        found |= (isa<tile::DotOp>(user) && use.getOperandNumber() < 2) == byProducts;
-    }
-  return found;
-}
-
-bool Lowering::goesToShared(tile::LoadOp load) const { return isRead(load, true); }
-bool Lowering::goesToRegisters(tile::LoadOp load) const { return isRead(load, false); }
-
-void Lowering::barrier() {
-  call("llvm.nvvm.barrier.cta.sync.aligned.all", {i32(0)});
-  settled = true;
-  unseen.clear();
-}
-
-/// Until all threads see the staged ones among `tiles`. Copies arrive in order, so all before them
-/// are there too.
-void Lowering::waitFor(ArrayRef<Value> tiles) {
-  size_t there = 0;
-  for (auto [at, staged] : llvm::enumerate(underWay))
-    if (llvm::is_contained(tiles, staged))
-      there = at + 1;
-  if (there == 0)
-    return;
-  call("llvm.nvvm.cp.async.wait.group", {i32(static_cast<int64_t>(underWay.size() - there))});
-  barrier();
-  underWay.erase(underWay.begin(), underWay.begin() + static_cast<ptrdiff_t>(there));
-}
-
-/// How many rows and columns of a tile products read: along m and n of their results what the warps
-/// have in turns, blocks of 16 of what they sum over.
-std::array<int64_t, 2> Lowering::extentsRead(Value tile) const {
-  auto type = cast<RankedTensorType>(tile.getType());
-  std::array<int64_t, 2> extents;
-  for (unsigned axis : {0, 1})
-    extents[axis] = llvm::divideCeil(type.getDimSize(axis), 16) * 16;
-  SmallVector<Value> names{tile};
-  for (size_t i = 0; i < names.size(); ++i)
-    for (OpOperand &use : names[i].getUses()) {
-      if (isa<tile::TransposeOp>(use.getOwner()))
-        names.push_back(use.getOwner()->getResult(0));
-      auto dot = dyn_cast<tile::DotOp>(use.getOwner());
-      unsigned operand = use.getOperandNumber();
-      if (!dot || operand > 1)
-        continue;
-      FragmentLayout layout = layoutOf(dot.getResult());
-      bool isLeft = (operand == 0) == (layout.mAxis == 0);
-      unsigned axis = throughTransposes(use.get()).second ? 1 - operand : operand;
-      extents[axis] = std::max(extents[axis], isLeft ? reachM(layout) : reachN(layout));
-    }
-  return extents;
-}
-
-SharedTile Lowering::sharedTileOf(tile::LoadOp load) const {
-  auto type = cast<RankedTensorType>(load.getResult().getType());
-  SharedTile tile;
-  tile.rows = type.getDimSize(0);
-  tile.columns = type.getDimSize(1);
-  tile.elementBytes = bytesInMemory(load.getView().getType().getElementType());
-  tile.inRounds = load->getParentOfType<scf::ForOp>() != nullptr;
-  auto [paddedRows, paddedColumns] = extentsRead(load.getResult());
-  tile.paddedRows = paddedRows;
-  tile.paddedColumns = paddedColumns;
-  return tile;
-}
-
-LogicalResult Lowering::stage(tile::LoadOp load) {
-  SharedTile tile = sharedTileOf(load);
-  allocateShared(tile.bytes(), tile.offset);
-  std::optional<RowsKept> kept;
-  if (Value where = load.getWhere()) {
-    int64_t offset = 0;
-    allocateShared(tile.paddedRows * 4, offset);
-    FailureOr<RowsKept> written = shareRowsKept(where, offset);
-    if (failed(written))
-      return failure();
-    kept = *written;
-  }
-  if (failed(copyIn(load, tile, kept)))
-    return failure();
-  call("llvm.nvvm.cp.async.commit.group", {});
-  shared[load.getResult()] = tile;
-  underWay.push_back(load.getResult());
-  return success();
-}
-
-scf::IfOp Lowering::rowsKeptBranch(Value where) {
-  auto branch = where ? where.getDefiningOp<scf::IfOp>() : scf::IfOp();
-  bool alone = branch && llvm::all_of(branch.getResult(0).getUses(), [](OpOperand &use) {
-                 auto load = dyn_cast<tile::LoadOp>(use.getOwner());
-                 return load && load.getWhere() == use.get();
-               });
-  return alone && matchPattern(branch.elseYield().getOperand(0), m_One()) ? branch : scf::IfOp();
-}
-
-/// The rows that `where` keeps, computed by the block, for the threads that copy them: an i32 each,
-/// at `offset` of shared memory. Where `where` is a branch that otherwise keeps all, so is this.
-FailureOr<Lowering::RowsKept> Lowering::shareRowsKept(Value where, int64_t offset) {
-  RowsKept kept{offset, {}, false};
-  scf::IfOp branch = rowsKeptBranch(where);
-  if (!branch)
-    return failed(writeColumn(where, offset)) ? FailureOr<RowsKept>(failure()) : kept;
-  kept.condition = scalars.lookup(branch.getCondition());
-  auto made = scf::IfOp::create(builder, loc, kept.condition, /*withElseRegion=*/false);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(made.thenBlock());
-  bool settledBefore = settled; // a barrier in one way of a branch says nothing of the other
-  SmallVector<Value> unseenBefore = unseen;
-  Value inBranch = branch.thenYield().getOperand(0);
-  if (!writeRowsSeen(inBranch, offset) &&
-      (failed(lowerBlock(*branch.thenBlock())) || failed(writeColumn(inBranch, offset))))
-    return failure();
-  settled = settledBefore;
-  unseen = unseenBefore;
-  return kept;
-}
-
-/// The mask of a tile, where `rows` are those of its columns that any of its rows sees.
-static tile::ApplyOp maskBehind(Value rows) {
-  auto positive = throughTransposes(rows).first.getDefiningOp<arith::CmpFOp>();
-  auto most = positive ? positive.getLhs().getDefiningOp<tile::ReduceOp>() : tile::ReduceOp();
-  if (!most || most.getKind() != tile::ReduceKind::Max || most.getAxis() != 0 ||
-      positive.getPredicate() != arith::CmpFPredicate::OGT ||
-      !matchPattern(positive.getRhs(), m_AnyZeroFloat()))
-    return {};
-  auto ones = most.getOperand().getDefiningOp<arith::SelectOp>();
-  if (!ones || !matchPattern(ones.getTrueValue(), m_OneFloat()) ||
-      !matchPattern(ones.getFalseValue(), m_AnyZeroFloat()))
-    return {};
-  return ones.getCondition().getDefiningOp<tile::ApplyOp>();
-}
-
-/// Each thread one key: it is seen where the run of queries that see it meets the tile's. False,
-/// and nothing written, for masks that are not such a run.
-bool Lowering::writeRowsSeen(Value rows, int64_t offset) {
-  tile::ApplyOp mask = maskBehind(rows);
-  if (!mask || mask.getOperand())
-    return false;
-  Applied applied(*this, mask);
-  VisibleRows queries(applied, /*alongKeys=*/false);
-  if (!queries.areRuns())
-    return false;
-  auto type = cast<RankedTensorType>(mask.getResult().getType());
-  int64_t keys = type.getDimSize(1);
-  Value own = threadAgain();
-  for (int64_t first = 0; first < keys; first += threads()) {
-    Value key = first ? add(own, i32(first)) : own;
-    OpBuilder::InsertionGuard guard(builder);
-    if (first + threads() > keys) {
-      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, key, i32(keys));
-      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
-      builder.setInsertionPointToStart(branch.thenBlock());
-    }
-    Value seen = queries.meets(first, key, type.getDimSize(0));
-    Value flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), seen);
-    store(flag, sharedPointer(mul(key, 4), offset));
-  }
-  barrier();
-  return true;
-}
-
-/// A column of i1 or i32 as i32 in shared memory.
-LogicalResult Lowering::writeColumn(Value column, int64_t offset) {
-  FailureOr<Fragment> given = whole(column, column.getDefiningOp());
-  if (failed(given))
-    return failure();
-  FragmentLayout layout = layoutOf(column);
-  Fragment flags = expanded(*given, layout);
-  bool alongM = layout.kind == Kind::AlongM;
-  int64_t extent = alongM ? layout.mExtent : layout.nExtent;
-  Value writes = alongM
-                     ? arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, nBase, i32(0))
-                     : arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, mBase, i32(0));
-  for (int64_t e = 0; e < layout.count(); ++e) {
-    Value at = alongM ? mAt(layout.mOf(e)) : nAt(layout.nOf(e));
-    Value in = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, at, i32(extent));
-    in = arith::AndIOp::create(builder, loc, in, writes);
-    auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
-    OpBuilder::InsertionGuard guard(builder);
-    builder.setInsertionPointToStart(branch.thenBlock());
-    Value flag = flags.elements[static_cast<size_t>(e)];
-    if (flag.getType().isInteger(1))
-      flag = arith::ExtUIOp::create(builder, loc, builder.getI32Type(), flag);
-    store(flag, sharedPointer(mul(at, 4), offset));
-  }
-  barrier();
-  return success();
-}
-
 /// Starts copying a window to shared memory, zeros (or `fill`) outside: 16 bytes at a time by
 /// cp.async where rows are whole chunks, windows start at one and the view is aligned for it,
 /// element by element where it is not.
-LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
-                               std::optional<RowsKept> kept) {
-  loc = load.getLoc();
-  TypedAttr fill;
-  if (Value given = load.getFill()) {
-    auto constant = given.getDefiningOp<arith::ConstantOp>();
-    if (!constant)
-      return load.emitOpError("fills a product's operand with a number that is not constant");
-    fill = constant.getValue();
-  }
-  FailureOr<Window> found = windowOf(load);
-  if (failed(found))
-    return failure();
-  Window window = *found;
+void Copies::lower(block::CopyOp copy) {
+  SharedTile tile = shared.lookup(copy.getBuffer());
+  if (copy.getBuffer().getType().getByColumns())
+    return copyColumn(copy, tile);
+  std::optional<RowsKept> kept;
+  if (Value where = copy.getWhere())
+    kept = RowsKept{words.lookup(where),
+                    copy.getCondition() ? scalars.lookup(copy.getCondition()) : Value(),
+                    copy.getInside()};
+  TypedAttr fill = copy.getFillAttr();
+  Window window =
+      windowOf(copy.getView(), copy.getOffsets(), {tile.rows, tile.columns}, copy.getRows());
   auto number = dyn_cast_or_null<FloatAttr>(fill);
   bool zeros = !fill || (number && number.getValue().isPosZero());
   bool chunked = zeros && !window.columnsInside && tile.columns * tile.elementBytes % 16 == 0;
   bool areInside = kept && kept->areInside && tile.paddedRows <= window.tileRows;
-  auto copy = [&](std::optional<int64_t> flags) {
+  auto start = [&](std::optional<int64_t> flags) {
     if (!chunked)
       return copyElements(window, tile, fill, flags);
     auto branch = scf::IfOp::create(builder, loc, isAligned(window, 16), /*withElseRegion=*/true);
@@ -240,20 +41,19 @@ LogicalResult Lowering::copyIn(tile::LoadOp load, const SharedTile &tile,
     copyElements(window, tile, fill, flags);
   };
   if (!kept || !kept->condition) {
-    copy(kept ? std::optional(kept->offset) : std::nullopt);
-    return success();
+    start(kept ? std::optional(kept->offset) : std::nullopt);
+    return;
   }
   auto branch = scf::IfOp::create(builder, loc, kept->condition, /*withElseRegion=*/true);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(branch.thenBlock());
-  copy(kept->offset);
+  start(kept->offset);
   builder.setInsertionPointToStart(branch.elseBlock());
-  copy(std::nullopt);
-  return success();
+  start(std::nullopt);
 }
 
 /// Whether `row` of the tile is one that the flags keep, i1.
-Value Lowering::isKept(Value row, int64_t flags) {
+Value Copies::isKept(Value row, int64_t flags) {
   Value flag = load(builder.getI32Type(), sharedPointer(mul(row, 4), flags));
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, i32(0));
 }
@@ -261,8 +61,8 @@ Value Lowering::isKept(Value row, int64_t flags) {
 /// Every thread takes each threads()-th chunk. Where a turn of all threads is a number of rows, a
 /// thread stays in its column, and its rows are one step after another. `areInside`: the view has
 /// all rows that the flags keep, or, without flags, all rows of the tile.
-void Lowering::copyChunks(const Window &window, const SharedTile &tile,
-                          std::optional<int64_t> flags, bool areInside) {
+void Copies::copyChunks(const Window &window, const SharedTile &tile, std::optional<int64_t> flags,
+                        bool areInside) {
   int64_t chunks = tile.chunks(), total = tile.paddedRows * chunks;
   bool columnStays = threads() % chunks == 0;
   int64_t rowsOfTurn = threads() / chunks;
@@ -321,8 +121,8 @@ void Lowering::copyChunks(const Window &window, const SharedTile &tile,
   }
 }
 
-void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedAttr fill,
-                            std::optional<int64_t> flags) {
+void Copies::copyElements(const Window &window, const SharedTile &tile, TypedAttr fill,
+                          std::optional<int64_t> flags) {
   Type element = typeInMemory(window.view->element);
   Value other = fill ? arith::ConstantOp::create(builder, loc, fill).getResult() : zeroOf(element);
   int64_t total = tile.paddedRows * tile.paddedColumns;
@@ -354,4 +154,27 @@ void Lowering::copyElements(const Window &window, const SharedTile &tile, TypedA
     scf::YieldOp::create(builder, loc, other);
   }
   store(read.getResult(0), placeIn(tile, {row, 0}, {column, 0}));
+}
+
+/// Starts copying the column, a number a thread; zeros outside.
+void Copies::copyColumn(block::CopyOp copy, const SharedTile &place) {
+  Window window = windowOf(copy.getView(), copy.getOffsets(), {place.columns, 1});
+  for (int64_t first = 0; first < place.paddedColumns; first += threads()) {
+    Value row = first ? add(thread, i32(first)) : thread;
+    OpBuilder::InsertionGuard guard(builder);
+    if (first + threads() > place.paddedColumns) {
+      Value mine = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ult, row,
+                                         i32(place.paddedColumns));
+      auto branch = scf::IfOp::create(builder, loc, mine, /*withElseRegion=*/false);
+      builder.setInsertionPointToStart(branch.thenBlock());
+    }
+    Value in = rowInside(window, row);
+    Value from =
+        arith::SelectOp::create(builder, loc, in, rowPointer(window, row), window.view->pointer);
+    Value size = arith::SelectOp::create(builder, loc, in, i32(4), i32(0));
+    Value to = add(mul(row, 4), i32(place.offset));
+    if (place.stage)
+      to = add(to, place.stage);
+    call("llvm.nvvm.cp.async.ca.shared.global.4.s", {sharedPointer(to), global(from), size});
+  }
 }

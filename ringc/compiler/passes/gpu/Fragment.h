@@ -9,6 +9,8 @@
 
 namespace ringc::gpu {
 
+struct FragmentLayout;
+
 /// How a block's warps share a product's result: in a grid, those of one of its rows the same m,
 /// those of a column the same n. With one column a warp has whole rows, and multiplies what it has
 /// computed from its registers; with several it reads less of both operands from shared memory.
@@ -31,6 +33,9 @@ struct WarpGrid {
   bool nMayExceed(int64_t index, int64_t extent) const {
     return (index / 4 + 1) * nTurn() - 8 + index / 2 % 2 * 8 > extent;
   }
+  /// How far all fragments of a tile together go along m and n: to its extents or beyond.
+  int64_t reachM(const FragmentLayout &layout) const;
+  int64_t reachN(const FragmentLayout &layout) const;
 };
 
 /// How the elements of a tile lie in the registers of a block's threads: the accumulator of
@@ -93,11 +98,44 @@ struct FragmentLayout {
   }
 };
 
+inline int64_t WarpGrid::reachM(const FragmentLayout &layout) const {
+  return layout.mBlocks * mTurn();
+}
+inline int64_t WarpGrid::reachN(const FragmentLayout &layout) const {
+  return layout.nBlocks / 2 * nTurn();
+}
+
+/// The least layout that holds what depends on both, which is part of a matrix.
+inline FragmentLayout joined(const FragmentLayout &a, const FragmentLayout &b,
+                             const FragmentLayout &matrix) {
+  using Kind = FragmentLayout::Kind;
+  if (a.kind == b.kind || b.kind == Kind::Single)
+    return a;
+  return a.kind == Kind::Single ? b : matrix;
+}
+
+/// The layout of a row or column as such, where it is a matrix.
+inline FragmentLayout single(FragmentLayout matrix) {
+  using Kind = FragmentLayout::Kind;
+  matrix.kind = matrix.nExtent > 1   ? Kind::AlongN
+                : matrix.mExtent > 1 ? Kind::AlongM
+                                     : Kind::Single;
+  return matrix;
+}
+
 /// A tile in registers.
 struct Fragment {
   FragmentLayout layout;
   llvm::SmallVector<mlir::Value> elements;
 };
+
+/// i1 lies in memory as a byte.
+inline mlir::Type typeInMemory(mlir::Type element) {
+  return element.isInteger(1) ? mlir::IntegerType::get(element.getContext(), 8) : element;
+}
+inline int64_t bytesInMemory(mlir::Type element) {
+  return typeInMemory(element).getIntOrFloatBitWidth() / 8;
+}
 
 /// A tile in shared memory, rows of the tile (or its columns, where rowAxis is 1) one after
 /// another. The eight rows that ldmatrix reads at once lie in different banks: rows are an odd
@@ -112,13 +150,14 @@ struct SharedTile {
   int64_t rows = 0, columns = 0; ///< as the tile has them
   int64_t paddedRows = 0, paddedColumns = 0; ///< zeros beyond
   int64_t elementBytes = 2;
-  bool inRounds = false; ///< copied anew in each round of a loop
-  int rowAxis = 0;       ///< of the tile: the axis that rows here count
-  mlir::Value stage;     ///< i32, added to offset: which of several copies; null where there is one
+  bool swizzled = false;
+  int rowAxis = 0;   ///< of the tile: the axis that rows here count
+  mlir::Value stage; ///< i32, added to offset: which of several copies; null where there is one
 
   int64_t chunks() const { return paddedColumns * elementBytes / 16; }
-  bool isSwizzled() const { return inRounds && paddedColumns * elementBytes % lineBytes == 0; }
-  int64_t rowBytes() const { return (isSwizzled() ? chunks() : chunks() | 1) * 16; }
+  /// Whether rows are whole lines, so that they may be swizzled.
+  bool hasWholeLines() const { return paddedColumns * elementBytes % lineBytes == 0; }
+  int64_t rowBytes() const { return (swizzled ? chunks() : chunks() | 1) * 16; }
   int64_t bytes() const {
     return (paddedRows * rowBytes() + lineBytes - 1) / lineBytes * lineBytes;
   }

@@ -1,6 +1,6 @@
 // Functions that a GPU has no instruction for, or one that is too coarse.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Elementwise.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -10,7 +10,7 @@ using namespace ringc;
 using namespace ringc::gpu;
 
 /// 1 / x within two units in the last place.
-Value Lowering::reciprocal(Value x) {
+Value Elementwise::reciprocal(Value x) {
   Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1));
   return intrinsic(builder.getF32Type(), "llvm.nvvm.div.full", {one, x});
 }
@@ -19,7 +19,7 @@ Value Lowering::reciprocal(Value x) {
 /// Near zero that is right to 2^-22 of 1, not of tanh x. Beside products of 16-bit numbers this is
 /// enough; elsewhere |x| < 0.6 is an odd polynomial, within 2^-23 of tanh x. (tanh.approx is right
 /// to 2^-11: less than what masks are told of their intervals, predicate/Interval.h.)
-Value Lowering::tanh(Value x) {
+Value Elementwise::tanh(Value x) {
   auto number = [&](float value) -> Value {
     return arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(value));
   };
@@ -47,11 +47,11 @@ Value Lowering::tanh(Value x) {
 }
 
 /// Whether all products are of 16-bit numbers, of which there is one at least.
-bool Lowering::roundsOperands() const {
+bool Elementwise::roundsOperands() const {
   bool any = false, f32 = false;
-  kernel->walk([&](tile::DotOp dot) {
+  kernel->walk([&](block::ProductOp product) {
     any = true;
-    f32 |= getElementTypeOrSelf(dot.getA().getType()).isF32();
+    f32 |= product.getRight().getType().getElementType().isF32();
   });
   return any && !f32;
 }

@@ -1,8 +1,9 @@
 // How tiles lie in the registers of a block's threads: which axis is m, and what is a matrix.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Layouts.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 
 #include <algorithm>
 
@@ -12,7 +13,58 @@ using namespace ringc::gpu;
 
 static RankedTensorType typeOf(Value tile) { return cast<RankedTensorType>(tile.getType()); }
 
-bool Lowering::isMatrix(Value tile) const {
+std::pair<Value, bool> ringc::gpu::throughTransposes(Value tile) {
+  bool swapped = false;
+  while (auto transpose = tile.getDefiningOp<tile::TransposeOp>()) {
+    tile = transpose.getOperand();
+    swapped = !swapped;
+  }
+  return {tile, swapped};
+}
+
+Layouts::Layouts(func::FuncOp k, const GpuTarget &target)
+    : kernel(k), axes(k, cpu::LaneAnalysis::Constants::Ignore) {
+  findSingleMatrices();
+  kernel.walk([&](tile::DotOp dot) { chooseTransposed(dot); });
+  chooseWarps(target);
+}
+
+bool Layouts::isRead(tile::LoadOp load, bool byProducts) {
+  SmallVector<Value> names{load.getResult()};
+  bool found = false;
+  for (size_t i = 0; i < names.size(); ++i)
+    for (OpOperand &use : names[i].getUses()) {
+      Operation *user = use.getOwner();
+      if (isa<tile::TransposeOp>(user))
+        names.push_back(user->getResult(0));
+      else
+        found |= (isa<tile::DotOp>(user) && use.getOperandNumber() < 2) == byProducts;
+    }
+  return found;
+}
+
+std::array<int64_t, 2> Layouts::extentsRead(Value tile) const {
+  std::array<int64_t, 2> extents;
+  for (unsigned axis : {0, 1})
+    extents[axis] = llvm::divideCeil(typeOf(tile).getDimSize(axis), 16) * 16;
+  SmallVector<Value> names{tile};
+  for (size_t i = 0; i < names.size(); ++i)
+    for (OpOperand &use : names[i].getUses()) {
+      if (isa<tile::TransposeOp>(use.getOwner()))
+        names.push_back(use.getOwner()->getResult(0));
+      auto dot = dyn_cast<tile::DotOp>(use.getOwner());
+      unsigned operand = use.getOperandNumber();
+      if (!dot || operand > 1)
+        continue;
+      FragmentLayout layout = of(dot.getResult());
+      bool isLeft = (operand == 0) == (layout.mAxis == 0);
+      unsigned axis = throughTransposes(use.get()).second ? 1 - operand : operand;
+      extents[axis] = std::max(extents[axis], isLeft ? grid.reachM(layout) : grid.reachN(layout));
+    }
+  return extents;
+}
+
+bool Layouts::isMatrix(Value tile) const {
   return tile::isTile(tile.getType()) &&
          ((typeOf(tile).getDimSize(0) > 1 && typeOf(tile).getDimSize(1) > 1) ||
           singleMatrices.contains(tile));
@@ -20,7 +72,7 @@ bool Lowering::isMatrix(Value tile) const {
 
 /// Single rows and columns that products or sums read or make, and what is computed of those:
 /// matrices, as wide as mma.sync needs them. A head of dimension 1 has such.
-void Lowering::findSingleMatrices() {
+void Layouts::findSingleMatrices() {
   SmallVector<Value> open;
   auto meet = [&](Value tile) {
     if (isMatrix(tile))
@@ -85,7 +137,7 @@ void Lowering::findSingleMatrices() {
 
 /// m of a matrix: the axis that moves with the program. Where both do or none, rows, unless a
 /// product's result needs its columns.
-int Lowering::mAxisOf(Value tile) const {
+int Layouts::mAxisOf(Value tile) const {
   bool rows = axes.gridMark(tile, 0) > 0, columns = axes.gridMark(tile, 1) > 0;
   if (rows != columns)
     return columns ? 1 : 0;
@@ -94,7 +146,7 @@ int Lowering::mAxisOf(Value tile) const {
 
 /// A product that sums over m of a computed tile takes it as its right operand, since the left one
 /// needs all of that axis in one warp: m of the result is the other operand's axis.
-void Lowering::chooseTransposed(tile::DotOp dot) {
+void Layouts::chooseTransposed(tile::DotOp dot) {
   auto [left, swapped] = throughTransposes(dot.getA());
   auto load = left.getDefiningOp<tile::LoadOp>();
   if ((load && goesToShared(load)) || !isMatrix(left) || !isMatrix(dot.getResult()))
@@ -104,9 +156,7 @@ void Lowering::chooseTransposed(tile::DotOp dot) {
     columnsAreM.insert({axes.classOf(dot.getResult(), 0), axes.classOf(dot.getResult(), 1)});
 }
 
-void Lowering::chooseLayouts() {
-  findSingleMatrices();
-  kernel.walk([&](tile::DotOp dot) { chooseTransposed(dot); });
+void Layouts::chooseWarps(const GpuTarget &target) {
   int64_t fewest = 16 * target.warps;
   kernel.walk([&](Operation *op) {
     if (isa<tile::TransposeOp, tile::SplatOp, arith::ConstantOp>(op))
@@ -126,19 +176,19 @@ void Lowering::chooseLayouts() {
   grid.m = std::clamp<int64_t>(llvm::divideCeil(fewest, 16), 1, target.warps / grid.n);
 }
 
-void Lowering::setM(FragmentLayout &layout, int64_t extent) const {
+void Layouts::setM(FragmentLayout &layout, int64_t extent) const {
   layout.mExtent = extent;
   layout.mBlocks = llvm::divideCeil(extent, grid.mTurn());
 }
 
-void Lowering::setN(FragmentLayout &layout, int64_t extent) const {
+void Layouts::setN(FragmentLayout &layout, int64_t extent) const {
   layout.nExtent = extent;
   layout.nBlocks = llvm::divideCeil(extent, grid.nTurn()) * 2;
 }
 
-FragmentLayout Lowering::layoutOf(Value tile) const {
+FragmentLayout Layouts::of(Value tile) const {
   if (!isMatrix(tile))
-    return singleLayoutOf(tile);
+    return ofSingle(tile);
   int64_t rows = typeOf(tile).getDimSize(0), columns = typeOf(tile).getDimSize(1);
   FragmentLayout layout;
   layout.kind = FragmentLayout::Kind::Matrix;
@@ -148,7 +198,7 @@ FragmentLayout Lowering::layoutOf(Value tile) const {
   return layout;
 }
 
-FragmentLayout Lowering::singleLayoutOf(Value tile) const {
+FragmentLayout Layouts::ofSingle(Value tile) const {
   int64_t rows = typeOf(tile).getDimSize(0), columns = typeOf(tile).getDimSize(1);
   FragmentLayout layout;
   if (rows == 1 && columns == 1)

@@ -1,7 +1,7 @@
 // lower-to-nvvm: a kernel of tiles becomes the function of a block's threads.
 //
 //   before  func.func @k(%q: !tile.view<bf16, ["Nq", "64"]>, ...) attributes {tile.kernel, ...}:
-//           after split-loops
+//           after stage-copies
 //   after   llvm.func @k(%slots: !llvm.ptr {llvm.byval}) attributes {nvvm.kernel, nvvm.reqntid} of
 //           scf, arith, LLVM and NVVM operations; no tile operation is left
 //   assumes one kernel in the module
@@ -10,12 +10,15 @@
 
 #include "ringc/compiler/passes/KernelInterface.h"
 #include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/spec/KernelFile.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinOps.h"
+
+#include <nlohmann/json.hpp>
 
 using namespace mlir;
 
@@ -26,7 +29,7 @@ namespace {
 struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToNvvm)
 
-  LowerToNvvm(GpuTarget gpu, CompiledKernel &made) : target(std::move(gpu)), kernel(made) {}
+  explicit LowerToNvvm(GpuTarget gpu) : target(std::move(gpu)) {}
 
   StringRef getArgument() const override { return "lower-to-nvvm"; }
   StringRef getDescription() const override { return "Turns the kernel of tiles into a GPU's"; }
@@ -38,36 +41,34 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     func::FuncOp function = kernelOf(module);
-    FailureOr<func::FuncOp> entry = lower(function);
-    if (succeeded(entry) && kernel.sharedBytes > target.sharedBytes) {
-      // The second copies of a loop's windows leave too little for what a branch of it reads.
-      entry->erase();
-      module.lookupSymbol("shared_memory")->erase();
-      target.copiesAhead = false;
-      entry = lower(function);
+    auto described = module->getAttrOfType<StringAttr>("tile.interface");
+    auto bytes = function
+                     ? function->getAttrOfType<IntegerAttr>(block::BlockDialect::sharedBytesAttr)
+                     : IntegerAttr();
+    if (!bytes || !described) {
+      module.emitError("has no kernel whose copies have been staged");
+      return signalPassFailure();
     }
+    try {
+      kernel = compiledKernelFromJson(nlohmann::json::parse(described.getValue().str()));
+    } catch (const std::exception &error) {
+      module.emitError("tile.interface: ") << error.what();
+      return signalPassFailure();
+    }
+    gpu::ThreadCode code(function, kernel, target);
+    gpu::Lowering lowering(code);
+    FailureOr<func::FuncOp> entry = lowering.run();
     if (failed(entry))
       return signalPassFailure();
-    if (kernel.sharedBytes > target.sharedBytes) {
-      function.emitError() << "needs " << kernel.sharedBytes
-                           << " bytes of shared memory for its tiles; sm_" << target.sm << " has "
-                           << target.sharedBytes << " for a block: choose smaller tiles";
-      return signalPassFailure();
-    }
+    kernel.threads = lowering.threads();
+    kernel.sharedBytes = bytes.getInt();
+    kernel.carryBytes = lowering.carryBytes();
+    sumsOfThread = lowering.sumsOfThread();
     LLVM::LLVMFuncOp made = kernelFrom(*entry, function.getName());
     for (auto other : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
       other.erase();
     made.setName(kernel.entry);
-  }
-
-  FailureOr<func::FuncOp> lower(func::FuncOp function) {
-    gpu::Lowering lowering(function, kernel, target);
-    FailureOr<func::FuncOp> entry = lowering.run();
-    kernel.threads = lowering.threads();
-    kernel.sharedBytes = lowering.sharedBytes();
-    kernel.carryBytes = lowering.carryBytes();
-    sumsOfThread = lowering.sumsOfThread();
-    return entry;
+    module->setAttr("tile.interface", StringAttr::get(&getContext(), toJson(kernel).dump()));
   }
 
   /// The entry as a function that a GPU may be launched with.
@@ -106,13 +107,13 @@ struct LowerToNvvm : PassWrapper<LowerToNvvm, OperationPass<ModuleOp>> {
 
   int64_t sumsOfThread = 0;
   GpuTarget target;
-  CompiledKernel &kernel;
+  CompiledKernel kernel;
 };
 
 } // namespace
 
-std::unique_ptr<Pass> createLowerToNvvmPass(const GpuTarget &target, CompiledKernel &kernel) {
-  return std::make_unique<LowerToNvvm>(target, kernel);
+std::unique_ptr<Pass> createLowerToNvvmPass(const GpuTarget &target) {
+  return std::make_unique<LowerToNvvm>(target);
 }
 
 } // namespace ringc

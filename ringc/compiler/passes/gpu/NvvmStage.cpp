@@ -1,62 +1,21 @@
-// lower-to-nvvm within a compile: the kernel's interface is read off its tile function, completed
-// by the lowering and kept in the module.
+// The passes of a GPU by their names, for ringc-opt.
 
 #include "ringc/compiler/passes/gpu/NvvmStage.h"
 
-#include "ringc/compiler/passes/KernelInterface.h"
-#include "ringc/compiler/passes/MaskExpression.h"
 #include "ringc/compiler/passes/gpu/LowerToNvvm.h"
+#include "ringc/compiler/passes/gpu/PlaceTiles.h"
+#include "ringc/compiler/passes/gpu/StageCopies.h"
 #include "ringc/compiler/passes/gpu/TilePasses.h"
-#include "ringc/compiler/spec/KernelFile.h"
 #include "ringc/compiler/spec/Target.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
-
-#include <nlohmann/json.hpp>
 
 using namespace mlir;
 
 namespace ringc {
 
 namespace {
-
-struct NvvmStage : PassWrapper<NvvmStage, OperationPass<ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(NvvmStage)
-
-  explicit NvvmStage(GpuTarget gpu) : target(std::move(gpu)) {}
-
-  void getDependentDialects(DialectRegistry &registry) const override {
-    registry.insert<arith::ArithDialect, cf::ControlFlowDialect, LLVM::LLVMDialect,
-                    math::MathDialect, NVVM::NVVMDialect, scf::SCFDialect, vector::VectorDialect>();
-  }
-
-  void runOnOperation() override {
-    ModuleOp module = getOperation();
-    func::FuncOp function = kernelOf(module);
-    if (!function) {
-      module.emitError("no function has the attribute tile.kernel");
-      return signalPassFailure();
-    }
-    CompiledKernel kernel = interfaceOf(function);
-    kernel.format = CompiledKernel::Format::Ptx;
-    kernel.mask = maskOf(function);
-    OpPassManager passes(ModuleOp::getOperationName());
-    passes.addPass(createLowerToNvvmPass(target, kernel));
-    if (failed(runPipeline(passes, module)))
-      return signalPassFailure();
-    module->setAttr("tile.interface", StringAttr::get(&getContext(), toJson(kernel).dump()));
-  }
-
-  GpuTarget target;
-};
 
 struct NvvmOptions : PassPipelineOptions<NvvmOptions> {
   Option<int> sm{*this, "sm", llvm::cl::desc("compute capability: 80 is 8.0"), llvm::cl::init(80)};
@@ -75,17 +34,26 @@ GpuTarget gpuTargetOf(const Target &target, int64_t warps, int64_t nWarps) {
           .nWarps = nWarps};
 }
 
-std::unique_ptr<Pass> createNvvmStagePass(const GpuTarget &target) {
-  return std::make_unique<NvvmStage>(target);
-}
-
 void registerNvvmPasses() {
+  auto targetOf = [](const NvvmOptions &options) {
+    return gpuTargetOf(gpuTarget("sm_" + std::to_string(options.sm)), options.warps,
+                       options.nWarps);
+  };
   PassPipelineRegistration<NvvmOptions>(
-      "lower-to-nvvm", "Turns the kernel of tiles into a GPU's",
-      [](OpPassManager &passes, const NvvmOptions &options) {
-        Target target = gpuTarget("sm_" + std::to_string(options.sm));
-        passes.addPass(createNvvmStagePass(gpuTargetOf(target, options.warps, options.nWarps)));
+      "place-tiles", "Gives every tile a layout in registers or a place in shared memory",
+      [=](OpPassManager &passes, const NvvmOptions &options) {
+        passes.addPass(createPlaceTilesPass(targetOf(options)));
       });
+  PassPipelineRegistration<NvvmOptions>(
+      "stage-copies", "Starts copies and waits for them; gives buffers their places",
+      [=](OpPassManager &passes, const NvvmOptions &options) {
+        passes.addPass(createStageCopiesPass(targetOf(options)));
+      });
+  PassPipelineRegistration<NvvmOptions>("lower-to-nvvm",
+                                        "Turns the kernel of staged tiles into a GPU's",
+                                        [=](OpPassManager &passes, const NvvmOptions &options) {
+                                          passes.addPass(createLowerToNvvmPass(targetOf(options)));
+                                        });
   PassPipelineRegistration<>(
       "max-before-scale", "Scales the largest score in place of the largest of scaled scores",
       [](OpPassManager &passes) { passes.addPass(createMaxBeforeScalePass()); });

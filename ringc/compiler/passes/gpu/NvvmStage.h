@@ -13,10 +13,6 @@ struct Target;
 /// The facts of a target that is a GPU, and the most warps of a block.
 GpuTarget gpuTargetOf(const Target &target, int64_t warps, int64_t nWarps);
 
-/// A pass over a module: lower-to-nvvm for its kernel, whose interface is left as JSON in the
-/// module's attribute tile.interface (CompiledKernel without its code).
-std::unique_ptr<mlir::Pass> createNvvmStagePass(const GpuTarget &target);
-
 /// A pass over a module: within each block numbers are computed just before they are first read,
 /// and summed as soon as they are there.
 std::unique_ptr<mlir::Pass> createShortenLivesPass();
@@ -29,7 +25,8 @@ std::unique_ptr<mlir::Pass> createRecomputeBehindLoopsPass();
 /// operations that have a translation to LLVM IR.
 std::unique_ptr<mlir::Pass> createNvvmToLlvmPass();
 
-/// `--max-before-scale`, `--lower-to-nvvm="sm=80 warps=4"`, `--shorten-lives`,
+/// `--max-before-scale`, `--place-tiles="sm=80 warps=4"`, `--stage-copies`, `--lower-to-nvvm`,
+/// `--shorten-lives`,
 /// `--recompute-behind-loops` and `--nvvm-to-llvm` for ringc-opt.
 void registerNvvmPasses();
 

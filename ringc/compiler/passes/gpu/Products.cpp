@@ -1,4 +1,4 @@
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Products.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -9,86 +9,43 @@
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
-using Kind = FragmentLayout::Kind;
 
-static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
-
-LogicalResult Lowering::lowerDot(tile::DotOp dot) {
-  FragmentLayout layout = layoutOf(dot.getResult());
+LogicalResult Products::lower(block::ProductOp op) {
+  FragmentLayout layout = layoutOf(op.getResult());
   Fragment sums{layout, {}};
-  if (dot.getAcc()) {
-    FailureOr<Fragment> start = whole(dot.getAcc(), dot);
+  if (op.getAcc()) {
+    FailureOr<Fragment> start = whole(op.getAcc(), op);
     if (failed(start))
       return failure();
     sums = expanded(*start, layout);
   } else {
     sums.elements.assign(static_cast<size_t>(layout.count()), zeroOf(builder.getF32Type()));
   }
-  // result[m, n] = left[m, k] right[k, n]; where m is the columns of the result, its transpose.
-  bool straight = layout.mAxis == 0;
-  auto operandOf = [&](Value tile, int mAxis) {
-    auto [behind, swapped] = throughTransposes(tile);
-    int axis = swapped ? 1 - mAxis : mAxis;
-    return Operand{behind, axis, 1 - axis};
-  };
-  Operand a = operandOf(dot.getA(), 0), b = operandOf(dot.getB(), 1);
-  Operand left = straight ? a : b, right = straight ? b : a;
-  // What is not made here is shared for this product alone: a constant, a tile of a loop.
-  int64_t top = sharedTop;
-  SmallVector<Value> lent;
-  for (Value tile : {left.tile, right.tile})
-    if (!shared.count(tile) && (tile == right.tile || grid.n > 1)) {
-      if (failed(share(tile, dot)))
-        return failure();
-      lent.push_back(tile);
-    }
-  waitFor({left.tile, right.tile});
-  if (llvm::is_contained(unseen, left.tile) || llvm::is_contained(unseen, right.tile))
-    barrier();
-  LogicalResult done = elementOf(dot.getA()).isF32() ? multiplyF32(dot, left, right, sums)
-                                                     : multiply16(dot, left, right, sums);
-  for (Value tile : lent)
-    shared.erase(tile);
-  if (!lent.empty()) {
-    sharedTop = top;
-    settled = false;
+  std::optional<Fragment> computed;
+  if (Value tile = op.getTile()) {
+    FailureOr<Fragment> given = whole(tile, op);
+    if (failed(given))
+      return failure();
+    computed = expanded(*given, layoutOf(tile));
   }
-  fragments[dot.getResult()] = sums;
-  return done;
+  if (op.getRight().getType().getElementType().isF32())
+    multiplyF32(op, computed, sums);
+  else
+    multiply16(op, computed, sums);
+  fragments[op.getResult()] = sums;
+  return success();
 }
 
-/// Two 16-bit numbers in one register, rounded from f32 where they were cast.
-Value Lowering::pack(Value low, Value high) {
-  auto lowCast = low.getDefiningOp<arith::TruncFOp>(),
-       highCast = high.getDefiningOp<arith::TruncFOp>();
-  Type pair = VectorType::get({2}, low.getType());
-  Value both;
-  Value zeroWhere; // both are zero there: chosen once for the two
-  if (lowCast && highCast && lowCast.getIn().getType().isF32() &&
-      highCast.getIn().getType().isF32()) {
-    StringRef name = low.getType().isBF16() ? "llvm.nvvm.ff2bf16x2.rn" : "llvm.nvvm.ff2f16x2.rn";
-    low = lowCast.getIn(), high = highCast.getIn();
-    auto ofLow = low.getDefiningOp<arith::SelectOp>(),
-         ofHigh = high.getDefiningOp<arith::SelectOp>();
-    if (ofLow && ofHigh && ofLow.getCondition() == ofHigh.getCondition() &&
-        matchPattern(ofLow.getTrueValue(), m_PosZeroFloat()) &&
-        matchPattern(ofHigh.getTrueValue(), m_PosZeroFloat())) {
-      zeroWhere = ofLow.getCondition();
-      low = ofLow.getFalseValue(), high = ofHigh.getFalseValue();
-    }
-    both = intrinsic(pair, name, {high, low});
-  } else {
-    both = LLVM::UndefOp::create(builder, loc, pair);
-    both = LLVM::InsertElementOp::create(builder, loc, both, low, i32(0));
-    both = LLVM::InsertElementOp::create(builder, loc, both, high, i32(1));
-  }
-  Value word = LLVM::BitcastOp::create(builder, loc, builder.getI32Type(), both);
-  return zeroWhere ? arith::SelectOp::create(builder, loc, zeroWhere, i32(0), word).getResult()
-                   : word;
+/// How many numbers a product sums over for each of its own.
+static int64_t depthOf(block::ProductOp op) {
+  if (Value tile = op.getTile())
+    return cast<RankedTensorType>(tile.getType()).getDimSize(static_cast<unsigned>(op.getLeftK()));
+  SharedTile left = block::placeOf(op.getLeft().getType());
+  return static_cast<int64_t>(op.getLeftK()) == left.rowAxis ? left.rows : left.columns;
 }
 
 /// ldmatrix of four 8x8 blocks, with this thread's address.
-SmallVector<Value> Lowering::matrices(const SharedTile &tile, SharedCoordinate row,
+SmallVector<Value> Products::matrices(const SharedTile &tile, SharedCoordinate row,
                                       SharedCoordinate column, bool transposed) {
   Type word = builder.getI32Type();
   Type four = LLVM::LLVMStructType::getLiteral(builder.getContext(), {word, word, word, word});
@@ -96,29 +53,15 @@ SmallVector<Value> Lowering::matrices(const SharedTile &tile, SharedCoordinate r
                            transposed ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"
                                       : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
                            {placeIn(tile, row, column)});
-  SmallVector<Value> words;
+  SmallVector<Value> blocks;
   for (int64_t i = 0; i < 4; ++i)
-    words.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
-  return words;
-}
-
-/// A left operand that the block has computed.
-LogicalResult Lowering::inRegisters(tile::DotOp dot, const Operand &left,
-                                    std::optional<Fragment> &computed) {
-  if (left.tile.getDefiningOp<tile::LoadOp>())
-    return success();
-  FailureOr<Fragment> given = whole(left.tile, dot);
-  if (failed(given))
-    return failure();
-  computed = expanded(*given, layoutOf(left.tile));
-  if (computed->layout.kind != Kind::Matrix || computed->layout.mAxis != left.mAxis)
-    return dot.emitOpError("needs its left operand the other way round");
-  return success();
+    blocks.push_back(LLVM::ExtractValueOp::create(builder, loc, loaded, i));
+  return blocks;
 }
 
 /// Sixteen of what a product sums over at a time. Of a computed left operand a warp in a grid of
 /// several columns has those of its own column in registers, and begins with them.
-SmallVector<Lowering::ProductStep> Lowering::productSteps(int64_t depth, bool computed) {
+SmallVector<Products::ProductStep> Products::productSteps(int64_t depth, bool computed) {
   SmallVector<ProductStep> steps;
   if (grid.n == 1 || !computed || depth % grid.nTurn() != 0) {
     for (int64_t step = 0; step * 16 < depth; ++step)
@@ -137,16 +80,13 @@ SmallVector<Lowering::ProductStep> Lowering::productSteps(int64_t depth, bool co
   return steps;
 }
 
-LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const Operand &right,
-                                   Fragment &sums) {
+void Products::multiply16(block::ProductOp op, const std::optional<Fragment> &computed,
+                          Fragment &sums) {
   const FragmentLayout &layout = sums.layout;
-  int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
-  bool bf16 = elementOf(left.tile).isBF16();
-  SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
-  bool contractsColumns = right.kAxis != rightTile.rowAxis;
-  std::optional<Fragment> computed;
-  if (failed(inRegisters(dot, left, computed)))
-    return failure();
+  bool bf16 = op.getRight().getType().getElementType().isBF16();
+  SharedTile leftTile = shared.lookup(op.getLeft()), rightTile = shared.lookup(op.getRight());
+  bool contractsColumns = static_cast<int>(op.getRightK()) != rightTile.rowAxis;
+  int leftM = 1 - static_cast<int>(op.getLeftK());
   auto bits = [&](int mask, int shift) -> Value {
     Value value = arith::AndIOp::create(builder, loc, lane, i32(mask));
     return shift ? arith::ShRUIOp::create(builder, loc, value, i32(shift)).getResult() : value;
@@ -159,47 +99,47 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
   auto operandWord = [&](Value word) -> Value {
     return bf16 ? word : LLVM::BitcastOp::create(builder, loc, half, word).getResult();
   };
-  for (const ProductStep &step : productSteps(depth, computed.has_value())) {
+  for (const ProductStep &step : productSteps(depthOf(op), computed.has_value())) {
     int64_t kBits = bitsOf(8, step.warp ? grid.n : 1);
     auto alongK = [&](Value first) { return step.warp ? add(step.warp, first) : first; };
     SmallVector<SmallVector<Value>> leftWords;
     for (int64_t i = 0; i < layout.mBlocks; ++i) {
-      SmallVector<Value> words;
+      SmallVector<Value> registers;
       if (step.inRegisters) {
         for (auto [j, e] : {std::pair<int64_t, int64_t>{0, 0}, {0, 2}, {1, 0}, {1, 2}}) {
           auto at = [&](int64_t element) {
             return computed->elements[static_cast<size_t>(
                 computed->layout.index(i, 2 * *step.inRegisters + j, element))];
           };
-          words.push_back(pack(at(e), at(e + 1)));
+          registers.push_back(pack(at(e), at(e + 1)));
         }
       } else {
         Value first = mul(mWarp, 16);
         SharedCoordinate k{alongK(high), step.further, kBits};
         SharedCoordinate m{add(first, add(low, middle)), i * grid.mTurn()};
-        if (left.mAxis == leftTile.rowAxis)
-          words = matrices(leftTile, m, k, false);
+        if (leftM == leftTile.rowAxis)
+          registers = matrices(leftTile, m, k, false);
         else
-          words = matrices(leftTile, {alongK(add(low, high)), step.further},
-                           {add(first, middle), i * grid.mTurn(), bitsOf(8, grid.m)}, true);
+          registers = matrices(leftTile, {alongK(add(low, high)), step.further},
+                               {add(first, middle), i * grid.mTurn(), bitsOf(8, grid.m)}, true);
       }
-      leftWords.push_back(words);
+      leftWords.push_back(registers);
     }
     for (int64_t j = 0; j < layout.nBlocks; j += 2) {
       int64_t n = j / 2 * grid.nTurn();
       // Rows of the tile are n where its columns are contracted.
-      SmallVector<Value> words = contractsColumns
-                                     ? matrices(rightTile, {ofWarp(add(low, high)), n},
-                                                {alongK(middle), step.further, kBits}, false)
-                                     : matrices(rightTile, {alongK(add(low, middle)), step.further},
-                                                {ofWarp(high), n, bitsOf(8, grid.n)}, true);
+      SmallVector<Value> registers =
+          contractsColumns ? matrices(rightTile, {ofWarp(add(low, high)), n},
+                                      {alongK(middle), step.further, kBits}, false)
+                           : matrices(rightTile, {alongK(add(low, middle)), step.further},
+                                      {ofWarp(high), n, bitsOf(8, grid.n)}, true);
       for (int64_t i = 0; i < layout.mBlocks; ++i)
         for (int64_t side : {0, 1}) {
           SmallVector<Value> operands;
           for (Value word : leftWords[static_cast<size_t>(i)])
             operands.push_back(operandWord(word));
-          operands.push_back(operandWord(words[static_cast<size_t>(2 * side)]));
-          operands.push_back(operandWord(words[static_cast<size_t>(2 * side + 1)]));
+          operands.push_back(operandWord(registers[static_cast<size_t>(2 * side)]));
+          operands.push_back(operandWord(registers[static_cast<size_t>(2 * side + 1)]));
           size_t first = static_cast<size_t>(layout.index(i, j + side, 0));
           for (size_t e = 0; e < 4; ++e)
             operands.push_back(sums.elements[first + e]);
@@ -213,24 +153,19 @@ LogicalResult Lowering::multiply16(tile::DotOp dot, const Operand &left, const O
         }
     }
   }
-  return success();
 }
 
 /// Three products of TF32 for one of f32: x = big + small, each with 10 bits behind the point, and
 /// small * small is left out; or one, of x rounded, where the kernel asks for it. The order of the
 /// contracted axis is free, so that a thread's two neighbouring elements stand for k and k + 4 of
 /// the instruction.
-LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const Operand &right,
-                                    Fragment &sums) {
+void Products::multiplyF32(block::ProductOp op, const std::optional<Fragment> &computed,
+                           Fragment &sums) {
   const FragmentLayout &layout = sums.layout;
   Type f32 = builder.getF32Type(), word = builder.getI32Type();
-  int64_t depth = cast<RankedTensorType>(left.tile.getType()).getDimSize(left.kAxis);
-  int64_t steps = llvm::divideCeil(depth, 16) * 2;
-  SharedTile leftTile = shared.lookup(left.tile), rightTile = shared.lookup(right.tile);
-  bool contractsColumns = right.kAxis != rightTile.rowAxis;
-  std::optional<Fragment> computed;
-  if (grid.n == 1 && failed(inRegisters(dot, left, computed)))
-    return failure();
+  int64_t steps = llvm::divideCeil(depthOf(op), 16) * 2;
+  SharedTile leftTile = shared.lookup(op.getLeft()), rightTile = shared.lookup(op.getRight());
+  bool contractsColumns = static_cast<int>(op.getRightK()) != rightTile.rowAxis;
   bool once = kernel->hasAttr(tile::TileDialect::tf32Attr);
   // Both operands in shared memory are singleMatrices in a loop: unrolled, the products of a
   // backward keep ptxas busy for a second. Some sixty at once hide the latency of a load.
@@ -279,7 +214,7 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
                 computed->elements[static_cast<size_t>(computed->layout.index(i, step, h * 2 + k))];
         else
           both = pair(leftTile, {mBase, i * grid.mTurn() + h * 8, bitsOf(7, grid.m)}, step * 8,
-                      left.kAxis != leftTile.rowAxis);
+                      static_cast<int>(op.getLeftK()) != leftTile.rowAxis);
         for (int64_t k : {0, 1})
           parts[static_cast<size_t>(k * 2 + h)] = split(both[static_cast<size_t>(k)]);
       }
@@ -327,5 +262,4 @@ LogicalResult Lowering::multiplyF32(tile::DotOp dot, const Operand &left, const 
     scf::YieldOp::create(builder, loc, sums.elements);
     sums.elements.assign(loop.getResults().begin(), loop.getResults().end());
   }
-  return success();
 }

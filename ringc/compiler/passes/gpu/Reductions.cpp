@@ -1,6 +1,6 @@
 // Sums and maxima along an axis: of a thread's elements, of its lanes, of the block's warps.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Reductions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Matchers.h"
@@ -12,8 +12,23 @@ using namespace ringc;
 using namespace ringc::gpu;
 using Kind = FragmentLayout::Kind;
 
+FragmentLayout ringc::gpu::reducedFrom(Value operand, const FragmentLayout &held) {
+  auto type = cast<RankedTensorType>(operand.getType());
+  FragmentLayout full = block::layoutOf(operand);
+  bool isSingle = type.getDimSize(0) == 1 || type.getDimSize(1) == 1;
+  return isSingle && full.kind == Kind::Matrix ? held : full;
+}
+
+Value ringc::gpu::conditionsReduced(tile::ReduceKind kind, Value operand) {
+  auto choice = operand.getDefiningOp<arith::SelectOp>();
+  bool areOnes = choice && kind == tile::ReduceKind::Max &&
+                 matchPattern(choice.getTrueValue(), m_OneFloat()) &&
+                 matchPattern(choice.getFalseValue(), m_AnyZeroFloat());
+  return areOnes ? choice.getCondition() : Value();
+}
+
 /// Of a thread's values, those of the other lanes that share their n (over m; m otherwise) too.
-void Lowering::acrossLanes(Combine combine, MutableArrayRef<Value> values, bool overM) {
+void Reductions::acrossLanes(Combine combine, MutableArrayRef<Value> values, bool overM) {
   for (int distance = overM ? 4 : 1; distance < (overM ? 32 : 4); distance *= 2)
     for (Value &value : values) {
       StringRef exchange =
@@ -25,12 +40,12 @@ void Lowering::acrossLanes(Combine combine, MutableArrayRef<Value> values, bool 
 
 /// Each warp's values, the same in all threads of one n (over m; of one m otherwise), become those
 /// of all warps of its column (row) of the grid.
-void Lowering::acrossWarps(Combine combine, MutableArrayRef<Value> values, bool overM) {
-  int64_t several = overM ? grid.m : grid.n, groups = overM ? 4 : 8;
+void Reductions::acrossWarps(Combine combine, MutableArrayRef<Value> values, bool overM,
+                             Value through) {
+  int64_t several = overM ? grid.m : grid.n, groups = groupsOfWarp(overM);
   if (several == 1)
     return;
-  int64_t count = static_cast<int64_t>(values.size()), offset = 0;
-  allocateShared(grid.warps() * groups * count * 4, offset);
+  int64_t count = static_cast<int64_t>(values.size()), offset = words.lookup(through);
   Value group = overM ? arith::AndIOp::create(builder, loc, lane, i32(3)).getResult()
                       : arith::ShRUIOp::create(builder, loc, lane, i32(2)).getResult();
   auto slot = [&](Value ofWarp, int64_t index) {
@@ -56,7 +71,7 @@ void Lowering::acrossWarps(Combine combine, MutableArrayRef<Value> values, bool 
 
 /// Whether an element is one of the tile along the reduced axis: what the fragments reach beyond it
 /// does not count. Null where it always is.
-Value Lowering::counts(const FragmentLayout &from, int64_t m, int64_t n, bool overM) {
+Value Reductions::counts(const FragmentLayout &from, int64_t m, int64_t n, bool overM) {
   if (overM ? !grid.mMayExceed(m, from.mExtent) : !grid.nMayExceed(n, from.nExtent))
     return {};
   return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::slt, overM ? mAt(m) : nAt(n),
@@ -65,8 +80,8 @@ Value Lowering::counts(const FragmentLayout &from, int64_t m, int64_t n, bool ov
 
 /// The largest of ones where a condition holds and zeros where not: a thread's are bits of a word,
 /// one exchange between lanes, and one place in shared memory, for 32 of them.
-LogicalResult Lowering::reduceConditions(tile::ReduceOp op, Value tile, const FragmentLayout &to,
-                                         bool overM) {
+LogicalResult Reductions::reduceConditions(Operation *op, Value tile, const FragmentLayout &to,
+                                           bool overM, Value through) {
   FailureOr<Fragment> given = whole(tile, op);
   if (failed(given))
     return failure();
@@ -83,27 +98,27 @@ LogicalResult Lowering::reduceConditions(tile::ReduceOp op, Value tile, const Fr
   }
   auto either = [&](Value a, Value b) -> Value { return arith::OrIOp::create(builder, loc, a, b); };
   auto bit = [&](size_t i) { return i32(static_cast<int32_t>(1U << i % 32)); };
-  SmallVector<Value> words(llvm::divideCeil(holds.size(), 32), i32(0));
+  SmallVector<Value> bits(llvm::divideCeil(holds.size(), 32), i32(0));
   for (auto [i, condition] : llvm::enumerate(holds))
-    words[i / 32] =
-        either(words[i / 32], arith::SelectOp::create(builder, loc, condition, bit(i), i32(0)));
-  acrossLanes(either, words, overM);
-  acrossWarps(either, words, overM);
+    bits[i / 32] =
+        either(bits[i / 32], arith::SelectOp::create(builder, loc, condition, bit(i), i32(0)));
+  acrossLanes(either, bits, overM);
+  acrossWarps(either, bits, overM, through);
   Fragment made{to, {}};
   Value one = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(1));
   for (size_t i = 0; i < holds.size(); ++i) {
     Value set = arith::CmpIOp::create(
         builder, loc, arith::CmpIPredicate::ne,
-        arith::AndIOp::create(builder, loc, words[i / 32], bit(i)).getResult(), i32(0));
+        arith::AndIOp::create(builder, loc, bits[i / 32], bit(i)).getResult(), i32(0));
     made.elements.push_back(
         arith::SelectOp::create(builder, loc, set, one, zeroOf(builder.getF32Type())));
   }
-  fragments[op.getResult()] = made;
+  fragments[op->getResult(0)] = made;
   return success();
 }
 
-Fragment Lowering::reduced(const Fragment &fragment, const FragmentLayout &to, bool overM,
-                           Combine combine, Value neutral) {
+Fragment Reductions::reduced(const Fragment &fragment, const FragmentLayout &to, bool overM,
+                             Combine combine, Value neutral, Value through) {
   const FragmentLayout &from = fragment.layout;
   SmallVector<Value> sums(static_cast<size_t>(to.count()));
   for (int64_t e = 0; e < from.count(); ++e) {
@@ -115,72 +130,70 @@ Fragment Lowering::reduced(const Fragment &fragment, const FragmentLayout &to, b
     sum = sum ? combine(sum, value) : value;
   }
   acrossLanes(combine, sums, overM);
-  acrossWarps(combine, sums, overM);
+  acrossWarps(combine, sums, overM, through);
   return {to, sums};
 }
 
-/// The tile; a row or column that is a matrix for products' sake has its one number for all of the
-/// other axis.
-FailureOr<Fragment> Lowering::asSingle(Value tile, Operation *user) {
-  FailureOr<Fragment> given = whole(tile, user);
-  if (failed(given) || !singleMatrices.contains(tile) || given->layout.kind != Kind::Matrix)
-    return given;
-  if (!given->elements.front().getType().isF32())
-    return user->emitOpError("needs a row or column of a product, of another type than f32, as a "
-                             "row or column, for which there is no conversion between registers");
+LogicalResult Reductions::lower(block::CollapseOp op) {
+  FailureOr<Fragment> given = whole(op.getOperand(), op);
+  if (failed(given))
+    return failure();
   Fragment fragment = *given;
   Value zero = zeroOf(builder.getF32Type());
   auto sum = [&](Value a, Value b) -> Value { return arith::AddFOp::create(builder, loc, a, b); };
+  ValueRange through = op.getWords();
   auto reduceTo = [&](Kind kind, bool overM) {
     FragmentLayout to = fragment.layout;
     to.kind = kind;
-    fragment = reduced(fragment, to, overM, sum, zero);
+    Value exchanged;
+    if ((overM ? grid.m : grid.n) > 1) {
+      exchanged = through.front();
+      through = through.drop_front();
+    }
+    fragment = reduced(fragment, to, overM, sum, zero, exchanged);
   };
   bool oneN = given->layout.nExtent == 1;
   if (oneN)
     reduceTo(Kind::AlongM, /*overM=*/false);
   if (given->layout.mExtent == 1)
     reduceTo(oneN ? Kind::Single : Kind::AlongN, /*overM=*/true);
-  return fragment;
+  fragments[op.getResult()] = fragment;
+  return success();
 }
 
-LogicalResult Lowering::lowerReduce(tile::ReduceOp op) {
-  FailureOr<Fragment> given = asSingle(op.getOperand(), op);
+LogicalResult Reductions::lowerReduce(Operation *op, tile::ReduceKind kind, int64_t axis,
+                                      Value through) {
+  Value tile = op->getOperand(0), result = op->getResult(0);
+  FailureOr<Fragment> given = whole(tile, op);
   if (failed(given))
     return failure();
-  FragmentLayout from =
-      singleMatrices.contains(op.getOperand()) ? given->layout : layoutOf(op.getOperand());
+  FragmentLayout from = reducedFrom(tile, given->layout);
   Fragment operand = expanded(*given, from);
-  FragmentLayout to = singleLayoutOf(op.getResult());
-  bool overM = from.kind == Kind::Matrix ? static_cast<int>(op.getAxis()) == from.mAxis
-                                         : from.kind == Kind::AlongM;
-  if (from.kind == Kind::Single || to.kind == from.kind) {
-    fragments[op.getResult()] = operand; // along an axis of one element
+  bool overM = isOverM(from, axis);
+  if (from.kind == Kind::Single ||
+      cast<RankedTensorType>(tile.getType()).getDimSize(static_cast<unsigned>(axis)) == 1) {
+    fragments[result] = operand; // along an axis of one element
     return success();
   }
-  if (from.kind == Kind::Matrix && to.kind != (overM ? Kind::AlongN : Kind::AlongM))
-    return op.emitOpError("needs its result the other way round, for which there is no conversion "
-                          "between registers");
-  if (auto choice = op.getOperand().getDefiningOp<arith::SelectOp>();
-      choice && op.getKind() == tile::ReduceKind::Max && from.kind == Kind::Matrix &&
-      matchPattern(choice.getTrueValue(), m_OneFloat()) &&
-      matchPattern(choice.getFalseValue(), m_AnyZeroFloat()))
-    return reduceConditions(op, choice.getCondition(), to, overM);
+  FragmentLayout to = from;
+  to.kind = from.kind != Kind::Matrix ? Kind::Single : overM ? Kind::AlongN : Kind::AlongM;
+  if (from.kind == Kind::Matrix)
+    if (Value conditions = conditionsReduced(kind, tile))
+      return reduceConditions(op, conditions, to, overM, through);
   auto combine = [&](Value a, Value b) -> Value {
-    if (op.getKind() == tile::ReduceKind::Max)
+    if (kind == tile::ReduceKind::Max)
       return arith::MaxNumFOp::create(builder, loc, a, b);
     return arith::AddFOp::create(builder, loc, a, b);
   };
-  float identity =
-      op.getKind() == tile::ReduceKind::Max ? -std::numeric_limits<float>::infinity() : 0.0f;
+  float identity = kind == tile::ReduceKind::Max ? -std::numeric_limits<float>::infinity() : 0.0f;
   Value neutral = arith::ConstantOp::create(builder, loc, builder.getF32FloatAttr(identity));
-  fragments[op.getResult()] = reduced(operand, to, overM, combine, neutral);
+  fragments[result] = reduced(operand, to, overM, combine, neutral, through);
   return success();
 }
 
 /// Of the rows that a warp's threads hold: one vote, and what depends on it may exchange between
 /// lanes.
-LogicalResult Lowering::lowerAll(tile::AllOp op) {
+LogicalResult Reductions::lower(tile::AllOp op) {
   FailureOr<Fragment> rows = whole(op.getRows(), op);
   if (failed(rows))
     return failure();

@@ -10,192 +10,139 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
 
-static RankedTensorType typeOf(Value tile) { return cast<RankedTensorType>(tile.getType()); }
-
-/// The fragments of a region operation's results from its flat list of values.
-static void unflatten(ValueRange flat, ArrayRef<FragmentLayout> layouts, ValueRange tiles,
-                      llvm::DenseMap<Value, Fragment> &fragments) {
-  size_t next = 0;
-  for (auto [tile, layout] : llvm::zip(tiles, layouts)) {
-    Fragment fragment{layout, {}};
-    for (int64_t e = 0; e < layout.count(); ++e)
-      fragment.elements.push_back(flat[next++]);
-    fragments[tile] = fragment;
-  }
+/// How many numbers a thread has of a value: of a tile its fragment's elements; none of a token.
+static int64_t countOf(Value value) {
+  if (isa<block::TokenType>(value.getType()))
+    return 0;
+  return tile::isTile(value.getType()) ? block::layoutOf(value).count() : 1;
 }
 
-/// The elements that a branch yields, those of one place in all its tiles side by side: what
+/// The numbers that a branch yields, those of one place in all its tiles side by side: what
 /// computes them is shared, and each is computed when it is yielded (shorten-lives).
-static SmallVector<std::pair<size_t, int64_t>> placeByPlace(ArrayRef<FragmentLayout> layouts) {
-  SmallVector<std::pair<size_t, int64_t>> order;
+static SmallVector<std::pair<size_t, size_t>> placeByPlace(ValueRange values) {
+  SmallVector<std::pair<size_t, size_t>> order;
   int64_t most = 0;
-  for (const FragmentLayout &layout : layouts)
-    most = std::max(most, layout.count());
+  for (Value value : values)
+    most = std::max(most, countOf(value));
   for (int64_t e = 0; e < most; ++e)
-    for (auto [tile, layout] : llvm::enumerate(layouts))
-      if (e < layout.count())
-        order.push_back({tile, e});
+    for (auto [at, value] : llvm::enumerate(values))
+      if (e < countOf(value))
+        order.push_back({at, static_cast<size_t>(e)});
   return order;
 }
 
-LogicalResult Lowering::lowerFor(scf::ForOp loop) {
-  SmallVector<FragmentLayout> layouts;
-  SmallVector<Value> inits;
-  for (auto [init, result] : llvm::zip(loop.getInitArgs(), loop.getResults())) {
-    FragmentLayout layout = layoutOf(result);
-    FailureOr<Fragment> fragment = whole(init, loop);
-    if (failed(fragment))
-      return failure();
-    Fragment start = expanded(*fragment, layout);
-    layouts.push_back(layout);
-    inits.append(start.elements);
-  }
-  int64_t top = sharedTop;
-  Value lower = scalars.lookup(loop.getLowerBound()), step = scalars.lookup(loop.getStep()),
-        upper = scalars.lookup(loop.getUpperBound());
-  std::optional<Pipeline> pipeline = pipelineOf(loop);
-  if (pipeline && pipeline->visibility)
-    std::tie(lower, upper) = visibleRounds(*pipeline, loop, lower, upper, step);
-  bool beginsEmpty = pipeline && pipeline->visibility;
-  if (pipeline) {
-    if (loopDepth > 0)
-      barrier();
-    if (beginsEmpty) { // an empty round before the first copies the first: copies stand once
-      lower = arith::SubIOp::create(builder, loc, lower, step);
-      inits.append({i32(0), i32(0)});
-    } else {
-      Value seen = visibleAt(*pipeline, loop, lower);
-      if (failed(copyRound(*pipeline, loop, lower, seen, i32(0))))
+FailureOr<SmallVector<SmallVector<Value>>> Lowering::numbersOf(ValueRange values, ValueRange like,
+                                                               Operation *user) {
+  SmallVector<SmallVector<Value>> all;
+  for (auto [value, to] : llvm::zip(values, like)) {
+    SmallVector<Value> &numbers = all.emplace_back();
+    if (tile::isTile(value.getType())) {
+      FailureOr<Fragment> fragment = whole(value, user);
+      if (failed(fragment))
         return failure();
-      inits.append({seen, i32(0)});
+      numbers = expanded(*fragment, layoutOf(to)).elements;
+    } else if (!isa<block::TokenType>(value.getType())) {
+      numbers.push_back(scalars.lookup(value));
     }
   }
-  auto made = scf::ForOp::create(builder, loc, lower, upper, step, inits);
-  unflatten(made.getRegionIterArgs(), layouts, loop.getRegionIterArgs(), fragments);
-  settled = false; // what the round before has read
+  return all;
+}
+
+void Lowering::setNumbers(Value of, ArrayRef<Value> numbers) {
+  if (tile::isTile(of.getType()))
+    fragments[of] = {layoutOf(of), SmallVector<Value>(numbers)};
+  else if (!numbers.empty())
+    scalars[of] = numbers.front();
+}
+
+/// Values one after another.
+static SmallVector<Value> flat(ArrayRef<SmallVector<Value>> numbers) {
+  SmallVector<Value> all;
+  for (ArrayRef<Value> each : numbers)
+    llvm::append_range(all, each);
+  return all;
+}
+
+LogicalResult Lowering::lowerFor(scf::ForOp loop) {
+  auto inits = numbersOf(loop.getInitArgs(), loop.getResults(), loop);
+  if (failed(inits))
+    return failure();
+  SmallVector<Value> start = flat(*inits);
+  auto made = scf::ForOp::create(builder, loc, scalars.lookup(loop.getLowerBound()),
+                                 scalars.lookup(loop.getUpperBound()),
+                                 scalars.lookup(loop.getStep()), start);
+  auto hand = [&](ValueRange numbers, ValueRange to) {
+    for (Value value : to) {
+      auto count = static_cast<size_t>(countOf(value));
+      setNumbers(value, SmallVector<Value>(numbers.take_front(count)));
+      numbers = numbers.drop_front(count);
+    }
+  };
   {
     OpBuilder::InsertionGuard guard(builder);
-    SmallVector<Value> before = underWay;
-    if (inits.empty())
+    if (start.empty())
       builder.setInsertionPoint(made.getBody()->getTerminator());
     else
       builder.setInsertionPointToEnd(made.getBody());
-    SmallVector<Value> ahead; // what the next round is told
-    if (pipeline) {
-      size_t last = made.getRegionIterArgs().size() - 1;
-      Value seen = made.getRegionIterArgs()[last - 1], stage = made.getRegionIterArgs()[last];
-      Value other = arith::SubIOp::create(builder, loc, i32(pipeline->stageBytes), stage);
-      {
-        // This round's copies have arrived, and everybody is done with the last one's. Where
-        // nothing is seen nothing was copied, and the next round's take its place.
-        OpBuilder::InsertionGuard inRound(builder);
-        if (beginsEmpty) {
-          Value any = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, seen, i32(0));
-          other = arith::SelectOp::create(builder, loc, any, other, stage);
-          auto branch = scf::IfOp::create(builder, loc, any, /*withElseRegion=*/false);
-          builder.setInsertionPointToStart(branch.thenBlock());
-        }
-        call("llvm.nvvm.cp.async.wait.group", {i32(0)});
-        barrier();
-      }
-      underWay.clear();
-      Value next = add(made.getInductionVar(), step);
-      Value nextSeen = visibleAt(*pipeline, loop, next);
-      if (failed(copyRound(*pipeline, loop, next, nextSeen, other)))
-        return failure();
-      ahead = {nextSeen, other};
-      for (auto [names, tile] : llvm::zip(pipeline->names, pipeline->tiles))
-        for (Value name : names) {
-          shared[name] = tile;
-          shared[name].stage = stage;
-        }
-      if (pipeline->visibility)
-        scalars[pipeline->visibility.getResult()] = seen;
-    }
+    hand(made.getRegionIterArgs(), loop.getRegionIterArgs());
     scalars[loop.getInductionVar()] = made.getInductionVar();
-    ++loopDepth;
     if (failed(lowerBlock(*loop.getBody())))
       return failure();
-    --loopDepth;
-    SmallVector<Value> yielded;
-    for (auto [value, layout] : llvm::zip(loop.getYieldedValues(), layouts)) {
-      FailureOr<Fragment> fragment = whole(value, loop);
-      if (failed(fragment))
-        return failure();
-      yielded.append(expanded(*fragment, layout).elements);
-    }
-    yielded.append(ahead);
-    if (!inits.empty())
-      scf::YieldOp::create(builder, loc, yielded);
-    underWay = before;
+    auto yielded = numbersOf(loop.getYieldedValues(), loop.getResults(), loop);
+    if (failed(yielded))
+      return failure();
+    if (!start.empty())
+      scf::YieldOp::create(builder, loc, flat(*yielded));
   }
-  settled = false;
-  if (pipeline) {
-    // Who goes on may use this memory for something else.
-    call("llvm.nvvm.cp.async.wait.group", {i32(0)});
-    barrier();
-    sharedTop = top;
-  }
-  unflatten(made.getResults(), layouts, loop.getResults(), fragments);
+  hand(made.getResults(), loop.getResults());
   return success();
 }
 
+static SmallVector<Type> typesOf(ValueRange values) {
+  SmallVector<Type> types;
+  for (auto [at, e] : placeByPlace(values))
+    types.push_back(getElementTypeOrSelf(values[at].getType()));
+  return types;
+}
+
 LogicalResult Lowering::lowerSwitch(scf::IndexSwitchOp choice) {
-  auto [layouts, types] = flattened(choice.getResults());
-  auto made = scf::IndexSwitchOp::create(builder, loc, types, scalars.lookup(choice.getArg()),
-                                         choice.getCases(),
+  auto made = scf::IndexSwitchOp::create(builder, loc, typesOf(choice.getResults()),
+                                         scalars.lookup(choice.getArg()), choice.getCases(),
                                          static_cast<unsigned>(choice.getCases().size()));
-  return lowerWays(choice, made, layouts);
+  return lowerWays(choice, made);
 }
 
 LogicalResult Lowering::lowerIf(scf::IfOp branch) {
-  auto [layouts, types] = flattened(branch.getResults());
-  auto made = scf::IfOp::create(builder, loc, types, scalars.lookup(branch.getCondition()),
-                                /*addThenBlock=*/false, /*addElseBlock=*/false);
-  return lowerWays(branch, made, layouts);
+  auto made = scf::IfOp::create(builder, loc, typesOf(branch.getResults()),
+                                scalars.lookup(branch.getCondition()), /*addThenBlock=*/false,
+                                /*addElseBlock=*/false);
+  return lowerWays(branch, made);
 }
 
-std::pair<SmallVector<FragmentLayout>, SmallVector<Type>>
-Lowering::flattened(ValueRange tiles) const {
-  SmallVector<FragmentLayout> layouts;
-  SmallVector<Type> types;
-  for (Value tile : tiles)
-    layouts.push_back(layoutOf(tile));
-  for (auto [tile, e] : placeByPlace(layouts))
-    types.push_back(typeOf(tiles[tile]).getElementType());
-  return {layouts, types};
-}
-
-/// The regions of a choice between ways to compute the same tiles.
-LogicalResult Lowering::lowerWays(Operation *from, Operation *made,
-                                  ArrayRef<FragmentLayout> layouts) {
-  bool settledBefore = settled, settledAfter = true;
+/// The regions of a choice between ways to compute the same.
+LogicalResult Lowering::lowerWays(Operation *from, Operation *made) {
+  ValueRange results = from->getResults();
+  SmallVector<std::pair<size_t, size_t>> order = placeByPlace(results);
   for (auto [region, madeRegion] : llvm::zip(from->getRegions(), made->getRegions())) {
     if (region.empty())
       continue;
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&madeRegion);
-    settled = settledBefore;
     if (failed(lowerBlock(region.front())))
       return failure();
-    SmallVector<Fragment> yields;
-    for (auto [value, layout] : llvm::zip(region.front().getTerminator()->getOperands(), layouts)) {
-      FailureOr<Fragment> fragment = whole(value, from);
-      if (failed(fragment))
-        return failure();
-      yields.push_back(expanded(*fragment, layout));
-    }
+    auto numbers = numbersOf(region.front().getTerminator()->getOperands(), results, from);
+    if (failed(numbers))
+      return failure();
     SmallVector<Value> yielded;
-    for (auto [tile, e] : placeByPlace(layouts))
-      yielded.push_back(yields[tile].elements[static_cast<size_t>(e)]);
+    for (auto [at, e] : order)
+      yielded.push_back((*numbers)[at][e]);
     scf::YieldOp::create(builder, loc, yielded);
-    settledAfter &= settled;
   }
-  settled = settledAfter;
-  for (auto [tile, layout] : llvm::zip(from->getResults(), layouts))
-    fragments[tile] = {layout, {}};
-  for (auto [result, place] : llvm::zip(made->getResults(), placeByPlace(layouts)))
-    fragments[from->getResult(static_cast<unsigned>(place.first))].elements.push_back(result);
+  SmallVector<SmallVector<Value>> numbers(results.size());
+  for (auto [number, place] : llvm::zip(made->getResults(), order))
+    numbers[place.first].push_back(number);
+  for (auto [result, each] : llvm::zip(results, numbers))
+    setNumbers(result, each);
   return success();
 }
 
@@ -251,7 +198,12 @@ LogicalResult Lowering::lowerResume(tile::ResumeOp op) {
                                    carryPointer(type, op.getCarry(), offset, layout, e)));
     scf::YieldOp::create(builder, loc, values);
   }
-  unflatten(branch.getResults(), layouts, op.getResults(), fragments);
+  ValueRange numbers = branch.getResults();
+  for (auto [result, layout] : llvm::zip(op.getResults(), layouts)) {
+    auto count = static_cast<size_t>(layout.count());
+    setNumbers(result, SmallVector<Value>(numbers.take_front(count)));
+    numbers = numbers.drop_front(count);
+  }
   return success();
 }
 

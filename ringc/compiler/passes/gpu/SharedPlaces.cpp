@@ -1,6 +1,6 @@
-// Shared memory: what lies where, and the addresses of a thread's elements.
+// Shared memory: the addresses of a thread's elements.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Thread.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -10,17 +10,9 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
 
-Value Lowering::allocateShared(int64_t bytes, int64_t &offset) {
-  offset = sharedTop;
-  sharedTop +=
-      static_cast<int64_t>(llvm::alignTo(static_cast<uint64_t>(bytes), SharedTile::lineBytes));
-  sharedHighWater = std::max(sharedHighWater, sharedTop);
-  return i32(offset);
-}
-
 /// What is constant is added to the pointer, where it becomes a part of the instruction: one
 /// register serves all addresses that differ by constants.
-Value Lowering::sharedPointer(Value byteOffset, int64_t constant) {
+Value Thread::sharedPointer(Value byteOffset, int64_t constant) {
   if (auto sum = byteOffset.getDefiningOp<arith::AddIOp>())
     if (APInt further; matchPattern(sum.getRhs(), m_ConstantInt(&further))) {
       byteOffset = sum.getLhs();
@@ -30,11 +22,11 @@ Value Lowering::sharedPointer(Value byteOffset, int64_t constant) {
     return LLVM::GEPOp::create(builder, loc, from.getType(), builder.getI8Type(), from,
                                ValueRange{by});
   };
-  Value pointer = step(sharedBase, byteOffset);
+  Value pointer = step(code.sharedBase, byteOffset);
   return constant ? step(pointer, frame.constant(constant)) : pointer;
 }
 
-int64_t Lowering::bitsOf(int64_t lanes, int64_t count) {
+int64_t Thread::bitsOf(int64_t lanes, int64_t count) {
   auto warps = static_cast<int64_t>(llvm::PowerOf2Ceil(static_cast<uint64_t>(count)));
   return lanes | (warps - 1) * 16;
 }
@@ -42,9 +34,9 @@ int64_t Lowering::bitsOf(int64_t lanes, int64_t count) {
 /// An element of a tile. Chunks of a swizzled line are exchanged by exclusive or, which constants
 /// pass: lines and groups of eight rows become a part of the instruction, and a chunk within a line
 /// is one operation on an address that all chunks share.
-Value Lowering::placeIn(const SharedTile &tile, SharedCoordinate row, SharedCoordinate column) {
+Value Thread::placeIn(const SharedTile &tile, SharedCoordinate row, SharedCoordinate column) {
   int64_t pitch = tile.rowBytes(), further = column.further * tile.elementBytes;
-  if (!tile.isSwizzled()) {
+  if (!tile.swizzled) {
     Value at = add(mul(row.first, pitch), mul(column.first, tile.elementBytes));
     if (tile.stage)
       at = add(at, tile.stage);

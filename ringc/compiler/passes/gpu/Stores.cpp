@@ -3,7 +3,9 @@
 // the loop's windows had: from there any thread takes neighbours, 16 bytes at a time, and a rolled
 // loop serves all, aligned views and others.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Stores.h"
+
+#include "ringc/compiler/passes/gpu/Sums.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -15,69 +17,28 @@ using namespace ringc;
 using namespace ringc::gpu;
 using Kind = FragmentLayout::Kind;
 
-LogicalResult Lowering::lowerStore(tile::StoreOp store) {
+LogicalResult Stores::lower(block::StoreOp store) {
   auto type = cast<RankedTensorType>(store.getTile().getType());
   FailureOr<Fragment> given = whole(store.getTile(), store);
   if (failed(given))
     return failure();
   Fragment tile = expanded(*given, layoutOf(store.getTile()));
   if (store.getView().getType().isOfSums())
-    return storeSums(store, tile);
-  Window window = windowOf(store.getView().getType(), store.getView(), store.getOffsets(), type);
-  if (store.getRows()) {
-    FailureOr<int64_t> named = shareNamedRows(store.getRows());
-    if (failed(named))
-      return failure();
-    window.named = *named;
-  }
-  SharedTile place = placeBehindLoops(store);
-  if (!place.columns) {
-    storeRegisters(store, window, tile);
-    return success();
-  }
-  thread = threadAgain();
-  placeThread();
-  // As many columns at a time as there is room for.
-  Value start = window.column;
-  int64_t columns = place.columns;
-  for (int64_t first = 0; first < tile.layout.nExtent; first += columns) {
-    Fragment part{tile.layout, {}};
-    part.layout.nExtent = place.columns = std::min(columns, tile.layout.nExtent - first);
-    part.layout.nBlocks = llvm::divideCeil(place.columns, grid.nTurn()) * 2;
-    for (int64_t e = 0; e < part.layout.count(); ++e)
-      part.elements.push_back(tile.elements[static_cast<size_t>(
-          tile.layout.at(part.layout.mOf(e), part.layout.nOf(e) + first / grid.nTurn() * 4))]);
-    writeShared(part, place);
-    barrier();
-    window.column = add(start, i32(first));
-    storeFromShared(store, window, place);
-    settled = false;
-  }
+    return Sums(code).lower(store, tile);
+  Window window = windowOf(store.getView(), store.getOffsets(),
+                           {type.getDimSize(0), type.getDimSize(1)}, store.getRows());
+  storeRegisters(store, window, tile);
   return success();
 }
 
-/// Where columns of a tile fit that this program alone writes, as rows: in shared memory that the
-/// block has needed before, and needs no more. No columns: nowhere.
-SharedTile Lowering::placeBehindLoops(tile::StoreOp store) const {
-  Type element = cast<RankedTensorType>(store.getTile().getType()).getElementType();
-  FragmentLayout layout = layoutOf(store.getTile());
-  SharedTile place;
-  bool atomic = store.getAdd() && !belongsToProgram(store);
-  if (loopDepth > 0 || layout.kind != Kind::Matrix || layout.mAxis != 0 ||
-      !isa<FloatType>(element) || atomic)
-    return place;
-  place.offset = sharedTop;
-  place.rows = place.paddedRows = layout.mExtent;
-  place.elementBytes = bytesInMemory(element);
-  for (place.paddedColumns = reachN(layout); place.paddedColumns > 0;
-       place.paddedColumns -= grid.nTurn())
-    if (sharedTop + place.bytes() <= sharedHighWater)
-      break;
-  place.columns = std::min(place.paddedColumns, layout.nExtent);
-  return place;
-}
-
-void Lowering::storeFromShared(tile::StoreOp store, const Window &window, const SharedTile &tile) {
+void Stores::lower(block::StoreSharedOp store) {
+  SharedTile tile = shared.lookup(store.getBuffer());
+  int64_t first = static_cast<int64_t>(store.getFirst()),
+          columns = static_cast<int64_t>(store.getColumns());
+  Window window =
+      windowOf(store.getView(), store.getOffsets(), {tile.rows, columns}, store.getRows());
+  tile.columns = std::min(tile.columns, columns - first);
+  window.column = add(window.column, i32(first));
   int64_t bytes = std::gcd<int64_t>(16, tile.columns * tile.elementBytes);
   if (bytes == tile.elementBytes)
     return storeElements(store, window, tile);
@@ -91,8 +52,8 @@ void Lowering::storeFromShared(tile::StoreOp store, const Window &window, const 
 
 /// So many bytes at a time, in turns of all threads. Of four turns everything is read before the
 /// first is written: one wait for what they add to.
-void Lowering::storeChunks(tile::StoreOp store, const Window &window, const SharedTile &tile,
-                           int64_t bytes) {
+void Stores::storeChunks(block::StoreSharedOp store, const Window &window, const SharedTile &tile,
+                         int64_t bytes) {
   constexpr int64_t turnsTogether = 4;
   int64_t elements = bytes / tile.elementBytes, chunks = tile.columns / elements;
   int64_t total = tile.rows * chunks;
@@ -151,7 +112,8 @@ void Lowering::storeChunks(tile::StoreOp store, const Window &window, const Shar
 }
 
 /// The same element by element, in rows that are not aligned for more.
-void Lowering::storeElements(tile::StoreOp store, const Window &window, const SharedTile &tile) {
+void Stores::storeElements(block::StoreSharedOp store, const Window &window,
+                           const SharedTile &tile) {
   Type element = window.view->element;
   auto loop =
       scf::ForOp::create(builder, loc, thread, i32(tile.rows * tile.columns), i32(threads()));
@@ -172,4 +134,74 @@ void Lowering::storeElements(tile::StoreOp store, const Window &window, const Sh
   if (store.getAdd())
     value = arith::AddFOp::create(builder, loc, load(element, to), value);
   this->store(value, to);
+}
+
+/// Each thread its own elements, neighbours in pairs where the view is aligned for it.
+void Stores::storeRegisters(block::StoreOp store, const Window &window, const Fragment &tile) {
+  auto type = cast<RankedTensorType>(store.getTile().getType());
+  const FragmentLayout &layout = tile.layout;
+  Type element = window.view->element, inMemory = typeInMemory(element);
+  auto equals = [&](Value a, int64_t b) -> Value {
+    return arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, a, i32(b));
+  };
+  // Of the threads that hold the same number one writes it.
+  Value writes;
+  if (layout.kind == Kind::AlongM)
+    writes = equals(nBase, 0);
+  else if (layout.kind == Kind::AlongN)
+    writes = equals(mBase, 0);
+  else if (layout.kind == Kind::Single)
+    writes = equals(thread, 0);
+  bool atomic = store.getAtomic();
+  auto write = [&](ArrayRef<Value> values, Value pointer) {
+    Value value = values.front();
+    if (element.isInteger(1))
+      value = arith::ExtUIOp::create(builder, loc, inMemory, value);
+    if (values.size() == 2) {
+      value = LLVM::UndefOp::create(builder, loc, VectorType::get({2}, element));
+      for (auto [i, each] : llvm::enumerate(values))
+        value =
+            LLVM::InsertElementOp::create(builder, loc, value, each, i32(static_cast<int64_t>(i)));
+    }
+    if (atomic) {
+      Sums(code).addAtomically(value, pointer);
+      return;
+    }
+    if (store.getAdd())
+      value = arith::AddFOp::create(builder, loc, load(value.getType(), pointer), value);
+    this->store(value, pointer);
+  };
+  Places places = placesOf(window, layout, type);
+  auto writeRow = [&](const Places::Row &row, size_t together) {
+    Value in = writes ? arith::AndIOp::create(builder, loc, row.in, writes).getResult() : row.in;
+    auto branch = scf::IfOp::create(builder, loc, in, /*withElseRegion=*/false);
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(branch.thenBlock());
+    for (size_t i = 0; i < row.elements.size(); i += together) {
+      OpBuilder::InsertionGuard inner(builder);
+      if (row.columnIn[i]) {
+        auto column = scf::IfOp::create(builder, loc, row.columnIn[i], /*withElseRegion=*/false);
+        builder.setInsertionPointToStart(column.thenBlock());
+      }
+      SmallVector<Value> values;
+      for (size_t each = 0; each < together; ++each)
+        values.push_back(tile.elements[static_cast<size_t>(row.elements[i + each])]);
+      write(values, global(frame.pointerAt(row.pointer, frame.constant(row.bytes[i]))));
+    }
+  };
+  auto writeAll = [&](size_t together) {
+    for (const Places::Row &row : places.rows)
+      writeRow(row, together);
+  };
+  if (!places.pairs || element.isInteger(1) || atomic) {
+    writeAll(1);
+    return;
+  }
+  auto branch = scf::IfOp::create(builder, loc, isAligned(window, 2 * bytesInMemory(element)),
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(branch.thenBlock());
+  writeAll(2);
+  builder.setInsertionPointToStart(branch.elseBlock());
+  writeAll(1);
 }

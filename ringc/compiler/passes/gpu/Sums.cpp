@@ -2,7 +2,7 @@
 //
 // Views of sums are laid out as the threads of a warp hold them. A block of 8 rows and 16 columns
 // (SumsBlock) is an accumulator of mma.m16n8 whose m is the columns, as that of dq is
-// (Lowering::chooseTransposed):
+// (Layouts::chooseTransposed):
 //
 //     lane = column % 8 * 4 + row / 2 % 4        element = column / 8 % 2 * 2 + row % 2
 //
@@ -10,7 +10,7 @@
 // those of a warp: an addition touches whole lines of memory, and no thread computes more than one
 // address.
 
-#include "ringc/compiler/passes/gpu/Lowering.h"
+#include "ringc/compiler/passes/gpu/Sums.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -22,13 +22,13 @@ using Kind = FragmentLayout::Kind;
 
 static constexpr int64_t blockElements = SumsBlock::rows * SumsBlock::columns;
 
-void Lowering::addAtomically(Value value, Value pointer) {
+void Sums::addAtomically(Value value, Value pointer) {
   LLVM::AtomicRMWOp::create(builder, loc, LLVM::AtomicBinOp::fadd, pointer, value,
                             LLVM::AtomicOrdering::monotonic);
 }
 
 /// Four neighbours in memory at once.
-void Lowering::addFour(ArrayRef<Value> values, Value pointer) {
+void Sums::addFour(ArrayRef<Value> values, Value pointer) {
   SmallVector<Value> operands{pointer};
   llvm::append_range(operands, values);
   LLVM::InlineAsmOp::create(
@@ -47,8 +47,11 @@ static bool isMultipleItself(Value offset, int64_t of, llvm::DenseMap<Value, boo
     return cast<IntegerAttr>(constant.getValue()).getInt() % of == 0;
   if (auto product = offset.getDefiningOp<arith::MulIOp>())
     return isMultiple(product.getLhs(), of, known) || isMultiple(product.getRhs(), of, known);
-  if (auto sum = offset.getDefiningOp<arith::AddIOp>())
-    return isMultiple(sum.getLhs(), of, known) && isMultiple(sum.getRhs(), of, known);
+  if (isa_and_nonnull<arith::AddIOp, arith::SubIOp>(offset.getDefiningOp()))
+    return llvm::all_of(offset.getDefiningOp()->getOperands(),
+                        [&](Value each) { return isMultiple(each, of, known); });
+  if (auto rounds = offset.getDefiningOp<block::VisibleRoundsOp>())
+    return isMultiple(rounds.getLower(), of, known) && isMultiple(rounds.getStep(), of, known);
   auto argument = dyn_cast<BlockArgument>(offset);
   auto loop = argument ? dyn_cast<scf::ForOp>(argument.getOwner()->getParentOp()) : nullptr;
   return loop && loop.getInductionVar() == offset && isMultiple(loop.getLowerBound(), of, known) &&
@@ -72,7 +75,7 @@ static int64_t sumsIndex(int64_t row, int64_t column, int64_t blocksOfRow, bool 
 }
 
 /// The same of the thread's first row and column, i64.
-Value Lowering::sumsIndexOf(Value row, Value column, int64_t blocksOfRow) {
+Value Sums::sumsIndexOf(Value row, Value column, int64_t blocksOfRow) {
   auto bits = [&](Value of, int64_t shift, int64_t count) -> Value {
     Value moved = shift ? arith::ShRUIOp::create(builder, loc, of, i32(shift)).getResult() : of;
     return arith::AndIOp::create(builder, loc, moved, i32((int64_t(1) << count) - 1));
@@ -89,7 +92,7 @@ Value Lowering::sumsIndexOf(Value row, Value column, int64_t blocksOfRow) {
 }
 
 /// Where the elements of a fragment lie in a window of sums: one address, and constants.
-struct Lowering::SumsPlaces {
+struct Sums::SumsPlaces {
   struct Element {
     size_t index; ///< in the fragment
     int64_t bytes;
@@ -99,10 +102,10 @@ struct Lowering::SumsPlaces {
   SmallVector<Element> elements;
 };
 
-FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::ViewType type,
-                                                       Value view, ValueRange offsets,
-                                                       const FragmentLayout &layout,
-                                                       RankedTensorType tile) {
+FailureOr<Sums::SumsPlaces> Sums::sumsPlacesOf(Operation *op, Value view, ValueRange offsets,
+                                               const FragmentLayout &layout,
+                                               RankedTensorType tile) {
+  auto type = cast<tile::ViewType>(view.getType());
   for (auto [offset, of, name] : {std::tuple(offsets[0], SumsBlock::rows, "row"),
                                   {offsets[1], SumsBlock::columns, "column"}}) {
     llvm::DenseMap<Value, bool> known;
@@ -115,7 +118,7 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
     return op->emitOpError("of sums has on a GPU a multiple of ")
            << SumsBlock::rows << " rows and of " << SumsBlock::columns
            << " columns, or all columns";
-  Window window = windowOf(type, view, offsets, tile);
+  Window window = windowOf(view, offsets, {tile.getDimSize(0), tile.getDimSize(1)});
   int64_t columns = llvm::alignTo(type.getStaticExtent(1), SumsBlock::columns);
   int64_t tileColumns = llvm::alignTo(tile.getDimSize(1), SumsBlock::columns);
   int64_t blocksOfRow = columns / SumsBlock::columns;
@@ -144,7 +147,7 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
       auto also = [&](Value condition) {
         in->second = arith::AndIOp::create(builder, loc, in->second, condition);
       };
-      if ((rowsAreM ? reachN(layout) : reachM(layout)) > tileColumns)
+      if ((rowsAreM ? grid.reachN(layout) : grid.reachM(layout)) > tileColumns)
         also(below(here, i32(tileColumns)));
       if (window.columnsInside)
         also(below(add(window.column, here), i32(columns)));
@@ -156,13 +159,13 @@ FailureOr<Lowering::SumsPlaces> Lowering::sumsPlacesOf(Operation *op, tile::View
   return places;
 }
 
-LogicalResult Lowering::loadSums(tile::LoadOp load) {
+LogicalResult Sums::lower(tile::LoadOp load) {
   RankedTensorType type = load.getType();
   FragmentLayout layout = layoutOf(load.getResult());
   if (load.getFill() || load.getWhere())
     return load.emitOpError("of sums reads 0 outside, on a GPU, and all rows");
   FailureOr<SumsPlaces> places =
-      sumsPlacesOf(load, load.getView().getType(), load.getView(), load.getOffsets(), layout, type);
+      sumsPlacesOf(load, load.getView(), load.getOffsets(), layout, type);
   if (failed(places))
     return failure();
   Fragment made{layout, SmallVector<Value>(static_cast<size_t>(layout.count()))};
@@ -182,10 +185,10 @@ LogicalResult Lowering::loadSums(tile::LoadOp load) {
 }
 
 /// Adds or stores. The block's last rows and columns may lie outside the view: there is room.
-LogicalResult Lowering::storeSums(tile::StoreOp store, const Fragment &tile) {
+LogicalResult Sums::lower(block::StoreOp store, const Fragment &tile) {
   auto type = cast<RankedTensorType>(store.getTile().getType());
-  FailureOr<SumsPlaces> places = sumsPlacesOf(store, store.getView().getType(), store.getView(),
-                                              store.getOffsets(), tile.layout, type);
+  FailureOr<SumsPlaces> places =
+      sumsPlacesOf(store, store.getView(), store.getOffsets(), tile.layout, type);
   if (failed(places))
     return failure();
   ArrayRef<SumsPlaces::Element> left = places->elements;

@@ -1,6 +1,4 @@
-// The rounds of a loop before the first tile in which something is visible, and after the last, are
-// not entered: under a causal mask that is half of them, and each would wait for the others at a
-// barrier to find out that there is nothing to do.
+// Where the rounds of a loop begin and end in which something is visible.
 
 #include "ringc/compiler/passes/gpu/Lowering.h"
 
@@ -11,10 +9,12 @@ using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
 
-/// Bounds of the rounds between the first and the last visible one. Each warp asks for 32 rounds at
-/// once, a lane one, and all warps find the same.
-std::pair<Value, Value> Lowering::visibleRounds(const Pipeline &pipeline, scf::ForOp loop,
-                                                Value lower, Value upper, Value step) {
+/// Each warp asks for 32 rounds at once, a lane one, and all warps find the same.
+LogicalResult Lowering::lowerVisibleRounds(block::VisibleRoundsOp op) {
+  Value lower = scalars.lookup(op.getLower()), upper = scalars.lookup(op.getUpper()),
+        step = scalars.lookup(op.getStep());
+  Block &body = op.getBody().front();
+  LogicalResult asked = success();
   Value many = mul(step, 32);
   auto search = scf::ForOp::create(
       builder, loc, lower, upper, many, ValueRange{upper, lower},
@@ -23,8 +23,10 @@ std::pair<Value, Value> Lowering::visibleRounds(const Pipeline &pipeline, scf::F
           return arith::SelectOp::create(builder, loc, condition, a, b);
         };
         Value round = add(first, arith::MulIOp::create(builder, loc, lane, step));
-        Value seen = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne,
-                                           visibleAt(pipeline, loop, round), i32(0));
+        scalars[body.getArgument(0)] = round;
+        asked = lowerBlock(body);
+        Value shown = scalars.lookup(body.getTerminator()->getOperand(0));
+        Value seen = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, shown, i32(0));
         Value lanes =
             intrinsic(builder.getI32Type(), "llvm.nvvm.vote.ballot.sync", {i32(-1), seen});
         Value any = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, lanes, i32(0));
@@ -40,5 +42,7 @@ std::pair<Value, Value> Lowering::visibleRounds(const Pipeline &pipeline, scf::F
             builder, loc, ValueRange{select(begins, begin, found[0]), select(any, end, found[1])});
       });
   keepRolled(search);
-  return {search.getResult(0), search.getResult(1)};
+  scalars[op.getBegin()] = search.getResult(0);
+  scalars[op.getEnd()] = search.getResult(1);
+  return asked;
 }

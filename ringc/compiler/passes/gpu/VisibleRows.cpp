@@ -1,154 +1,39 @@
 #include "ringc/compiler/passes/gpu/Applied.h"
 
-#include "llvm/ADT/DenseSet.h"
-
-#include <tuple>
-
 using namespace mlir;
 using namespace ringc;
 using namespace ringc::gpu;
 
-Lowering::VisibleRows::VisibleRows(const Applied &applied, bool keys)
-    : mask(applied), lowering(mask.lowering), alongKeys(keys),
+Masks::VisibleRows::VisibleRows(const Applied &applied, bool keys)
+    : mask(applied), lowering(mask.lowering), alongKeys(keys), conditions(mask.function, keys),
       positions(
-          lowering.frame.positions(keys ? mask.op.getKeyPositions() : mask.op.getQueryPositions())),
+          lowering.frame.positions(keys ? mask.place.keyPositions : mask.place.queryPositions)),
       count(lowering.frame.narrow(lowering.frame.extent(positions.extent))),
-      firstRow(lowering.scalars.lookup(keys ? mask.op.getKeyRow() : mask.op.getQueryRow())) {
-  addConjuncts(mask.returned());
+      firstRow(lowering.scalars.lookup(keys ? mask.place.keyRow : mask.place.queryRow)) {
   Value rows = count; // a query's row stands once for each head of its group
   if (int64_t group = lowering.frame.groupSize(); !keys && group != 1)
     rows = arith::DivUIOp::create(lowering.builder, lowering.loc, count, lowering.i32(group));
   last = lowering.position(positions, lowering.subtract(rows, lowering.i32(1)));
 }
 
-Value Lowering::VisibleRows::smaller(Value a, Value b) const {
+Value Masks::VisibleRows::smaller(Value a, Value b) const {
   return arith::MinSIOp::create(lowering.builder, lowering.loc, a, b);
 }
-Value Lowering::VisibleRows::larger(Value a, Value b) const {
+Value Masks::VisibleRows::larger(Value a, Value b) const {
   return arith::MaxSIOp::create(lowering.builder, lowering.loc, a, b);
 }
-Value Lowering::VisibleRows::select(Value condition, Value a, Value b) const {
+Value Masks::VisibleRows::select(Value condition, Value a, Value b) const {
   return arith::SelectOp::create(lowering.builder, lowering.loc, condition, a, b);
-}
-
-/// Whether a value is not the same for all n.
-bool Lowering::VisibleRows::varies(Value value) {
-  if (isa<BlockArgument>(value)) {
-    if (alongKeys)
-      return value == mask.argument(Applied::KeyPosition) ||
-             value == mask.argument(Applied::KeyRow);
-    return value == mask.argument(Applied::QueryPosition) ||
-           value == mask.argument(Applied::QueryRow) || value == mask.argument(Applied::Head);
-  }
-  if (auto known = variesOf.find(value); known != variesOf.end())
-    return known->second;
-  bool any = llvm::any_of(value.getDefiningOp()->getOperands(),
-                          [&](Value operand) { return varies(operand); });
-  return variesOf[value] = any;
-}
-
-std::optional<Lowering::VisibleRows::Distance> Lowering::VisibleRows::distanceOf(Value value) {
-  Value ofN = mask.argument(alongKeys ? Applied::KeyPosition : Applied::QueryPosition);
-  Value ofM = mask.argument(alongKeys ? Applied::QueryPosition : Applied::KeyPosition);
-  if (value == ofN)
-    return Distance{false, false};
-  auto difference = value.getDefiningOp<arith::SubIOp>();
-  if (difference && difference.getLhs() == ofN && difference.getRhs() == ofM)
-    return Distance{true, false};
-  if (difference && difference.getLhs() == ofM && difference.getRhs() == ofN)
-    return Distance{true, true};
-  return std::nullopt;
-}
-
-static arith::CmpIPredicate swapped(arith::CmpIPredicate predicate) {
-  using enum arith::CmpIPredicate;
-  switch (predicate) {
-  case slt:
-    return sgt;
-  case sle:
-    return sge;
-  case sgt:
-    return slt;
-  case sge:
-    return sle;
-  default:
-    return predicate;
-  }
-}
-
-std::optional<std::tuple<Lowering::VisibleRows::Distance, arith::CmpIPredicate, Value>>
-Lowering::VisibleRows::boundOf(Value condition) {
-  using enum arith::CmpIPredicate;
-  auto comparison = condition.getDefiningOp<arith::CmpIOp>();
-  if (!comparison || !llvm::is_contained({slt, sle, sgt, sge}, comparison.getPredicate()))
-    return std::nullopt;
-  Value lhs = comparison.getLhs(), rhs = comparison.getRhs();
-  if (std::optional<Distance> distance = distanceOf(lhs); distance && !varies(rhs))
-    return std::tuple(*distance, comparison.getPredicate(), rhs);
-  if (std::optional<Distance> distance = distanceOf(rhs); distance && !varies(lhs))
-    return std::tuple(*distance, swapped(comparison.getPredicate()), lhs);
-  return std::nullopt;
-}
-
-/// Nothing where the condition does not hold for one run of rows.
-std::optional<Lowering::VisibleRows::Sides> Lowering::VisibleRows::sidesOf(Value condition) {
-  if (auto known = sides.find(condition); known != sides.end())
-    return known->second;
-  auto find = [&]() -> std::optional<Sides> {
-    if (!varies(condition))
-      return Sides{false, true};
-    if (auto bound = boundOf(condition)) {
-      auto [distance, predicate, limit] = *bound;
-      bool below = predicate == Predicate::slt || predicate == Predicate::sle;
-      return Sides{below == distance.reversed, below != distance.reversed};
-    }
-    Operation *maker = condition.getDefiningOp();
-    if (!isa_and_nonnull<arith::AndIOp, arith::OrIOp>(maker))
-      return std::nullopt;
-    std::optional<Sides> left = sidesOf(maker->getOperand(0)),
-                         right = sidesOf(maker->getOperand(1));
-    if (!left || !right)
-      return std::nullopt;
-    if (isa<arith::AndIOp>(maker))
-      return Sides{left->first || right->first, left->end || right->end};
-    // Two runs are one where both begin at the first row, or both go on to the last.
-    if (!varies(maker->getOperand(0)))
-      return right;
-    if (!varies(maker->getOperand(1)))
-      return left;
-    if (left->first == right->first && left->end == right->end && left->first != left->end)
-      return left;
-    return std::nullopt;
-  };
-  return sides[condition] = find();
-}
-
-void Lowering::VisibleRows::addConjuncts(Value condition) {
-  SmallVector<Value> open{condition};
-  llvm::DenseSet<Value> met;
-  while (!open.empty()) {
-    Value each = open.pop_back_val();
-    if (!met.insert(each).second)
-      continue;
-    auto both = each.getDefiningOp<arith::AndIOp>();
-    if (sidesOf(each))
-      bounding.push_back(each);
-    else if (both)
-      open.append({both.getRhs(), both.getLhs()});
-    else
-      others.push_back(each);
-  }
 }
 
 /// Positions are not negative, and a limit is brought near them before it is added to one: nothing
 /// here leaves i32.
-Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Distance distance,
-                                                        Predicate predicate, Value limit) {
-  Lowering &l = lowering;
+Masks::VisibleRows::Run Masks::VisibleRows::runOf(Applied &ofM, Distance distance,
+                                                  Predicate predicate, Value limit) {
+  Masks &l = lowering;
   Value low = positions.first, high = last;
   if (distance.fromM) {
-    Value from =
-        ofM.valueOf(mask.argument(alongKeys ? Applied::QueryPosition : Applied::KeyPosition));
+    Value from = ofM.valueOf(mask.argument(alongKeys ? QueryPosition : KeyPosition));
     low = distance.reversed ? l.subtract(from, low) : l.subtract(low, from);
     high = distance.reversed ? l.subtract(from, high) : l.subtract(high, from);
   }
@@ -171,7 +56,7 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Distance d
 }
 
 /// What both hold, or, where that is one run, what either does.
-Lowering::VisibleRows::Run Lowering::VisibleRows::joined(Run a, Run b, bool narrows) const {
+Masks::VisibleRows::Run Masks::VisibleRows::joined(Run a, Run b, bool narrows) const {
   auto end = [&](Value x, Value y, bool takesLarger) -> Value {
     if (!x || !y)
       return x ? x : y;
@@ -180,25 +65,25 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::joined(Run a, Run b, bool narr
   return {end(a.first, b.first, narrows), end(a.end, b.end, !narrows)};
 }
 
-Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Value condition,
-                                                        llvm::DenseMap<Value, Run> &known) {
+Masks::VisibleRows::Run Masks::VisibleRows::runOf(Applied &ofM, Value condition,
+                                                  llvm::DenseMap<Value, Run> &known) {
   if (auto found = known.find(condition); found != known.end())
     return found->second;
   auto span = [&] {
     return lowering.subtract(last, lowering.subtract(positions.first, lowering.i32(1)));
   };
   auto find = [&]() -> Run {
-    if (!varies(condition))
+    if (!conditions.varies(condition))
       return {{}, select(ofM.valueOf(condition), span(), lowering.i32(0))};
-    if (auto bound = boundOf(condition)) {
+    if (auto bound = conditions.boundOf(condition)) {
       auto [distance, predicate, limit] = *bound;
       return runOf(ofM, distance, predicate, limit);
     }
     Operation *maker = condition.getDefiningOp();
     Value left = maker->getOperand(0), right = maker->getOperand(1);
-    if (isa<arith::OrIOp>(maker) && (!varies(left) || !varies(right))) {
-      Value always = ofM.valueOf(varies(left) ? right : left);
-      Run run = runOf(ofM, varies(left) ? left : right, known);
+    if (isa<arith::OrIOp>(maker) && (!conditions.varies(left) || !conditions.varies(right))) {
+      Value always = ofM.valueOf(conditions.varies(left) ? right : left);
+      Run run = runOf(ofM, conditions.varies(left) ? left : right, known);
       return {run.first ? select(always, lowering.i32(0), run.first) : Value(),
               run.end ? select(always, span(), run.end) : Value()};
     }
@@ -211,8 +96,8 @@ Lowering::VisibleRows::Run Lowering::VisibleRows::runOf(Applied &ofM, Value cond
 
 /// How many rows have a position before this one, which counts from the first row's: at most that
 /// of the last, and one.
-Value Lowering::VisibleRows::rowsBefore(Value position) {
-  Lowering &l = lowering;
+Value Masks::VisibleRows::rowsBefore(Value position) {
+  Masks &l = lowering;
   auto quotient = [&](Value a, Value b) -> Value {
     return arith::DivUIOp::create(l.builder, l.loc, a, b);
   };
@@ -231,10 +116,10 @@ Value Lowering::VisibleRows::rowsBefore(Value position) {
   return l.add(product(jumps, positions.block), smaller(rest, positions.block));
 }
 
-const Lowering::VisibleRows::OfM &Lowering::VisibleRows::ofM(int64_t m, Value coordinate) {
+const Masks::VisibleRows::OfM &Masks::VisibleRows::ofM(int64_t m, Value coordinate) {
   if (auto found = runs.find(m); found != runs.end())
     return found->second;
-  Lowering &l = lowering;
+  Masks &l = lowering;
   OfM made{mask, {}};
   if (alongKeys)
     made.mask.placeQuery(coordinate);
@@ -242,7 +127,7 @@ const Lowering::VisibleRows::OfM &Lowering::VisibleRows::ofM(int64_t m, Value co
     made.mask.placeKey(coordinate);
   Run positionsSeen;
   llvm::DenseMap<Value, Run> known;
-  for (Value condition : bounding)
+  for (Value condition : conditions.bounding())
     positionsSeen = joined(positionsSeen, runOf(made.mask, condition, known), /*narrows=*/true);
   // A query's row stands once for each head of its group.
   int64_t times = alongKeys ? 1 : l.frame.groupSize();
@@ -250,17 +135,17 @@ const Lowering::VisibleRows::OfM &Lowering::VisibleRows::ofM(int64_t m, Value co
     made.run.first = l.mul(rowsBefore(positionsSeen.first), times);
   made.run.end = positionsSeen.end ? l.mul(rowsBefore(positionsSeen.end), times) : count;
   const cpu::KernelFrame::Positions &across =
-      l.frame.positions(alongKeys ? mask.op.getQueryPositions() : mask.op.getKeyPositions());
+      l.frame.positions(alongKeys ? mask.place.queryPositions : mask.place.keyPositions);
   Value row =
-      l.add(l.scalars.lookup(alongKeys ? mask.op.getQueryRow() : mask.op.getKeyRow()), coordinate);
+      l.add(l.scalars.lookup(alongKeys ? mask.place.queryRow : mask.place.keyRow), coordinate);
   Value inside = arith::CmpIOp::create(l.builder, l.loc, Predicate::slt, row,
                                        l.frame.narrow(l.frame.extent(across.extent)));
   made.run.end = select(inside, made.run.end, l.i32(0));
   return runs.insert({m, made}).first->second;
 }
 
-Value Lowering::VisibleRows::at(int64_t m, Value mCoordinate, Value nCoordinate) {
-  Lowering &l = lowering;
+Value Masks::VisibleRows::at(int64_t m, Value mCoordinate, Value nCoordinate) {
+  Masks &l = lowering;
   const OfM &placed = ofM(m, mCoordinate);
   // What all of an m's elements have in common apart from a constant of each.
   auto [common, further] = throughConstant(l.add(firstRow, nCoordinate));
@@ -274,20 +159,20 @@ Value Lowering::VisibleRows::at(int64_t m, Value mCoordinate, Value nCoordinate)
     seen = arith::CmpIOp::create(l.builder, l.loc, Predicate::sgt,
                                  l.subtract(placed.run.end, start), l.i32(further));
   }
-  if (others.empty())
+  if (conditions.areAll())
     return seen;
   Applied here = placed.mask;
   if (alongKeys)
     here.placeKey(nCoordinate);
   else
     here.placeQuery(nCoordinate);
-  for (Value condition : others)
+  for (Value condition : conditions.others())
     seen = arith::AndIOp::create(l.builder, l.loc, seen, here.valueOf(condition));
   return seen;
 }
 
-Value Lowering::VisibleRows::meets(int64_t m, Value mCoordinate, int64_t extent) {
-  Lowering &l = lowering;
+Value Masks::VisibleRows::meets(int64_t m, Value mCoordinate, int64_t extent) {
+  Masks &l = lowering;
   const Run &run = ofM(m, mCoordinate).run;
   Value first = run.first ? larger(run.first, firstRow) : firstRow;
   Value end = smaller(run.end, l.add(firstRow, l.i32(extent)));

@@ -10,16 +10,23 @@ using namespace ringc::gpu;
 using cpu::KernelFrame;
 using Kind = FragmentLayout::Kind;
 
-/// Constants last, where rows that differ by constants have positions that do.
-Value Lowering::position(const KernelFrame::Positions &positions, Value row) {
-  return positions.layout == "contiguous" ? add(positions.first, row)
-                                          : frame.position(positions, row);
+template <class Op> static func::FuncOp functionOf(Op op) {
+  return SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr());
+}
+Masks::Applied::At Masks::Applied::placeOf(tile::ApplyOp op) {
+  return {functionOf(op),         static_cast<bool>(op.getOperand()),
+          op.getQueryPositions(), op.getQueryRow(),
+          op.getKeyPositions(),   op.getKeyRow(),
+          op.getParameters()};
+}
+Masks::Applied::At Masks::Applied::placeOf(block::ShareSeenOp op) {
+  return {functionOf(op),       false,          op.getQueryPositions(), op.getQueryRow(),
+          op.getKeyPositions(), op.getKeyRow(), op.getParameters()};
 }
 
-Lowering::Applied::Applied(Lowering &owner, tile::ApplyOp applied)
-    : lowering(owner), op(applied),
-      function(SymbolTable::lookupNearestSymbolFrom<func::FuncOp>(op, op.getFunctionAttr())) {
-  for (auto [argument, parameter] : llvm::zip(parameters(), op.getParameters())) {
+Masks::Applied::Applied(Masks &owner, const At &given)
+    : lowering(owner), place(given), function(given.function) {
+  for (auto [argument, parameter] : llvm::zip(parameters(), place.parameters)) {
     if (isa<tile::ViewType>(parameter.getType()))
       views[argument] = &lowering.frame.view(parameter);
     else
@@ -35,22 +42,22 @@ Lowering::Applied::Applied(Lowering &owner, tile::ApplyOp applied)
   });
 }
 
-void Lowering::Applied::set(Argument which, llvm::function_ref<Value()> value) {
+void Masks::Applied::set(FunctionArgument which, llvm::function_ref<Value()> value) {
   if (!argument(which).use_empty())
     terms[argument(which)] = value();
 }
 
-Value Lowering::Applied::heldInside(Value row, Value count) {
+Value Masks::Applied::heldInside(Value row, Value count) {
   if (!readsAtRows)
     return row;
   Value last = arith::SubIOp::create(lowering.builder, lowering.loc, count, lowering.i32(1));
   return arith::MinSIOp::create(lowering.builder, lowering.loc, row, last);
 }
 
-void Lowering::Applied::placeQuery(Value query) {
-  const KernelFrame::Positions &positions = lowering.frame.positions(op.getQueryPositions());
+void Masks::Applied::placeQuery(Value query) {
+  const KernelFrame::Positions &positions = lowering.frame.positions(place.queryPositions);
   Value count = lowering.frame.narrow(lowering.frame.extent(positions.extent));
-  Value row = heldInside(lowering.add(lowering.scalars.lookup(op.getQueryRow()), query), count);
+  Value row = heldInside(lowering.add(lowering.scalars.lookup(place.queryRow), query), count);
   Value member = lowering.i32(0);
   if (int64_t group = lowering.frame.groupSize(); group != 1) {
     Value size = lowering.i32(group);
@@ -62,15 +69,15 @@ void Lowering::Applied::placeQuery(Value query) {
   set(QueryRow, [&] { return row; });
 }
 
-void Lowering::Applied::placeKey(Value key) {
-  const KernelFrame::Positions &positions = lowering.frame.positions(op.getKeyPositions());
+void Masks::Applied::placeKey(Value key) {
+  const KernelFrame::Positions &positions = lowering.frame.positions(place.keyPositions);
   Value count = lowering.frame.narrow(lowering.frame.extent(positions.extent));
-  Value row = heldInside(lowering.add(lowering.scalars.lookup(op.getKeyRow()), key), count);
+  Value row = heldInside(lowering.add(lowering.scalars.lookup(place.keyRow), key), count);
   set(KeyPosition, [&] { return lowering.position(positions, row); });
   set(KeyRow, [&] { return row; });
 }
 
-Value Lowering::Applied::element(tile::ElementOp access) {
+Value Masks::Applied::element(tile::ElementOp access) {
   KernelFrame &frame = lowering.frame;
   OpBuilder &builder = lowering.builder;
   Location loc = lowering.loc;
@@ -79,7 +86,7 @@ Value Lowering::Applied::element(tile::ElementOp access) {
   for (auto [axis, index] : llvm::enumerate(access.getIndices())) {
     Value at = valueOf(index);
     if (!access.isInside(static_cast<int64_t>(axis))) {
-      Value end = lowering.scalarCode.lastIndex(access.getView().getType(), axis);
+      Value end = lowering.code.scalarCode.lastIndex(access.getView().getType(), axis);
       at = arith::MaxSIOp::create(builder, loc, arith::MinSIOp::create(builder, loc, at, end),
                                   lowering.i32(0));
     }
@@ -96,7 +103,7 @@ Value Lowering::Applied::element(tile::ElementOp access) {
   return loaded;
 }
 
-Value Lowering::Applied::valueOf(Value value) {
+Value Masks::Applied::valueOf(Value value) {
   if (Value known = terms.lookup(value))
     return known;
   assert(value.getDefiningOp() && "an argument that has not been placed");
@@ -126,7 +133,7 @@ Value Lowering::Applied::valueOf(Value value) {
 }
 
 /// What a function divides by that all elements have in common is inverted once.
-void Lowering::invertDivisors(Applied &applied) {
+void Masks::invertDivisors(Applied &applied) {
   reciprocals.clear();
   auto function = applied.function;
   for (auto division : function.getOps<arith::DivFOp>())
@@ -137,9 +144,9 @@ void Lowering::invertDivisors(Applied &applied) {
     }
 }
 
-LogicalResult Lowering::lowerApply(tile::ApplyOp op) {
+LogicalResult Masks::lower(tile::ApplyOp op) {
   FragmentLayout layout = layoutOf(op.getResult());
-  Applied applied(*this, op);
+  Applied applied(*this, Applied::placeOf(op));
   invertDivisors(applied);
   auto type = cast<RankedTensorType>(op.getResult().getType());
   // Queries are the rows of the tile, keys its columns.

@@ -1,5 +1,6 @@
+#include "ringc/compiler/passes/gpu/Elementwise.h"
+
 #include "ringc/compiler/passes/ElementFunctions.h"
-#include "ringc/compiler/passes/gpu/Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -14,15 +15,7 @@ using Kind = FragmentLayout::Kind;
 
 static Type elementOf(Value value) { return getElementTypeOrSelf(value.getType()); }
 
-/// The least layout that holds what depends on both.
-static FragmentLayout joined(const FragmentLayout &a, const FragmentLayout &b,
-                             const FragmentLayout &matrix) {
-  if (a.kind == b.kind || b.kind == Kind::Single)
-    return a;
-  return a.kind == Kind::Single ? b : matrix;
-}
-
-Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
+Value Elementwise::elementwise(Operation *op, ArrayRef<Value> operands) {
   Type f32 = builder.getF32Type();
   if (isa<math::Exp2Op>(op))
     return intrinsic(f32, "llvm.nvvm.ex2.approx.ftz.f", operands);
@@ -48,14 +41,14 @@ Value Lowering::elementwise(Operation *op, ArrayRef<Value> operands) {
   if (isa<arith::FloorDivSIOp, math::AbsIOp>(made)) {
     IRMapping mapping;
     mapping.map(op->getResult(0), made->getResult(0));
-    scalarCode.expand(made, &mapping, op);
+    code.scalarCode.expand(made, &mapping, op);
     return mapping.lookup(op->getResult(0));
   }
   return made->getResult(0);
 }
 
 /// 0, 1, 2, ... or positions of a column or a row.
-Fragment Lowering::counted(Operation *op) {
+Fragment Elementwise::counted(Operation *op) {
   Value result = op->getResult(0);
   FragmentLayout layout = layoutOf(result);
   auto window = dyn_cast<tile::PositionOp>(op);
@@ -79,7 +72,7 @@ Fragment Lowering::counted(Operation *op) {
   return made;
 }
 
-LogicalResult Lowering::lowerElementwise(Operation *op) {
+LogicalResult Elementwise::lower(Operation *op) {
   Value result = op->getResult(0);
   if (isa<arith::ConstantOp>(op))
     return fragmentOf(result) ? success() : op->emitOpError("is not a constant of one value");
@@ -104,8 +97,7 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
   SmallVector<Fragment> operands;
   FragmentLayout layout;
   for (Value operand : op->getOperands()) {
-    FailureOr<Fragment> fragment =
-        isa<tile::BroadcastOp>(op) ? asSingle(operand, op) : whole(operand, op);
+    FailureOr<Fragment> fragment = whole(operand, op);
     if (failed(fragment))
       return failure();
     layout = joined(layout, fragment->layout, full);
@@ -121,7 +113,7 @@ LogicalResult Lowering::lowerElementwise(Operation *op) {
     fragments[result] = operands.front(); // expanded where a matrix of it is needed
     return success();
   }
-  // Many elements divided by one number are singleMatrices by its reciprocal.
+  // Many elements divided by one number are multiplied by its reciprocal.
   reciprocals.clear();
   if (isa<arith::DivFOp>(op) && operands[1].layout.count() < layout.count())
     for (Value divisor : operands[1].elements)
