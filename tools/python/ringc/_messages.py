@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import datetime
 import itertools
@@ -88,6 +89,17 @@ class Carrier:
             self.gloo.recv([nothing], (self.rank + 1) % self.world, _NOBODY).wait(datetime.timedelta(milliseconds=1))
         except Exception:
             pass  # that is it
+
+
+def _let_go() -> None:
+    """Before the interpreter ends: what is under way has tensors of Python's memory, which gloo's threads cannot free after it."""
+    for carrier in list(_carriers.values()):
+        carrier.close()
+        carrier.posts.clear()
+        carrier.gloo = None
+
+
+atexit.register(_let_go)
 
 
 class _Failed:
