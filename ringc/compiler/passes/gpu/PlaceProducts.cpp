@@ -77,6 +77,11 @@ LogicalResult Placement::placeProduct(tile::DotOp dot) {
 }
 
 FragmentLayout Placement::held(Value tile) const {
+  llvm::DenseMap<Value, FragmentLayout> known;
+  return held(tile, known);
+}
+
+FragmentLayout Placement::held(Value tile, llvm::DenseMap<Value, FragmentLayout> &known) const {
   Operation *maker = tile.getDefiningOp();
   if (isa_and_nonnull<arith::ConstantOp, tile::SplatOp>(maker))
     return {};
@@ -87,15 +92,18 @@ FragmentLayout Placement::held(Value tile) const {
       isa<tile::LoadOp, tile::ApplyOp, tile::ResumeOp, tile::IotaOp, tile::PositionOp>(maker) ||
       isa<block::BlockDialect>(maker->getDialect()))
     return block::layoutOf(tile);
+  if (auto found = known.find(tile); found != known.end())
+    return found->second;
+  FragmentLayout layout, full = block::layoutOf(tile);
   if (isa<tile::TransposeOp>(maker)) {
-    FragmentLayout layout = held(maker->getOperand(0));
+    layout = held(maker->getOperand(0), known);
     if (layout.kind == Kind::Matrix)
       layout.mAxis = 1 - layout.mAxis;
-    return layout;
+  } else {
+    for (Value operand : maker->getOperands())
+      layout = joined(layout, held(operand, known), full);
   }
-  FragmentLayout layout, full = block::layoutOf(tile);
-  for (Value operand : maker->getOperands())
-    layout = joined(layout, held(operand), full);
+  known[tile] = layout;
   return layout;
 }
 

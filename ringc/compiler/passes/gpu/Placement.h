@@ -64,6 +64,8 @@ private:
   bool severalWarps(bool overM) const { return (overM ? grid.m : grid.n) > 1; }
   /// The layout of the registers that hold a tile: what is broadcast is not repeated.
   FragmentLayout held(Value tile) const;
+  /// Each tile is looked at once: one that is read in many places is reached on many ways.
+  FragmentLayout held(Value tile, llvm::DenseMap<Value, FragmentLayout> &known) const;
 
   mlir::func::FuncOp kernel;
   Layouts layouts;
